@@ -68,7 +68,9 @@ struct Ipv6Address {
     [[nodiscard]] bool is_multicast() const { return bytes[0] == 0xff; }
     /// Multicast scope (RFC 4291 section 2.7), valid only if is_multicast().
     [[nodiscard]] std::uint8_t multicast_scope() const { return bytes[1] & 0x0f; }
-    [[nodiscard]] bool is_link_local() const { return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80; }
+    [[nodiscard]] bool is_link_local() const {
+        return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+    }
     [[nodiscard]] bool is_v4_mapped() const {
         return high() == 0 && load_be32(bytes.data() + 8) == 0xffff;
     }

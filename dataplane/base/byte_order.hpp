@@ -16,9 +16,15 @@ using ConstByteSpan = std::span<const std::uint8_t>;
 
 static_assert(std::endian::native == std::endian::little, "written for little-endian hosts");
 
-constexpr std::uint16_t byte_swap(std::uint16_t value) { return __builtin_bswap16(value); }
-constexpr std::uint32_t byte_swap(std::uint32_t value) { return __builtin_bswap32(value); }
-constexpr std::uint64_t byte_swap(std::uint64_t value) { return __builtin_bswap64(value); }
+constexpr std::uint16_t byte_swap(std::uint16_t value) {
+    return __builtin_bswap16(value);
+}
+constexpr std::uint32_t byte_swap(std::uint32_t value) {
+    return __builtin_bswap32(value);
+}
+constexpr std::uint64_t byte_swap(std::uint64_t value) {
+    return __builtin_bswap64(value);
+}
 
 /// An unsigned integer kept in network byte order, with the alignment of a byte, so that it can be
 /// a member of a struct laid over wire bytes. Reading it as a number takes an explicit host().

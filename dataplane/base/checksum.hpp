@@ -29,7 +29,8 @@ namespace homeport {
                                               std::uint8_t protocol);
 
 /// New checksum field after a 16-bit word under it changed (RFC 1624 equation 3); host order.
-[[nodiscard]] constexpr std::uint16_t checksum_update(std::uint16_t checksum, std::uint16_t old_word,
+[[nodiscard]] constexpr std::uint16_t checksum_update(std::uint16_t checksum,
+                                                      std::uint16_t old_word,
                                                       std::uint16_t new_word) {
     std::uint32_t sum = static_cast<std::uint16_t>(~checksum);
     sum += static_cast<std::uint16_t>(~old_word);

@@ -29,7 +29,9 @@ enum class IpProtocol : std::uint8_t {
     kMobility = 135,
 };
 
-constexpr std::uint8_t number(IpProtocol protocol) { return static_cast<std::uint8_t>(protocol); }
+constexpr std::uint8_t number(IpProtocol protocol) {
+    return static_cast<std::uint8_t>(protocol);
+}
 
 inline constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
 inline constexpr std::uint16_t kEtherTypeArp = 0x0806;

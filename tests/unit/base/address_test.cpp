@@ -15,8 +15,8 @@ TEST(Ipv6Address, parses_and_prints_rfc5952) {
 }
 
 TEST(Ipv6Address, unicast_routable_excludes_every_special_range) {
-    for (const char* text : {"::", "::1", "ff02::1", "fe80::1", "febf::1", "::ffff:192.0.2.1",
-                             "::192.0.2.1"}) {
+    for (const char* text :
+         {"::", "::1", "ff02::1", "fe80::1", "febf::1", "::ffff:192.0.2.1", "::192.0.2.1"}) {
         EXPECT_FALSE(Ipv6Address::parse(text)->is_unicast_routable()) << text;
     }
     for (const char* text : {"2001:db8::1", "fec0::1", "fd00::1", "64:ff9b::1"}) {

@@ -25,7 +25,8 @@ TEST(Checksum, every_length_agrees_with_a_plain_sum) {
 }
 
 TEST(Checksum, update_equals_recomputation) {
-    std::vector<std::uint8_t> header{0x45, 0, 0, 60, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2};
+    std::vector<std::uint8_t> header{0x45, 0, 0,  60, 0, 1, 0x40, 0, 64, 6,
+                                     0,    0, 10, 0,  0, 1, 10,   0, 0,  2};
     store_be16(header.data() + 10, internet_checksum(header));
     const std::uint16_t before = load_be16(header.data() + 8);
     header[8] = 63;

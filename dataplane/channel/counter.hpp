@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Every drop and event counter of the data plane. The names are those of docs/counters.md.
+// A packet that is dropped increments exactly one counter of kind kDrop; the invariant
+//   received = forwarded + delivered + dropped
+// holds over any interval in which no packet is in flight.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace homeport::channel {
+
+enum class CounterKind : std::uint8_t {
+    kReceived,   // a packet came in: from a port, the kernel, or the control plane
+    kForwarded,  // a packet left by a port
+    kDelivered,  // a packet ended here: kernel, control plane, answered, absorbed by reassembly
+    kDrop,       // a packet was dropped
+    kEvent,      // something happened; says nothing about where a packet went
+};
+
+// clang-format off
+#define HOMEPORT_COUNTERS(X) \
+    X(kRxPort, "rx.port", kReceived)                        /* frames from ports */ \
+    X(kRxKernel, "rx.kernel", kReceived)                    /* frames from exception TAPs */ \
+    X(kRxControl, "rx.control", kReceived)                  /* packets and frames from the control plane */ \
+    X(kRxGenerated, "rx.generated", kReceived)              /* made here: ICMP errors, fragments beyond the first, proxy advertisements */ \
+    X(kTxPort, "tx.port", kForwarded) \
+    X(kToKernel, "deliver.kernel", kDelivered) \
+    X(kToControl, "deliver.control", kDelivered) \
+    X(kAbsorbed, "deliver.absorbed", kDelivered)            /* consumed: answered solicitation, relayed ICMP error, fragment of a reassembled packet, dummy */ \
+    X(kTxFull, "tx.full", kDrop)                            /* the port took no more */ \
+    X(kTxPortDown, "tx.port_down", kDrop) \
+    X(kPuntFull, "punt.full", kDrop)                        /* ring to the control plane full */ \
+    X(kPuntPoliced, "punt.policed", kDrop)                  /* over the control-plane policer */ \
+    X(kKernelFull, "kernel.full", kDrop)                    /* ring to the exception TAP full */ \
+    X(kKernelPoliced, "kernel.policed", kDrop) \
+    X(kHandoverFull, "handover.full", kDrop)                /* ring to another worker full */ \
+    X(kNoBuffer, "mbuf.exhausted", kDrop) \
+    X(kParseL2, "parse.l2", kDrop)                          /* not Ethernet II with IPv4/IPv6/ARP, or not for this port */ \
+    X(kParseTruncated, "parse.truncated", kDrop)            /* shorter than its headers say */ \
+    X(kParseVersion, "parse.version", kDrop) \
+    X(kParseHeader, "parse.header", kDrop)                  /* extension header chain or IPv4 options malformed or too long */ \
+    X(kParseChecksum, "parse.checksum", kDrop)              /* IPv4 header checksum */ \
+    X(kParseSource, "parse.source", kDrop)                  /* source multicast, loopback or unspecified where illegal */ \
+    X(kForwardTtl, "forward.ttl", kDrop) \
+    X(kForwardNoRoute, "forward.no_route", kDrop) \
+    X(kForwardBlackhole, "forward.blackhole", kDrop) \
+    X(kForwardUnreachable, "forward.unreachable", kDrop) \
+    X(kForwardTooBig, "forward.too_big", kDrop) \
+    X(kForwardScope, "forward.scope", kDrop)                /* link-local or multicast packet that may not be forwarded */ \
+    X(kForwardUnresolvedFull, "forward.unresolved", kDrop)  /* next hop unresolved and the kernel took no more */ \
+    X(kTunOutNoBinding, "tun.out.no_binding", kDrop) \
+    X(kTunOutLoop, "tun.out.loop", kDrop) \
+    X(kTunOutTtl, "tun.out.ttl", kDrop) \
+    X(kTunOutPtb, "tun.out.ptb", kDrop) \
+    X(kTunOutFragFail, "tun.out.frag_fail", kDrop) \
+    X(kTunInEcnDrop, "tun.in.ecn_drop", kDrop) \
+    X(kTunInMalformed, "tun.in.malformed", kDrop) \
+    X(kTunInBadInnerSource, "tun.in.bad_inner_src", kDrop) \
+    X(kTunInUnknown, "tun.in.unknown", kDrop) \
+    X(kMip6OutLinkLocal, "mip6.out.linklocal", kDrop) \
+    X(kMip6OutMulticastScope, "mip6.out.mcast_scope", kDrop) \
+    X(kMip6RtNoBinding, "mip6.rt.no_binding", kDrop) \
+    X(kMip6RtBadSource, "mip6.rt.bad_src", kDrop) \
+    X(kMip6RtInnerSource, "mip6.rt.inner_src", kDrop) \
+    X(kMip6RtNeedEsp, "mip6.rt.need_esp", kDrop) \
+    X(kMip6HaoBad, "mip6.hao.bad", kDrop) \
+    X(kMip6HaoNoBinding, "mip6.hao.no_bce", kDrop) \
+    X(kMip6HaoBusy, "mip6.hao.busy", kDrop)                 /* more than the queue depth of S1.66 wait for one home address */ \
+    X(kMip6Rh2Bad, "mip6.rh2.bad", kDrop) \
+    X(kMip6NoReplyTo, "mip6.ba.no_reply_to", kDrop)         /* a reply for a home address with neither reply-to nor binding */ \
+    X(kIpsecInNoSa, "ipsec.in.no_sa", kDrop) \
+    X(kIpsecInReplay, "ipsec.in.replay", kDrop) \
+    X(kIpsecInIcv, "ipsec.in.icv", kDrop) \
+    X(kIpsecInPadding, "ipsec.in.padding", kDrop) \
+    X(kIpsecInDummy, "ipsec.in.dummy", kDelivered) \
+    X(kIpsecInSelectorMismatch, "ipsec.in.selector_mismatch", kDrop) \
+    X(kIpsecInPolicy, "ipsec.in.policy", kDrop) \
+    X(kIpsecInFragment, "ipsec.in.fragment", kDrop) \
+    X(kIpsecInMalformed, "ipsec.in.malformed", kDrop) \
+    X(kIpsecInDiscard, "ipsec.in.discard", kDrop) \
+    X(kIpsecOutDiscard, "ipsec.out.discard", kDrop) \
+    X(kIpsecOutNoSa, "ipsec.out.no_sa", kDrop) \
+    X(kIpsecOutSequenceOverflow, "ipsec.out.seq_overflow", kDrop) \
+    X(kIpsecOutTooBig, "ipsec.out.too_big", kDrop) \
+    X(kIpsecOutMalformed, "ipsec.out.malformed", kDrop) \
+    X(kReassemblyTimeout, "reasm.timeout", kDrop) \
+    X(kReassemblyOverlap, "reasm.overlap", kDrop) \
+    X(kReassemblyLimit, "reasm.limit", kDrop) \
+    X(kReassemblyMalformed, "reasm.malformed", kDrop) \
+    X(kIcmpRelayShort, "icmp.relay_short", kDrop) \
+    X(kIpsecInOk, "ipsec.in.ok", kEvent) \
+    X(kIpsecInBypass, "ipsec.in.bypass", kEvent) \
+    X(kIpsecOutProtect, "ipsec.out.protect", kEvent) \
+    X(kIpsecOutBypass, "ipsec.out.bypass", kEvent) \
+    X(kReassemblyOk, "reasm.ok", kEvent) \
+    X(kIcmpSent, "icmp.sent", kEvent) \
+    X(kIcmpRateLimited, "icmp.ratelimited", kEvent) \
+    X(kIcmpRelayed, "icmp.relayed", kEvent) \
+    X(kNdProxy, "nd.proxy", kEvent)                         /* solicitation for a bound address answered */ \
+    X(kNdNaSent, "nd.na_sent", kEvent) \
+    X(kTunOutEncapsulated, "tun.out.ok", kEvent) \
+    X(kTunInDecapsulated, "tun.in.ok", kEvent) \
+    X(kTunOutFragmented, "tun.out.fragmented", kEvent) \
+    X(kHaoUndone, "mip6.hao.ok", kEvent) \
+    X(kRh2Inserted, "mip6.rh2.sent", kEvent) \
+    X(kUnresolvedToKernel, "forward.unresolved_to_kernel", kEvent)
+// clang-format on
+
+enum class Counter : std::uint16_t {
+#define HOMEPORT_COUNTER_ENUM(id, name, kind) id,
+    HOMEPORT_COUNTERS(HOMEPORT_COUNTER_ENUM)
+#undef HOMEPORT_COUNTER_ENUM
+        kCount
+};
+
+inline constexpr std::size_t kCounterCount = static_cast<std::size_t>(Counter::kCount);
+
+struct CounterDescription {
+    std::string_view name;
+    CounterKind kind;
+};
+
+inline constexpr std::array<CounterDescription, kCounterCount> kCounters{{
+#define HOMEPORT_COUNTER_ROW(id, name, kind) {name, CounterKind::kind},
+    HOMEPORT_COUNTERS(HOMEPORT_COUNTER_ROW)
+#undef HOMEPORT_COUNTER_ROW
+}};
+
+constexpr std::string_view name_of(Counter counter) {
+    return kCounters[static_cast<std::size_t>(counter)].name;
+}
+constexpr CounterKind kind_of(Counter counter) {
+    return kCounters[static_cast<std::size_t>(counter)].kind;
+}
+
+}  // namespace homeport::channel

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// homeport.yaml, the one configuration file of both processes, as plain structs. Every default
+// below is in force when the key, or the whole file, is missing: the programs then start on
+// virtual devices. Nothing here throws.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataplane/base/address.hpp"
+
+namespace homeport::config {
+
+inline constexpr std::string_view kDefaultFile = "/etc/homeport/homeport.yaml";
+inline constexpr std::string_view kDefaultChannelSocket = "/run/homeport/channel.sock";
+inline constexpr std::string_view kDefaultManagementSocket = "/run/homeport/control.sock";
+
+// ------------------------------------------------------------------------------ dataplane:
+
+enum class HugePages : std::uint8_t { kAuto, kOn, kOff };
+enum class CryptoCpu : std::uint8_t { kAuto, kSse, kAvx2, kAvx512 };
+
+struct PortConfig {
+    std::string name;    // "home0": how the rest of the file, the CLI and the log call it
+    std::string device;  // PCI address, or virtual device with its arguments: "net_tap0,iface=x"
+    std::string tap;     // name of the exception TAP, at most 15 characters; default "hp-" + name
+    std::optional<MacAddress> mac;    // none: the device's own
+    std::uint16_t mtu = 1500;         // octets, 1280..9198
+    std::uint16_t queues = 0;         // receive queues; 0: one a worker, as far as the device goes
+    std::string pmd_config = "auto";  // name of a file in pmd_config_dir, or auto by driver
+
+    friend bool operator==(const PortConfig&, const PortConfig&) = default;
+};
+
+struct WorkerConfig {
+    std::vector<unsigned> lcores;  // empty: `count` lcores, chosen by the program
+    unsigned count = 1;            // equals lcores.size() if that is not empty
+
+    friend bool operator==(const WorkerConfig&, const WorkerConfig&) = default;
+};
+
+struct ReassemblyConfig {
+    std::uint32_t entries = 4096;      // datagrams in reassembly, per worker
+    std::uint32_t timeout_ms = 60000;  // RFC 8200 section 4.5
+    std::uint32_t per_source = 64;     // of these from one source
+
+    friend bool operator==(const ReassemblyConfig&, const ReassemblyConfig&) = default;
+};
+
+struct IpsecConfig {
+    CryptoCpu cpu = CryptoCpu::kAuto;
+    bool copy_mode = false;  // S1.9: a fresh buffer at both edges of IPsec; for tests
+
+    friend bool operator==(const IpsecConfig&, const IpsecConfig&) = default;
+};
+
+struct DataplaneConfig {
+    unsigned main_lcore = 0;
+    WorkerConfig workers;
+    std::uint32_t idle_backoff_us = 100;  // longest sleep of an idle worker; 0: polls without rest
+    HugePages huge_pages = HugePages::kAuto;
+    std::uint32_t memory_mb = 512;
+    std::vector<std::string> eal_args;  // appended to the EAL's command line as they are
+    std::string file_prefix = "homeport";
+    std::string channel_socket{kDefaultChannelSocket};
+    std::string channel_group;  // group that may attach to the channel; empty: the process's own
+    std::uint32_t mbufs = 16384;
+    std::vector<PortConfig> ports;  // at least one
+    std::uint32_t max_bindings = 65536;
+    std::uint32_t max_routes = 65536;
+    std::uint32_t max_adjacencies = 65536;
+    std::uint32_t max_sas = 131072;  // both directions together
+    ReassemblyConfig reassembly;
+    IpsecConfig ipsec;
+    std::string pmd_config_dir = "/usr/share/homeport/pmd-config";
+
+    friend bool operator==(const DataplaneConfig&, const DataplaneConfig&) = default;
+};
+
+// --------------------------------------------------------------------------- controlplane:
+
+inline constexpr std::uint32_t kInfiniteLifetime = 0xffffffff;
+
+struct HomeAgentConfig {
+    std::vector<Ipv6Address> addresses;  // one inside each home prefix; the first is the default
+    std::uint16_t preference = 0;        // home agent preference in DHAAD (RFC 6275 section 7.4)
+    std::uint16_t lifetime = 1800;       // seconds, 1..65535
+
+    friend bool operator==(const HomeAgentConfig&, const HomeAgentConfig&) = default;
+};
+
+enum class NoBinding : std::uint8_t { kForwardHome, kDrop };  // S1.17
+
+struct HomeLinkConfig {
+    Ipv6Prefix prefix;  // masked
+    std::string port;   // name of a port: a real home link; empty: a virtual prefix ("virtual")
+    NoBinding no_binding = NoBinding::kForwardHome;        // virtual prefixes: drop, unless set
+    bool duplicate_address_detection = true;               // virtual prefixes: false
+    std::uint32_t valid_lifetime = kInfiniteLifetime;      // seconds
+    std::uint32_t preferred_lifetime = kInfiniteLifetime;  // seconds, <= valid
+
+    [[nodiscard]] bool is_virtual() const { return port.empty(); }
+    friend bool operator==(const HomeLinkConfig&, const HomeLinkConfig&) = default;
+};
+
+/// A pair of static ESP SAs between one mobile node and the home agent, named from the home
+/// agent's side: `in` protects what the mobile node sends.
+struct SaPairConfig {
+    std::uint32_t spi_in = 0;   // 256..2^32-1
+    std::uint32_t spi_out = 0;  // 256..2^32-1
+    std::string algorithm;      // a name of the algorithm table of dataplane/ipsec
+    std::string key_file_in;    // absolute; a relative one counts from the file's directory
+    std::string key_file_out;
+    std::uint16_t replay_window = 0;  // packets; 0: off (the default of manual keys), 64..4096
+    bool extended_sequence = false;
+
+    friend bool operator==(const SaPairConfig&, const SaPairConfig&) = default;
+};
+
+struct MobileNodeConfig {
+    std::string name;
+    Ipv6Address home_address;
+    std::optional<SaPairConfig> binding_update;    // security.bu: table S1-SPD entry 2
+    std::optional<SaPairConfig> prefix_discovery;  // security.mps: entry 3
+
+    friend bool operator==(const MobileNodeConfig&, const MobileNodeConfig&) = default;
+};
+
+/// `count` mobile nodes with successive home addresses and SPIs. Node i has home address first + i,
+/// SPIs spi_in + i and spi_out + i, and the key files `<home address>.in.key` and
+/// `<home address>.out.key` in `key_directory`.
+struct MobileNodeRangeConfig {
+    std::string name;
+    Ipv6Address first;
+    std::uint32_t count = 0;
+    std::string key_directory;
+    std::uint32_t spi_in = 0;
+    std::uint32_t spi_out = 0;
+    std::string algorithm;
+    std::uint16_t replay_window = 0;
+    bool extended_sequence = false;
+
+    friend bool operator==(const MobileNodeRangeConfig&, const MobileNodeRangeConfig&) = default;
+};
+
+struct PolicyConfig {
+    std::uint32_t max_lifetime = 3600;  // seconds, 4..262140
+    std::uint32_t refresh_advice = 0;   // seconds; 0: none is sent
+    bool require_esp = false;           // plain reverse tunnels are dropped (mip6.rt.need_esp)
+    std::vector<Ipv6Prefix> coa_deny;   // care-of addresses that are refused with status 174
+    bool allow_unprotected = false;     // lab: BU and BA without ESP
+    bool lab_static_gcm = false;        // lab: static keys with GCM and its kin
+
+    friend bool operator==(const PolicyConfig&, const PolicyConfig&) = default;
+};
+
+struct LimitsConfig {
+    std::uint32_t bindings = 65536;
+    std::uint32_t bindings_per_node = 1;
+    std::uint32_t bu_per_second = 2000;
+    std::uint32_t bu_per_node_per_second = 3;  // RFC 6275 MAX_UPDATE_RATE
+
+    friend bool operator==(const LimitsConfig&, const LimitsConfig&) = default;
+};
+
+struct ManagementConfig {
+    std::string socket{kDefaultManagementSocket};
+    std::string group;  // group that may use it; empty: the process's own
+
+    friend bool operator==(const ManagementConfig&, const ManagementConfig&) = default;
+};
+
+enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError };
+enum class LogTarget : std::uint8_t { kStderr, kJournal, kFile };
+
+struct LogConfig {
+    LogLevel level = LogLevel::kInfo;
+    LogTarget target = LogTarget::kStderr;
+    std::string file;                // for kFile
+    std::uint32_t rotate_mb = 10;    // a file this large is rotated
+    std::uint32_t rotate_files = 5;  // and as many old ones are kept
+
+    friend bool operator==(const LogConfig&, const LogConfig&) = default;
+};
+
+enum class DscpModel : std::uint8_t { kUniform, kPipe };  // RFC 2983
+
+struct TunnelConfig {
+    std::uint8_t hop_limit = 64;
+    DscpModel dscp = DscpModel::kUniform;
+    std::uint16_t path_mtu = 1500;  // default towards care-of addresses, octets
+
+    friend bool operator==(const TunnelConfig&, const TunnelConfig&) = default;
+};
+
+struct RatesConfig {
+    std::uint32_t icmp_errors_per_second = 100;        // per worker
+    std::uint32_t punt_packets_per_second = 20000;     // per worker
+    std::uint32_t kernel_packets_per_second = 100000;  // per worker
+
+    friend bool operator==(const RatesConfig&, const RatesConfig&) = default;
+};
+
+struct ControlplaneConfig {
+    HomeAgentConfig home_agent;
+    std::vector<HomeLinkConfig> home_links;
+    std::vector<MobileNodeConfig> mobile_nodes;
+    std::vector<MobileNodeRangeConfig> mobile_node_ranges;
+    PolicyConfig policy;
+    LimitsConfig limits;
+    std::string store_path = "/var/lib/homeport/bindings.db";
+    ManagementConfig management;
+    LogConfig log;
+    TunnelConfig tunnel;
+    RatesConfig rates;
+
+    /// The home agent's address on `link`: the first one inside its prefix, else the first one.
+    [[nodiscard]] std::optional<Ipv6Address> home_agent_address(const Ipv6Prefix& link) const;
+
+    friend bool operator==(const ControlplaneConfig&, const ControlplaneConfig&) = default;
+};
+
+// ----------------------------------------------------------------------------------- reading
+
+struct Config {
+    DataplaneConfig dataplane;
+    ControlplaneConfig controlplane;
+    std::string file;  // empty: defaults
+
+    friend bool operator==(const Config&, const Config&) = default;
+};
+
+/// One thing that is wrong in a file. Lines and columns count from 1; 0: not known.
+struct ConfigError {
+    std::string file;
+    unsigned line = 0;
+    unsigned column = 0;
+    std::string path;      // "dataplane.ports[0].mtu"
+    std::string found;     // "70000"
+    std::string expected;  // "a number from 1280 to 9198"
+
+    /// "FILE:LINE:COLUMN: PATH: found FOUND, expected EXPECTED"
+    [[nodiscard]] std::string to_string() const;
+};
+using ConfigErrors = std::vector<ConfigError>;
+
+/// Two virtual ports, no home link, no mobile node.
+[[nodiscard]] Config defaults();
+
+/// Reads `text`; `file` is the name that errors give, and relative paths in the text count from
+/// its directory. Gives all errors of the text, in the order of their lines.
+[[nodiscard]] std::expected<Config, ConfigErrors> parse(std::string_view text,
+                                                        std::string_view file);
+
+/// Reads a file of at most 16 MiB.
+[[nodiscard]] std::expected<Config, ConfigErrors> load_file(const std::filesystem::path& file);
+
+/// Joins the errors, one a line.
+[[nodiscard]] std::string to_string(const ConfigErrors& errors);
+
+/// The configuration in force, every default written out, as YAML that parse() reads back to an
+/// equal Config. Holds names of key files, never keys.
+[[nodiscard]] std::string to_yaml(const Config& config);
+
+/// SHA-256 of to_yaml(config), in hex: equal for files that mean the same.
+[[nodiscard]] std::string hash(const Config& config);
+
+}  // namespace homeport::config

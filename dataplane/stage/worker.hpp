@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Everything that the stages of one worker core use. One thread, no sharing but by the tables
+// (read-only here) and the rings.
+#pragma once
+
+#include <rte_mempool.h>
+#include <rte_ring.h>
+
+#include <array>
+#include <cstdint>
+
+#include "dataplane/channel/counter.hpp"
+#include "dataplane/channel/messages.hpp"
+#include "dataplane/channel/statistics.hpp"
+#include "dataplane/stage/stage.hpp"
+
+struct rte_ip_frag_tbl;
+struct rte_ip_frag_death_row;
+
+namespace homeport::ipsec {
+class EspEngine;
+}
+namespace homeport::table {
+struct Tables;
+}
+namespace homeport::tunnel {
+class ReplyToTable;
+}
+
+namespace homeport::stage {
+
+/// Token bucket on the TSC. Not shared between threads.
+class Policer {
+  public:
+    /// `burst` tokens at most; `per_second` of them come back a second.
+    void configure(std::uint64_t per_second, std::uint64_t burst, std::uint64_t tsc_hz);
+    [[nodiscard]] bool take(std::uint64_t now_tsc);
+
+  private:
+    std::uint64_t cycles_per_token_ = 0;
+    std::uint64_t burst_cycles_ = 0;
+    std::uint64_t credit_cycles_ = 0;
+    std::uint64_t last_tsc_ = 0;
+};
+
+/// What a worker asks of the main lcore, the only writer of the tables.
+struct MainRequest {
+    enum class Kind : std::uint8_t { kPathMtu } kind{};
+    Ipv6Address home_address;  // kPathMtu: binding concerned (IPv4 ones in v4-mapped form)
+    std::uint32_t mtu = 0;     // kPathMtu: octets towards the care-of address
+};
+
+/// A port as the stages see it. Rewritten by the main lcore only while no worker runs.
+struct PortView {
+    MacAddress mac;
+    std::uint16_t mtu = 1500;  // octets of IP packet
+    std::uint8_t in_use = 0;
+    std::uint8_t tx_ipv4_checksum = 0;  // offload available
+    std::uint8_t rx_ipv4_checksum = 0;
+    rte_ring* to_kernel = nullptr;  // frames for the exception TAP, read by the main lcore
+};
+
+struct Worker {
+    unsigned index = 0;
+    unsigned lcore = 0;
+    unsigned worker_count = 1;
+    const table::Tables* tables = nullptr;
+    ipsec::EspEngine* esp = nullptr;
+    tunnel::ReplyToTable* reply_to = nullptr;
+    const channel::ParametersSet* parameters = nullptr;  // swapped by the main lcore under RCU
+    std::array<PortView, channel::kMaxPorts> ports{};
+
+    rte_mempool* pool = nullptr;        // for packets made here
+    rte_mempool* jumbo_pool = nullptr;  // reassembled packets, up to channel::kMaxPacket octets
+    rte_ip_frag_tbl* fragments_v6 = nullptr;
+    rte_ip_frag_tbl* fragments_v4 = nullptr;
+    rte_ip_frag_death_row* death_row = nullptr;
+
+    rte_ring* to_control = nullptr;  // mbufs for the event ring, read by the main lcore
+    rte_ring* to_main = nullptr;     // MainRequest elements (rte_ring_elem)
+    std::array<rte_ring*, RTE_MAX_LCORE> to_worker{};  // hand-over, by worker index
+
+    std::uint64_t* counters = nullptr;  // channel::kCounterCount words, written here alone
+    channel::BindingRow* binding_rows = nullptr;  // this worker's rows; null: not counted
+    std::uint64_t* adjacency_packets = nullptr;   // by adjacency index
+
+    Policer icmp_policer;
+    Policer control_policer;
+    Policer kernel_policer;
+    std::uint64_t now_tsc = 0;         // at the start of the batch
+    std::uint32_t identification = 0;  // IPv4/fragment identification source
+
+    void count(channel::Counter counter, std::uint64_t n = 1) {
+        std::uint64_t& word = counters[static_cast<std::size_t>(counter)];
+        __atomic_store_n(&word, word + n, __ATOMIC_RELAXED);
+    }
+};
+
+}  // namespace homeport::stage

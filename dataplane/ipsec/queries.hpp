@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The two questions that others may ask IPsec, and a generation counter (requirement S1.7). Both
+// are what RFC 4301 section 4.4.2 obliges the databases to know: outbound SAs are pointed to by
+// SPD-S cache entries, and inbound SAs hold their negotiated selectors. Nothing here changes
+// anything.
+//
+// Use: from any thread that takes part in the reclaimer's scheme. Answers are values; a caller that
+// keeps one asks again when generation() has changed.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "dataplane/ipsec/sad.hpp"
+#include "dataplane/ipsec/spd.hpp"
+
+namespace homeport::ipsec {
+
+/// One outbound SA.
+struct SpiAnswer {
+    Spi spi;
+    Mode mode = Mode::kTransport;
+    std::uint64_t generation = 0;  ///< of the database when this SA was added
+};
+
+/// Newest first. During a rekey the old SAs answer too.
+struct SpiAnswers {
+    static constexpr std::size_t kCapacity = 4;
+    std::array<SpiAnswer, kCapacity> answers;
+    std::size_t count = 0;
+
+    [[nodiscard]] std::span<const SpiAnswer> view() const { return {answers.data(), count}; }
+    [[nodiscard]] bool contains(Spi spi) const;
+};
+
+/// A packet as the selectors see it, for a query before there is a packet.
+struct SelectorTuple {
+    IpAddress local;
+    IpAddress remote;
+    std::uint8_t protocol = 0;
+    std::uint16_t local_value = 0;   ///< port, ICMP type * 256 + code, or MH type
+    std::uint16_t remote_value = 0;  ///< ports only; ICMP and MH have one value
+};
+
+/// The first (usually the only) selector set of an inbound SA, seen from our side.
+struct SelectorAnswer {
+    static constexpr std::size_t kMaxRanges = 8;
+    PolicyId policy = kNominalDiscard;  ///< kNominalDiscard: bound to no entry
+    Mode mode = Mode::kTransport;
+    std::optional<AddressRange> local;   ///< nothing: any, or more than one range
+    std::optional<AddressRange> remote;  ///< nothing: any, or more than one range
+    ProtocolSelector protocol;
+    ValueSelector::Kind remote_kind = ValueSelector::Kind::kAny;
+    std::array<ValueRange, kMaxRanges> remote_values;  ///< what may be received
+    std::size_t remote_value_count = 0;
+
+    /// Whether the SA may carry `value` (MH type, ICMP type * 256 + code, source port) towards us.
+    [[nodiscard]] bool may_receive(std::uint16_t value) const;
+    /// The remote address if the selector is a single one.
+    [[nodiscard]] std::optional<IpAddress> remote_address() const;
+};
+
+class Queries {
+  public:
+    Queries(const SecurityPolicyDatabase& spd, const SecurityAssociationDatabase& sad)
+        : spd_(spd), sad_(sad) {}
+
+    /// Outbound SAs of an entry; `remote` for an entry with populate_remote.
+    [[nodiscard]] SpiAnswers spi_for_policy(PolicyId policy,
+                                            const std::optional<IpAddress>& remote) const;
+    /// Outbound SAs that a packet like `tuple` takes; none if it is not to be protected.
+    [[nodiscard]] SpiAnswers spi_for_policy(const SelectorTuple& tuple) const;
+    /// Nothing if no inbound SA has this SPI.
+    [[nodiscard]] std::optional<SelectorAnswer> selectors_for_spi(Spi spi) const;
+    /// Grows with each change of SAs or policies.
+    [[nodiscard]] std::uint64_t generation() const { return spd_.generation() + sad_.generation(); }
+
+  private:
+    const SecurityPolicyDatabase& spd_;
+    const SecurityAssociationDatabase& sad_;
+};
+
+}  // namespace homeport::ipsec

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The mobile node's side of Mobile IPv6 as a pure state machine (RFC 6275 11; mipv6.md section 8).
+// No I/O and no clock: events in, actions out. Packets are in normal form (home address, never
+// care-of address): Home Address option, routing header and ESP are the tunnel module's and
+// IPsec's.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "controlplane/wire/ipv6_packet.hpp"
+#include "controlplane/wire/mobility_header.hpp"
+#include "dataplane/base/address.hpp"
+
+namespace homeport::mip6 {
+
+struct MobileNodeConfig {
+    Ipv6Address home_address;
+    Ipv6Address home_agent;
+    /// Our link-local address at home; L is set if its interface identifier is that of the home
+    /// address.
+    std::optional<Ipv6Address> home_link_local;
+    std::chrono::seconds lifetime{420};                          // asked for; 4 s to 262140 s
+    std::chrono::milliseconds first_registration_timeout{1500};  // InitialBindackTimeoutFirstReg
+    std::chrono::milliseconds initial_timeout{1000};             // INITIAL_BINDACK_TIMEOUT
+    std::chrono::milliseconds max_timeout{32'000};               // MAX_BINDACK_TIMEOUT
+    unsigned max_update_rate = 3;                                // MAX_UPDATE_RATE, per second
+    /// After a temporary rejection (128, 130): first wait, doubled each time up to the second.
+    std::chrono::seconds initial_backoff{10};
+    std::chrono::seconds max_backoff{320};
+    /// Binding updates of lifetime 0 on shutdown() before giving up.
+    unsigned shutdown_attempts = 3;
+    /// Lab switch: take acknowledgements that IPsec did not protect.
+    bool allow_unprotected = false;
+};
+
+enum class MobileNodeState : std::uint8_t {
+    kDetached,      // no care-of address
+    kRegistering,   // away, no binding yet
+    kRegistered,    // away, bound to the current care-of address
+    kMoving,        // away, bound to an earlier care-of address, update outstanding
+    kRefreshing,    // away, bound, update outstanding
+    kReturning,     // at home, deregistration outstanding
+    kAtHome,        // at home, no binding
+    kBackingOff,    // rejected for now: will try again
+    kStopped,       // rejected for good: see Status::last_status
+    kShuttingDown,  // deregistration on exit outstanding
+    kFinished,      // shut down
+};
+[[nodiscard]] const char* to_string(MobileNodeState state);
+
+/// Send `packet` (HoA > HA, mobility header BU) through IPsec. Away: with Home Address option, from
+/// `care_of_address` although the tunnel may still be on another one (S1.40). At home: as it is.
+struct SendBindingUpdate {
+    std::vector<std::uint8_t> packet;
+    Ipv6Address care_of_address;
+    bool is_home = false;
+    std::uint16_t sequence = 0;
+    friend bool operator==(const SendBindingUpdate&, const SendBindingUpdate&) = default;
+};
+/// A binding update was accepted: from now on all tunnelled traffic uses this address (S1.42).
+struct SwitchTunnel {
+    Ipv6Address care_of_address;
+    friend bool operator==(const SwitchTunnel&, const SwitchTunnel&) = default;
+};
+/// The binding is gone (deregistered, expired): no tunnel.
+struct TunnelDown {
+    friend bool operator==(const TunnelDown&, const TunnelDown&) = default;
+};
+/// Deregistered at home: multicast a neighbor advertisement for the home address (and the
+/// link-local one), O=1, S=0 (RFC 6275 11.5.5). From here on the home address is used on the link.
+struct AnnounceAtHome {
+    friend bool operator==(const AnnounceAtHome&, const AnnounceAtHome&) = default;
+};
+/// For status display and log.
+struct StateChanged {
+    MobileNodeState from{};
+    MobileNodeState to{};
+    const char* reason = "";  // static text
+    friend bool operator==(const StateChanged& a, const StateChanged& b) {
+        return a.from == b.from && a.to == b.to;
+    }
+};
+using MobileNodeAction =
+    std::variant<SendBindingUpdate, SwitchTunnel, TunnelDown, AnnounceAtHome, StateChanged>;
+using MobileNodeActions = std::vector<MobileNodeAction>;
+
+struct MobileNodeCounters {
+    std::uint64_t updates_sent = 0;
+    std::uint64_t retransmissions = 0;
+    std::uint64_t acknowledgements_accepted = 0;
+    std::uint64_t acknowledgements_rejecting = 0;
+    std::uint64_t ignored_not_for_us = 0;  // other addresses, no mobility header, malformed packet
+    std::uint64_t ignored_malformed = 0;   // mobility header does not decode
+    std::uint64_t ignored_unprotected = 0;
+    std::uint64_t ignored_sequence = 0;  // no outstanding binding update has this number
+    std::uint64_t ignored_message = 0;   // a mobility message that we have no use for
+    std::uint64_t binding_errors = 0;
+    std::uint64_t refresh_requests = 0;
+};
+
+class MobileNode {
+  public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+    using Duration = std::chrono::steady_clock::duration;
+
+    struct Attachment {
+        Ipv6Address care_of_address;  // the home address when at home
+        bool at_home = false;
+        /// What is left of the care-of address's valid lifetime; none: infinite.
+        std::optional<std::chrono::seconds> address_lifetime;
+    };
+    struct Status {
+        MobileNodeState state{};
+        std::optional<Ipv6Address> current_care_of_address;
+        std::optional<Ipv6Address> registered_care_of_address;
+        std::uint16_t sequence = 0;  // last sent
+        std::chrono::seconds granted_lifetime{0};
+        std::optional<TimePoint> expires;
+        std::optional<TimePoint> refresh_at;
+        std::optional<TimePoint> next_transmission;
+        unsigned attempts = 0;  // of the outstanding update
+        std::optional<wire::BindingStatus> last_status;
+        bool prefix_discovery_needed = false;  // a BA had status 1
+        bool home_address_unusable = false;    // a BA had status 134
+    };
+
+    /// `first_sequence` should be random, or beyond the last one used before a restart.
+    MobileNode(MobileNodeConfig config, std::uint16_t first_sequence);
+
+    /// A new point of attachment, or news of the present one. The same care-of address again only
+    /// renews the address lifetime, unless a registration was stopped: then it is tried anew.
+    [[nodiscard]] MobileNodeActions attach(const Attachment& attachment, TimePoint now);
+    /// No link. The binding at the home agent lives on.
+    [[nodiscard]] MobileNodeActions detach(TimePoint now);
+    /// A packet in normal form from the home agent (routing header undone, through IPsec).
+    [[nodiscard]] MobileNodeActions receive(ConstByteSpan packet, bool protected_by_ipsec,
+                                            TimePoint now);
+    /// Call at next_deadline() or later.
+    [[nodiscard]] MobileNodeActions tick(TimePoint now);
+    [[nodiscard]] std::optional<TimePoint> next_deadline() const;
+    /// Deregisters before exit; finished() says when no more is to be waited for.
+    [[nodiscard]] MobileNodeActions shutdown(TimePoint now);
+    [[nodiscard]] bool finished() const { return state_ == MobileNodeState::kFinished; }
+
+    [[nodiscard]] Status status() const;
+    [[nodiscard]] const MobileNodeCounters& counters() const { return counters_; }
+
+  private:
+    enum class Purpose : std::uint8_t { kNone, kRegister, kDeregister };
+
+    /// A binding update list entry as far as the home agent granted it (RFC 6275 11.1).
+    struct Binding {
+        Ipv6Address care_of_address;
+        std::chrono::seconds granted{0};
+        TimePoint expires{};
+        TimePoint refresh_at{};
+    };
+    /// One binding update that may still be answered.
+    struct Outstanding {
+        std::uint16_t sequence = 0;
+        TimePoint sent{};
+        wire::FourSecondUnits lifetime;
+    };
+    static constexpr std::size_t kMaxOutstanding = 16;
+
+    void begin(Purpose purpose, MobileNodeState state, const char* reason);
+    void stop_sending();
+    void transmit();
+    void send_when_rate_allows();
+    [[nodiscard]] TimePoint earliest_transmission() const;
+    [[nodiscard]] wire::FourSecondUnits lifetime_to_ask() const;
+    [[nodiscard]] std::vector<std::uint8_t> build_update(std::uint16_t sequence,
+                                                         wire::FourSecondUnits lifetime) const;
+    void receive_acknowledgement(const wire::BindingAcknowledgement& answer);
+    void accepted(const Outstanding& update, const wire::BindingAcknowledgement& answer);
+    void rejected(wire::BindingStatus status);
+    void out_of_window(std::uint16_t last_accepted);
+    void deregistered();
+    void binding_lost(const char* reason);
+    void back_off(const char* reason);
+    void refresh();
+    void set_state(MobileNodeState state, const char* reason);
+    [[nodiscard]] MobileNodeActions take_actions();
+
+    MobileNodeConfig config_;
+    MobileNodeState state_ = MobileNodeState::kDetached;
+    std::optional<Attachment> attachment_;
+    std::optional<TimePoint> address_expires_;
+    std::optional<Binding> binding_;
+    /// Whether the home agent may hold a binding that we do not know of (start, unanswered update).
+    bool home_agent_may_hold_binding_ = true;
+
+    Purpose purpose_ = Purpose::kNone;
+    std::uint16_t next_sequence_;
+    std::uint16_t last_sequence_ = 0;
+    std::vector<Outstanding> outstanding_;
+    unsigned attempts_ = 0;
+    Duration timeout_{};
+    std::optional<TimePoint> next_transmission_;
+    std::optional<TimePoint> backoff_until_;
+    Duration backoff_{};
+    std::deque<TimePoint> recent_;  // transmissions of the last second
+
+    std::optional<wire::BindingStatus> last_status_;
+    bool prefix_discovery_needed_ = false;
+    bool home_address_unusable_ = false;
+    MobileNodeCounters counters_;
+    MobileNodeActions actions_;
+    TimePoint now_{};
+};
+
+}  // namespace homeport::mip6

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <openssl/evp.h>
+
+#include <array>
+
+#include "dataplane/config/reader.hpp"
+
+namespace homeport::config {
+
+namespace {
+
+const char* on_off(bool value) {
+    return value ? "on" : "off";
+}
+
+// Keys and values of one map, one after the other.
+class Map {
+  public:
+    explicit Map(YAML::Emitter& out) : out_(out) { out_ << YAML::BeginMap; }
+    ~Map() { out_ << YAML::EndMap; }
+    Map(const Map&) = delete;
+    Map& operator=(const Map&) = delete;
+
+    Map& put(const char* key, const std::string& value) {
+        out_ << YAML::Key << key << YAML::Value << value;
+        return *this;
+    }
+    Map& put(const char* key, const char* value) {
+        out_ << YAML::Key << key << YAML::Value << value;
+        return *this;
+    }
+    Map& put(const char* key, std::uint64_t value) {
+        out_ << YAML::Key << key << YAML::Value << value;
+        return *this;
+    }
+    Map& optional(const char* key, const std::string& value) {
+        return value.empty() ? *this : put(key, value);
+    }
+    YAML::Emitter& begin(const char* key) { return out_ << YAML::Key << key << YAML::Value; }
+    template <class Range, class Each>
+    Map& list(const char* key, const Range& range, Each each) {
+        begin(key) << YAML::BeginSeq;
+        for (const auto& element : range) each(element);
+        out_ << YAML::EndSeq;
+        return *this;
+    }
+
+  private:
+    YAML::Emitter& out_;
+};
+
+std::string lifetime(std::uint32_t seconds) {
+    return seconds == kInfiniteLifetime ? "infinite" : std::to_string(seconds);
+}
+
+void write_port(YAML::Emitter& out, const PortConfig& port) {
+    Map map(out);
+    map.put("name", port.name).put("device", port.device).put("tap", port.tap);
+    if (port.mac) map.put("mac", port.mac->to_string());
+    map.put("mtu", port.mtu);
+    map.put("queues", port.queues == 0 ? "auto" : std::to_string(port.queues));
+    map.put("pmd_config", port.pmd_config);
+}
+
+void write_dataplane(YAML::Emitter& out, const DataplaneConfig& dp) {
+    Map map(out);
+    map.put("main_lcore", dp.main_lcore);
+    if (dp.workers.lcores.empty()) {
+        map.put("workers", dp.workers.count);
+    } else {
+        map.list("workers", dp.workers.lcores, [&](unsigned lcore) { out << lcore; });
+    }
+    map.put("idle_backoff", dp.idle_backoff_us == 0 ? "off" : std::to_string(dp.idle_backoff_us));
+    map.put("huge_pages", name_of(dp.huge_pages, kHugePagesNames));
+    map.put("memory_mb", dp.memory_mb);
+    map.list("eal_args", dp.eal_args, [&](const std::string& argument) { out << argument; });
+    map.put("file_prefix", dp.file_prefix).put("channel_socket", dp.channel_socket);
+    map.optional("channel_group", dp.channel_group);
+    map.put("mbufs", dp.mbufs);
+    map.list("ports", dp.ports, [&](const PortConfig& port) { write_port(out, port); });
+    map.put("max_bindings", dp.max_bindings).put("max_routes", dp.max_routes);
+    map.put("max_adjacencies", dp.max_adjacencies).put("max_sas", dp.max_sas);
+    map.begin("reassembly");
+    Map(out)
+        .put("entries", dp.reassembly.entries)
+        .put("timeout_ms", dp.reassembly.timeout_ms)
+        .put("per_source", dp.reassembly.per_source);
+    map.begin("ipsec");
+    Map(out)
+        .put("cpu", name_of(dp.ipsec.cpu, kCryptoCpuNames))
+        .put("copy_mode", on_off(dp.ipsec.copy_mode));
+    map.put("pmd_config_dir", dp.pmd_config_dir);
+}
+
+void write_home_link(YAML::Emitter& out, const HomeLinkConfig& link) {
+    Map(out)
+        .put("prefix", link.prefix.to_string())
+        .put("port", link.is_virtual() ? "virtual" : link.port)
+        .put("no_binding", name_of(link.no_binding, kNoBindingNames))
+        .put("dad", on_off(link.duplicate_address_detection))
+        .put("valid_lifetime", lifetime(link.valid_lifetime))
+        .put("preferred_lifetime", lifetime(link.preferred_lifetime));
+}
+
+std::string window(std::uint16_t packets) {
+    return packets == 0 ? "off" : std::to_string(packets);
+}
+
+void write_pair(Map& parent, YAML::Emitter& out, const char* key, const SaPairConfig& pair) {
+    parent.begin(key);
+    Map(out)
+        .put("spi_in", pair.spi_in)
+        .put("spi_out", pair.spi_out)
+        .put("algorithm", pair.algorithm)
+        .put("key_file_in", pair.key_file_in)
+        .put("key_file_out", pair.key_file_out)
+        .put("replay_window", window(pair.replay_window))
+        .put("esn", on_off(pair.extended_sequence));
+}
+
+void write_node(YAML::Emitter& out, const MobileNodeConfig& node) {
+    Map map(out);
+    map.put("name", node.name).put("home_address", node.home_address.to_string());
+    if (!node.binding_update && !node.prefix_discovery) return;
+    map.begin("security");
+    Map security(out);
+    if (node.binding_update) write_pair(security, out, "bu", *node.binding_update);
+    if (node.prefix_discovery) write_pair(security, out, "mps", *node.prefix_discovery);
+}
+
+void write_range(YAML::Emitter& out, const MobileNodeRangeConfig& range) {
+    Map map(out);
+    map.put("name", range.name).put("first", range.first.to_string()).put("count", range.count);
+    if (range.algorithm.empty()) return;
+    map.begin("security");
+    Map(out)
+        .put("spi_in", range.spi_in)
+        .put("spi_out", range.spi_out)
+        .put("algorithm", range.algorithm)
+        .put("key_directory", range.key_directory)
+        .put("replay_window", window(range.replay_window))
+        .put("esn", on_off(range.extended_sequence));
+}
+
+void write_log(YAML::Emitter& out, const LogConfig& log) {
+    Map map(out);
+    map.put("level", name_of(log.level, kLogLevelNames));
+    if (log.target == LogTarget::kFile) {
+        map.put("file", log.file);
+    } else {
+        map.put("target", log.target == LogTarget::kJournal ? "journal" : "stderr");
+    }
+    map.put("rotate_mb", log.rotate_mb).put("rotate_files", log.rotate_files);
+}
+
+void write_settings(Map& map, YAML::Emitter& out, const ControlplaneConfig& cp) {
+    map.begin("limits");
+    Map(out)
+        .put("bindings", cp.limits.bindings)
+        .put("bindings_per_node", cp.limits.bindings_per_node)
+        .put("bu_per_second", cp.limits.bu_per_second)
+        .put("bu_per_node_per_second", cp.limits.bu_per_node_per_second);
+    map.begin("store");
+    Map(out).put("path", cp.store_path);
+    map.begin("management");
+    Map(out).put("socket", cp.management.socket).optional("group", cp.management.group);
+    map.begin("log");
+    write_log(out, cp.log);
+    map.begin("tunnel");
+    Map(out)
+        .put("hop_limit", cp.tunnel.hop_limit)
+        .put("dscp", name_of(cp.tunnel.dscp, kDscpModelNames))
+        .put("path_mtu", cp.tunnel.path_mtu);
+    map.begin("rates");
+    Map(out)
+        .put("icmp_errors_per_second", cp.rates.icmp_errors_per_second)
+        .put("punt_packets_per_second", cp.rates.punt_packets_per_second)
+        .put("kernel_packets_per_second", cp.rates.kernel_packets_per_second);
+}
+
+void write_controlplane(YAML::Emitter& out, const ControlplaneConfig& cp) {
+    Map map(out);
+    map.begin("home_agent");
+    {
+        Map agent(out);
+        agent.list("addresses", cp.home_agent.addresses,
+                   [&](const Ipv6Address& address) { out << address.to_string(); });
+        agent.put("preference", cp.home_agent.preference).put("lifetime", cp.home_agent.lifetime);
+    }
+    map.list("home_links", cp.home_links,
+             [&](const HomeLinkConfig& link) { write_home_link(out, link); });
+    map.list("mobile_nodes", cp.mobile_nodes,
+             [&](const MobileNodeConfig& node) { write_node(out, node); });
+    map.list("mobile_node_ranges", cp.mobile_node_ranges,
+             [&](const MobileNodeRangeConfig& range) { write_range(out, range); });
+    map.begin("policy");
+    {
+        Map policy(out);
+        policy.put("max_lifetime", cp.policy.max_lifetime)
+            .put("refresh_advice", cp.policy.refresh_advice)
+            .put("require_esp", on_off(cp.policy.require_esp));
+        policy.list("coa_deny", cp.policy.coa_deny,
+                    [&](const Ipv6Prefix& prefix) { out << prefix.to_string(); });
+        policy.put("allow_unprotected", on_off(cp.policy.allow_unprotected))
+            .put("lab_static_gcm", on_off(cp.policy.lab_static_gcm));
+    }
+    write_settings(map, out, cp);
+}
+
+}  // namespace
+
+std::string to_yaml(const Config& config) {
+    YAML::Emitter out;
+    {
+        Map map(out);
+        map.begin("dataplane");
+        write_dataplane(out, config.dataplane);
+        map.begin("controlplane");
+        write_controlplane(out, config.controlplane);
+    }
+    return std::string(out.c_str()) + "\n";
+}
+
+std::string hash(const Config& config) {
+    const std::string text = to_yaml(config);
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned length = 0;
+    if (EVP_Digest(text.data(), text.size(), digest.data(), &length, EVP_sha256(), nullptr) != 1) {
+        return "";
+    }
+    std::string hex;
+    for (unsigned i = 0; i < length; ++i) {
+        static constexpr char kDigits[] = "0123456789abcdef";
+        hex += kDigits[digest[i] >> 4];
+        hex += kDigits[digest[i] & 15];
+    }
+    return hex;
+}
+
+}  // namespace homeport::config

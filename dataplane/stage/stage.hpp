@@ -10,17 +10,23 @@
 #include <rte_mbuf_dyn.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 #include "dataplane/channel/counter.hpp"
+#include "dataplane/channel/messages.hpp"
 
 namespace homeport::stage {
 
 inline constexpr unsigned kBatchSize = 64;
 inline constexpr unsigned kMaxEdges = 12;
-/// A packet that passed this many stages is in a loop of headers and is dropped (tun.in.malformed).
-inline constexpr unsigned kMaxPasses = 24;
+/// A packet that went this many times back to the same or an earlier stage is in a loop of headers
+/// and is dropped (tun.in.malformed). Three roles in one box with NAT between all of them take 9.
+inline constexpr unsigned kMaxPasses = 12;
+/// A stage gives at most this many packets for each one that it gets: a packet of 9216 octets in
+/// fragments of the smallest IPv4 link.
+inline constexpr unsigned kMaxAmplification = 200;
 
 /// In the order in which the driver runs them.
 enum class StageId : std::uint8_t {
@@ -70,7 +76,9 @@ enum MetaFlags : std::uint16_t {
 };
 
 /// Notes of one packet for the stages of one run. They end at the edges of IPsec: stages write them
-/// anew behind it, nothing rides through it (S1.9).
+/// anew behind it, nothing rides through it (S1.9). Worker or driver set them before the first
+/// stage; a stage that makes a packet calls init_meta(), one that starts a packet anew (parse, run
+/// again on what was inside) calls reset_meta().
 struct PacketMeta {
     std::uint8_t family;         // 4, 6; 0 for others (ARP)
     std::uint8_t protocol;       // upper-layer protocol after skipped extension headers
@@ -82,12 +90,14 @@ struct PacketMeta {
     std::uint32_t parameter;     // ICMP error: MTU or pointer; punt: pointer; fragment: MTU
     std::uint8_t reason;         // ICMP error: IcmpErrorKind; punt: channel::PuntReason
     std::uint8_t code;           // ICMP error: code of a parameter problem
-    std::uint8_t passes;
-    std::uint8_t trace;  // number of the trace slot, 0: not traced
+    std::uint8_t passes;         // of the driver: times that the packet went back
+    std::uint8_t trace;          // of the driver: number of the traced packet, 0: not traced
     std::uint8_t trace_step;
-    std::uint8_t reserved[3];
+    std::uint8_t resume;  // of the driver: stage at which another worker goes on
+    std::uint8_t reserved[2];
 };
-static_assert(sizeof(PacketMeta) <= 32);
+// Together with the receive time stamp that net_pcap registers it fills the mbuf's dynamic fields.
+static_assert(sizeof(PacketMeta) == 28);
 
 extern int g_meta_offset;  // of the mbuf dynamic field; set once by register_packet_meta()
 
@@ -96,6 +106,26 @@ extern int g_meta_offset;  // of the mbuf dynamic field; set once by register_pa
 
 inline PacketMeta& meta(rte_mbuf* packet) {
     return *RTE_MBUF_DYNFIELD(packet, g_meta_offset, PacketMeta*);
+}
+/// Notes of a packet that no stage has seen yet.
+inline PacketMeta& init_meta(rte_mbuf* packet, std::uint16_t in_port = channel::kNoPort) {
+    PacketMeta& notes = meta(packet);
+    notes = PacketMeta{};
+    notes.in_port = in_port;
+    notes.adjacency = channel::kNoIndex;
+    notes.binding = channel::kNoIndex;
+    return notes;
+}
+/// The same for a packet that is on its way: keeps port and `kept_flags`, and what is the driver's.
+inline PacketMeta& reset_meta(rte_mbuf* packet, std::uint16_t kept_flags = 0) {
+    PacketMeta& notes = meta(packet);
+    const PacketMeta old = notes;
+    init_meta(packet, old.in_port);
+    notes.flags = old.flags & kept_flags;
+    notes.passes = old.passes;
+    notes.trace = old.trace;
+    notes.trace_step = old.trace_step;
+    return notes;
 }
 inline std::uint8_t* data(rte_mbuf* packet) {
     return rte_pktmbuf_mtod(packet, std::uint8_t*);
@@ -118,23 +148,107 @@ struct EdgeDescription {
 class Driver;
 struct Worker;
 
+/// Packets that wait for one stage. Room for all that a batch can become, so it never overflows.
+struct Queue {
+    static constexpr std::uint32_t kCapacity = kBatchSize * (kMaxAmplification + 1);
+    std::uint32_t head = 0;
+    std::uint32_t tail = 0;
+    std::array<rte_mbuf*, kCapacity> packets;
+};
+
 /// Where a stage gives its packets. Owned by the driver; valid during one call of a stage.
 class Edges {
   public:
-    explicit Edges(Driver& driver) : driver_(driver) {}
     /// Gives `packet` to edge number `edge` of the running stage.
     template <class EdgeEnum>
     void to(EdgeEnum edge, rte_mbuf* packet) {
         give(static_cast<unsigned>(edge), packet);
     }
+    /// Gives all packets of `batch`, in their order, to one edge.
+    template <class EdgeEnum>
+    void to_all(EdgeEnum edge, const Batch& batch) {
+        give_all(static_cast<unsigned>(edge), batch);
+    }
     /// Counts and frees `packet`. `counter` must be of kind kDrop.
-    void drop(rte_mbuf* packet, channel::Counter counter);
+    void drop(rte_mbuf* packet, channel::Counter counter) { end(packet, counter); }
     /// Counts and frees a packet that ended here rightly. `counter` must be of kind kDelivered.
-    void absorb(rte_mbuf* packet, channel::Counter counter = channel::Counter::kAbsorbed);
+    void absorb(rte_mbuf* packet, channel::Counter counter = channel::Counter::kAbsorbed) {
+        end(packet, counter);
+    }
+    /// Gives `packet` to worker number `worker`, which goes on with it at stage `stage`, notes
+    /// kept. Counted as handover.full and freed if that worker takes no more.
+    void hand_over(rte_mbuf* packet, unsigned worker, StageId stage);
+    /// Tells the trace that `packet` leaves the run here: put on a ring or kept by reassembly. For
+    /// stages that neither give a packet to an edge nor drop it; costs nothing while not tracing.
+    void kept(rte_mbuf* packet, std::string_view where) {
+        if (tracing_) [[unlikely]]
+            trace_kept(packet, where);
+    }
 
   private:
-    void give(unsigned edge, rte_mbuf* packet);
+    friend class Driver;
+    struct Slot {
+        Queue* queue = nullptr;
+        std::uint32_t given = 0;
+        std::uint32_t tail_before = 0;  // of edges that lead back
+        StageId target{};
+        bool back = false;
+    };
+    struct Handover {
+        unsigned count = 0;
+        std::array<rte_mbuf*, kBatchSize> packets;
+    };
+
+    explicit Edges(Driver& driver) : driver_(driver) {}
+
+    void give(unsigned edge, rte_mbuf* packet) {
+        Slot& slot = slots_[edge];
+        Queue& queue = *slot.queue;
+        if (queue.tail == Queue::kCapacity) [[unlikely]] {
+            end(packet, channel::Counter::kNoBuffer);
+            return;
+        }
+        if (tracing_) [[unlikely]]
+            trace_given(edge, packet);
+        queue.packets[queue.tail++] = packet;
+        ++slot.given;
+    }
+    void give_all(unsigned edge, const Batch& batch) {
+        Slot& slot = slots_[edge];
+        Queue& queue = *slot.queue;
+        if (tracing_ || queue.tail + batch.count > Queue::kCapacity) [[unlikely]] {
+            for (unsigned i = 0; i < batch.count; ++i) give(edge, batch.packets[i]);
+            return;
+        }
+        for (unsigned i = 0; i < batch.count; ++i) {
+            queue.packets[queue.tail + i] = batch.packets[i];
+        }
+        queue.tail += batch.count;
+        slot.given += batch.count;
+    }
+    void end(rte_mbuf* packet, channel::Counter counter) {
+        if (tracing_) [[unlikely]]
+            trace_ended(packet, counter);
+        std::uint64_t& word = counters_[static_cast<std::size_t>(counter)];
+        __atomic_store_n(&word, word + 1, __ATOMIC_RELAXED);
+        if (ended_count_ == kBatchSize) [[unlikely]]
+            free_ended();
+        ended_[ended_count_++] = packet;
+    }
+    void free_ended();
+    void send_handovers();
+    void trace_given(unsigned edge, rte_mbuf* packet);
+    void trace_ended(rte_mbuf* packet, channel::Counter counter);
+    void trace_kept(rte_mbuf* packet, std::string_view where);
+
     Driver& driver_;
+    Slot* slots_ = nullptr;  // of the running stage
+    std::uint64_t* counters_ = nullptr;
+    bool tracing_ = false;
+    unsigned ended_count_ = 0;
+    std::array<rte_mbuf*, kBatchSize> ended_;
+    Handover* handovers_ = nullptr;  // by worker index
+    unsigned worker_count_ = 0;
 };
 
 using StageFunction = void (*)(Worker&, Batch&, Edges&);

@@ -42,7 +42,8 @@ void guard_log() {
             cookie_io_functions_t{
                 .read = nullptr, .write = write_log, .seek = nullptr, .close = nullptr});
         if (stream == nullptr) return;
-        setvbuf(stream, nullptr, _IOLBF, 0);
+        static char buffer[4096];
+        setvbuf(stream, buffer, _IOLBF, sizeof buffer);
     }
     rte_openlog_stream(stream);
 }

@@ -58,7 +58,13 @@ static_assert(sizeof(HelloReply) == 360);
 /// messages.hpp or statistics.hpp without a new kAbiVersion.
 extern const std::uint32_t kAbiLayout;
 
+/// Octets of the largest statistics region that a client maps.
+inline constexpr std::uint64_t kMaxStatisticsSize = std::uint64_t{1} << 36;
+
 [[nodiscard]] Hello make_hello(Role role, std::string_view build_id);
+
+/// The build id that a peer named, fit for a log: other than printable ASCII becomes '?'.
+[[nodiscard]] std::string printable(std::string_view text);
 
 /// A hello that was received whole; `data_plane_build_id` goes into the text of a refusal.
 struct HelloRefusal {

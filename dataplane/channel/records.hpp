@@ -62,16 +62,11 @@ template <class Record>
 [[nodiscard]] std::size_t trailing_length(const Record& record) {
     if constexpr (requires { record.count; }) {
         return std::size_t{record.count} * sizeof(PolicyRecord);
-    } else if constexpr (Record::kType == CommandType::kTransmitPacket ||
-                         Record::kType == CommandType::kTransmitFrame) {
+    } else if constexpr (requires { record.length; }) {
         return record.length;
     } else {
         return 0;
     }
-}
-template <>
-[[nodiscard]] inline std::size_t trailing_length(const Punt& record) {
-    return record.length;
 }
 
 /// The `index`th policy behind an SpdReplace, as a private copy, not yet checked with valid().

@@ -73,6 +73,8 @@ enum MetaFlags : std::uint16_t {
     kMetaToGroup = 1 << 6,           // link-layer destination was multicast or broadcast
     kMetaMayFragmentOuter = 1 << 7,  // tunnel packet over IPv6: the source (we) may fragment
     kMetaPolicyChecked = 1 << 8,     // SPD passed for this direction
+    /// For tx: the data is a whole Ethernet frame, to be sent on port `in_port` as it is.
+    kMetaFrame = 1 << 9,
 };
 
 /// Notes of one packet for the stages of one run. They end at the edges of IPsec: stages write them

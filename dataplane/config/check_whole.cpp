@@ -88,6 +88,7 @@ class NodeChecks {
             home_addresses(path + ".home_address", node.home_address, 1);
             if (node.binding_update) pair(path + ".security.bu", *node.binding_update);
             if (node.prefix_discovery) pair(path + ".security.mps", *node.prefix_discovery);
+            if (node.return_routability) pair(path + ".security.rr", *node.return_routability);
         }
         for (std::size_t i = 0; i < config_.mobile_node_ranges.size(); ++i) {
             const MobileNodeRangeConfig& range = config_.mobile_node_ranges[i];

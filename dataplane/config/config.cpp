@@ -35,9 +35,9 @@ PortConfig virtual_port(const std::string& name, unsigned number) {
     return port;
 }
 
-std::expected<Config, ConfigErrors> read_document(const YAML::Node& document,
-                                                  std::string_view file) {
-    Report report(file);
+std::expected<Config, ConfigErrors> read_document(const YAML::Node& document, std::string_view file,
+                                                  AlgorithmNames algorithms) {
+    Report report(file, algorithms);
     Config config = defaults();
     config.file = file;
     Section top(report, document, "");
@@ -85,7 +85,8 @@ Config defaults() {
     return config;
 }
 
-std::expected<Config, ConfigErrors> parse(std::string_view text, std::string_view file) {
+std::expected<Config, ConfigErrors> parse(std::string_view text, std::string_view file,
+                                          AlgorithmNames algorithms) {
     try {
         const auto documents = YAML::LoadAll(std::string(text));
         if (documents.size() > 1) {
@@ -93,7 +94,8 @@ std::expected<Config, ConfigErrors> parse(std::string_view text, std::string_vie
             report.add(documents[1].Mark(), "", "a second document", "one YAML document");
             return std::unexpected(report.take());
         }
-        return read_document(documents.empty() ? YAML::Node() : documents.front(), file);
+        return read_document(documents.empty() ? YAML::Node() : documents.front(), file,
+                             algorithms);
     } catch (const YAML::Exception& error) {
         Report report(file);
         report.add(error.mark, "", "text that is not YAML (" + error.msg + ")", "YAML 1.2");
@@ -103,7 +105,8 @@ std::expected<Config, ConfigErrors> parse(std::string_view text, std::string_vie
     }
 }
 
-std::expected<Config, ConfigErrors> load_file(const std::filesystem::path& file) {
+std::expected<Config, ConfigErrors> load_file(const std::filesystem::path& file,
+                                              AlgorithmNames algorithms) {
     std::error_code error;
     const auto status = std::filesystem::status(file, error);
     if (error || status.type() == std::filesystem::file_type::not_found) {
@@ -123,7 +126,7 @@ std::expected<Config, ConfigErrors> load_file(const std::filesystem::path& file)
     if (text.size() > kMostOctets) {
         return std::unexpected(single(file.string(), "more than 16 MiB", "at most 16 MiB"));
     }
-    return parse(text, file.string());
+    return parse(text, file.string(), algorithms);
 }
 
 }  // namespace homeport::config

@@ -8,6 +8,7 @@
 #include <expected>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -125,8 +126,9 @@ struct SaPairConfig {
 struct MobileNodeConfig {
     std::string name;
     Ipv6Address home_address;
-    std::optional<SaPairConfig> binding_update;    // security.bu: table S1-SPD entry 2
-    std::optional<SaPairConfig> prefix_discovery;  // security.mps: entry 3
+    std::optional<SaPairConfig> binding_update;      // security.bu: table S1-SPD entry 2
+    std::optional<SaPairConfig> prefix_discovery;    // security.mps: entry 3
+    std::optional<SaPairConfig> return_routability;  // security.rr: entry 4, tunnel mode
 
     friend bool operator==(const MobileNodeConfig&, const MobileNodeConfig&) = default;
 };
@@ -149,12 +151,13 @@ struct MobileNodeRangeConfig {
 };
 
 struct PolicyConfig {
-    std::uint32_t max_lifetime = 3600;  // seconds, 4..262140
-    std::uint32_t refresh_advice = 0;   // seconds; 0: none is sent
-    bool require_esp = false;           // plain reverse tunnels are dropped (mip6.rt.need_esp)
-    std::vector<Ipv6Prefix> coa_deny;   // care-of addresses that are refused with status 174
-    bool allow_unprotected = false;     // lab: BU and BA without ESP
-    bool lab_static_gcm = false;        // lab: static keys with GCM and its kin
+    std::uint32_t max_lifetime = 3600;       // seconds, 4..262140
+    std::uint32_t refresh_advice = 0;        // seconds; 0: none is sent
+    bool protect_return_routability = true;  // table S1-SPD entries 4 and 4c; off: bypassed
+    bool require_esp = false;                // plain reverse tunnels are dropped (mip6.rt.need_esp)
+    std::vector<Ipv6Prefix> coa_deny;        // care-of addresses that are refused with status 174
+    bool allow_unprotected = false;          // lab: BU and BA without ESP
+    bool lab_static_gcm = false;             // lab: static keys with GCM and its kin
 
     friend bool operator==(const PolicyConfig&, const PolicyConfig&) = default;
 };
@@ -252,13 +255,18 @@ using ConfigErrors = std::vector<ConfigError>;
 /// Two virtual ports, no home link, no mobile node.
 [[nodiscard]] Config defaults();
 
+/// Names that `algorithm` may take; empty: any (a program that makes no SAs need not know them).
+using AlgorithmNames = std::span<const std::string_view>;
+
 /// Reads `text`; `file` is the name that errors give, and relative paths in the text count from
 /// its directory. Gives all errors of the text, in the order of their lines.
 [[nodiscard]] std::expected<Config, ConfigErrors> parse(std::string_view text,
-                                                        std::string_view file);
+                                                        std::string_view file,
+                                                        AlgorithmNames algorithms = {});
 
 /// Reads a file of at most 16 MiB.
-[[nodiscard]] std::expected<Config, ConfigErrors> load_file(const std::filesystem::path& file);
+[[nodiscard]] std::expected<Config, ConfigErrors> load_file(const std::filesystem::path& file,
+                                                            AlgorithmNames algorithms = {});
 
 /// Joins the errors, one a line.
 [[nodiscard]] std::string to_string(const ConfigErrors& errors);

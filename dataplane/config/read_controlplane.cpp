@@ -19,7 +19,6 @@ constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLogLevelTable{
 constexpr std::array<std::pair<std::string_view, DscpModel>, 2> kDscpModelTable{
     {{"uniform", DscpModel::kUniform}, {"pipe", DscpModel::kPipe}}};
 
-// A name of an algorithm is checked where the algorithms are: by the reader of the keys.
 constexpr std::size_t kAlgorithmName = 31;
 
 std::string absolute(const std::string& directory, const std::string& path) {
@@ -102,9 +101,14 @@ void read_replay_window(Section& section, std::uint16_t& out) {
 }
 
 void read_algorithm(Section& section, std::string& out) {
-    if (const auto v = section.require("algorithm", "an ESP algorithm")) {
-        v->string(out, kAlgorithmName);
-    }
+    const auto v = section.require("algorithm", "an ESP algorithm");
+    if (!v || !v->string(out, kAlgorithmName)) return;
+    const AlgorithmNames known = section.report().algorithms();
+    if (known.empty() || std::ranges::find(known, out) != known.end()) return;
+    const std::vector<std::string> names(known.begin(), known.end());
+    std::string all;
+    for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+    v->fail("one of " + all + "; the nearest is '" + nearest(out, names) + "'");
 }
 
 std::optional<SaPairConfig> read_sa_pair(Section& parent, std::string_view key,
@@ -140,6 +144,7 @@ void read_mobile_node(Report& report, const Value& element, const std::string& d
         Section security(report, v->node(), v->path());
         node.binding_update = read_sa_pair(security, "bu", directory);
         node.prefix_discovery = read_sa_pair(security, "mps", directory);
+        node.return_routability = read_sa_pair(security, "rr", directory);
         security.finish();
     }
     section.finish();
@@ -181,6 +186,9 @@ void read_policy(Section section, PolicyConfig& out) {
     }
     if (const auto v = section.find("refresh_advice")) {
         v->number(out.refresh_advice, 0, 262140, "seconds; 0 for none");
+    }
+    if (const auto v = section.find("protect_return_routability")) {
+        v->boolean(out.protect_return_routability);
     }
     if (const auto v = section.find("require_esp")) v->boolean(out.require_esp);
     section.list("coa_deny", "IPv6 prefixes", [&](const Value& element) {

@@ -22,7 +22,8 @@ namespace homeport::config {
 /// Collects what is wrong, and remembers where every value stood.
 class Report {
   public:
-    explicit Report(std::string_view file) : file_(file) {}
+    explicit Report(std::string_view file, AlgorithmNames algorithms = {})
+        : file_(file), algorithms_(algorithms) {}
 
     void add(const YAML::Mark& mark, std::string_view path, std::string found,
              std::string expected);
@@ -31,12 +32,14 @@ class Report {
     void add_at(std::string_view path, std::string found, std::string expected);
     void remember(const std::string& path, const YAML::Mark& mark) { marks_[path] = mark; }
 
+    [[nodiscard]] AlgorithmNames algorithms() const { return algorithms_; }
     [[nodiscard]] bool was_read(std::string_view path) const { return marks_.contains(path); }
     [[nodiscard]] bool empty() const { return errors_.empty(); }
     [[nodiscard]] ConfigErrors take();
 
   private:
     std::string file_;
+    AlgorithmNames algorithms_;
     ConfigErrors errors_;
     std::map<std::string, YAML::Mark, std::less<>> marks_;
 };

@@ -121,11 +121,12 @@ void write_pair(Map& parent, YAML::Emitter& out, const char* key, const SaPairCo
 void write_node(YAML::Emitter& out, const MobileNodeConfig& node) {
     Map map(out);
     map.put("name", node.name).put("home_address", node.home_address.to_string());
-    if (!node.binding_update && !node.prefix_discovery) return;
+    if (!node.binding_update && !node.prefix_discovery && !node.return_routability) return;
     map.begin("security");
     Map security(out);
     if (node.binding_update) write_pair(security, out, "bu", *node.binding_update);
     if (node.prefix_discovery) write_pair(security, out, "mps", *node.prefix_discovery);
+    if (node.return_routability) write_pair(security, out, "rr", *node.return_routability);
 }
 
 void write_range(YAML::Emitter& out, const MobileNodeRangeConfig& range) {
@@ -198,6 +199,7 @@ void write_controlplane(YAML::Emitter& out, const ControlplaneConfig& cp) {
         Map policy(out);
         policy.put("max_lifetime", cp.policy.max_lifetime)
             .put("refresh_advice", cp.policy.refresh_advice)
+            .put("protect_return_routability", on_off(cp.policy.protect_return_routability))
             .put("require_esp", on_off(cp.policy.require_esp));
         policy.list("coa_deny", cp.policy.coa_deny,
                     [&](const Ipv6Prefix& prefix) { out << prefix.to_string(); });

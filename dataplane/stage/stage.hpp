@@ -96,7 +96,7 @@ struct PacketMeta {
     std::uint8_t trace;          // of the driver: number of the traced packet, 0: not traced
     std::uint8_t trace_step;
     std::uint8_t resume;  // of the driver: stage at which another worker goes on
-    std::uint8_t reserved[2];
+    std::uint16_t drop;   // ICMP error: channel::Counter (kDrop) that the packet ends under
 };
 // Together with the receive time stamp that net_pcap registers it fills the mbuf's dynamic fields.
 static_assert(sizeof(PacketMeta) == 28);

@@ -19,13 +19,15 @@ struct rte_ip_frag_death_row;
 
 namespace homeport::ipsec {
 class EspEngine;
-}
+class Queries;
+}  // namespace homeport::ipsec
 namespace homeport::table {
 struct Tables;
 }
 namespace homeport::tunnel {
 class ReplyToTable;
-}
+struct SignallingPolicies;
+}  // namespace homeport::tunnel
 
 namespace homeport::stage {
 
@@ -66,6 +68,10 @@ struct Worker {
     unsigned worker_count = 1;
     const table::Tables* tables = nullptr;
     ipsec::EspEngine* esp = nullptr;
+    const ipsec::Queries* ipsec_queries = nullptr;
+    bool ipsec_copy_mode = false;  // S1.9: a fresh buffer at both edges of IPsec
+    /// SPD entries whose SAs carry signalling (S1.18); swapped with the SPD under RCU. Null: none.
+    const tunnel::SignallingPolicies* signalling = nullptr;
     tunnel::ReplyToTable* reply_to = nullptr;
     const channel::ParametersSet* parameters = nullptr;  // swapped by the main lcore under RCU
     std::array<PortView, channel::kMaxPorts> ports{};

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Applies the channel's records to the tables: checks them, keeps epochs, keeps bindings resolved.
+// Lives on the main lcore and is called from there alone. Never waits for a worker, but when a
+// table's spare slots are used up (one quiescent state of each worker then).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <expected>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "dataplane/channel/messages.hpp"
+#include "dataplane/table/tables.hpp"
+
+namespace homeport::table {
+
+/// Why a record was not applied; the tables are as before it.
+struct WriteError {
+    channel::CommandError code;
+    std::string text;  // what, found, expected
+};
+using Applied = std::expected<void, WriteError>;
+
+class TableWriter {
+  public:
+    /// `tables` must outlive the writer.
+    explicit TableWriter(Tables& tables);
+
+    // ----------------------------------------------------------------- ports and parameters
+
+    /// Port `port` < channel::kMaxPorts exists, or changed. Routes, neighbours and bindings over it
+    /// follow. `mtu`: octets of IP packet.
+    void set_port(std::uint16_t port, const MacAddress& mac, std::uint16_t mtu);
+    /// default_path_mtu and path_mtu_age_seconds are in force from now on.
+    void set_parameters(const channel::ParametersSet& parameters);
+
+    // --------------------------------------------------------------- records of the channel
+    // Each is idempotent. Setting what is there already changes nothing that readers see.
+    // Removing what is not there is no error.
+
+    Applied apply(const channel::AddressSet& record);
+    Applied apply(const channel::AddressRemove& record);
+    Applied apply(const channel::RouteSet& record);
+    Applied apply(const channel::RouteRemove& record);
+    Applied apply(const channel::NeighbourSet& record);
+    Applied apply(const channel::NeighbourRemove& record);
+    Applied apply(const channel::HomePrefixSet& record);
+    Applied apply(const channel::HomePrefixRemove& record);
+    Applied apply(const channel::BindingSet& record);
+    Applied apply(const channel::BindingRemove& record);
+
+    /// What is set between the two stays. A second begin_sync() before end_sync() starts anew.
+    void begin_sync();
+    /// Removes what was not set since begin_sync(); returns how many entries that were. 0 without
+    /// a begin_sync().
+    std::uint32_t end_sync();
+    [[nodiscard]] bool synced_once() const { return synced_once_; }
+
+    // ---------------------------------------------------------------------------- upkeep
+
+    /// An ICMP error said that only `mtu` octets get to the care-of address of `home_address`
+    /// (v4-mapped for IPv4). Values below 1280 count as 1280 for an IPv6 care-of address, below 68
+    /// as 68 for an IPv4 one. True if the binding's path MTU became less (PathMtu event).
+    bool path_mtu(const Ipv6Address& home_address, std::uint32_t mtu);
+
+    /// Work that can wait: resolves at most `max_work` bindings anew after route changes, lets
+    /// learnt path MTUs age, frees what readers have left. `now_seconds` never goes backwards.
+    /// True if more work is left.
+    bool poll(std::uint64_t now_seconds, unsigned max_work);
+
+    /// For others whose objects readers hold: same thread, same readers.
+    [[nodiscard]] Reclaimer& reclaimer() { return tables_.reclaimer; }
+
+    // --------------------------------------------------------------------- views, for show
+
+    /// function(const Binding&, std::uint32_t slot)
+    template <class Function>
+    void for_each_binding(Function&& function) const {
+        tables_.bindings.for_each(
+            [&](std::uint32_t slot, const Binding& binding) { function(binding, slot); });
+    }
+    /// function(const Route&, std::uint8_t family)
+    template <class Function>
+    void for_each_route(Function&& function) const {
+        for (const std::uint8_t family : {std::uint8_t{6}, std::uint8_t{4}}) {
+            tables_.fib.of_family(family).for_each(
+                [&](const Route& route) { function(route, family); });
+        }
+    }
+    /// function(const Adjacency&)
+    template <class Function>
+    void for_each_adjacency(Function&& function) const {
+        tables_.adjacencies.for_each(function);
+    }
+    [[nodiscard]] const Tables& tables() const { return tables_; }
+    [[nodiscard]] std::uint32_t binding_count() const { return tables_.bindings.size(); }
+    [[nodiscard]] std::uint32_t route_count() const { return tables_.fib.size(); }
+    [[nodiscard]] std::uint32_t adjacency_count() const { return tables_.adjacencies.size(); }
+
+  private:
+    struct Port {
+        MacAddress mac;
+        std::uint16_t mtu = 0;
+        bool in_use = false;
+    };
+    /// What the writer alone needs to know of a binding, by slot.
+    struct BindingNotes {
+        std::uint32_t epoch;
+        std::uint32_t learnt_at;       // seconds; valid if learnt_mtu != 0
+        std::uint16_t configured_mtu;  // 0: default
+        std::uint16_t learnt_mtu;      // 0: nothing learnt
+        std::uint8_t ageing;           // 1: its home address is in ageing_
+        std::uint8_t reserved[3];
+    };
+    struct RouteNotes {
+        std::uint32_t epoch = 0;
+        std::uint16_t configured_mtu = 0;
+    };
+    struct PrefixHash {
+        std::size_t operator()(const Ipv6Prefix& prefix) const noexcept {
+            return std::hash<Ipv6Address>{}(prefix.address) * 131 + prefix.length;
+        }
+    };
+    using RouteNotesMap = std::unordered_map<Ipv6Prefix, RouteNotes, PrefixHash>;
+    struct Resolution {
+        std::uint32_t adjacency = channel::kNoIndex;  // referred to already
+        std::uint16_t mtu = 0;                        // of the route; 0: none
+    };
+
+    [[nodiscard]] Applied check_port(std::uint16_t port) const;
+    [[nodiscard]] RouteNotesMap& notes_of(std::uint8_t family) {
+        return family == 4 ? route_notes_v4_ : route_notes_v6_;
+    }
+    void remove_route(std::uint8_t family, const Ipv6Prefix& prefix);
+    void remove_neighbour(std::uint32_t adjacency);
+    void remove_binding(const Ipv6Address& home_address);
+    void route_changed() { unresolved_work_ = tables_.bindings.high_water(); }
+
+    [[nodiscard]] Resolution resolve(const Binding& binding);
+    [[nodiscard]] std::uint16_t path_mtu_of(const Binding& binding, const BindingNotes& notes,
+                                            const Resolution& resolution) const;
+    /// Puts `binding` with a path MTU and adjacency of its own; `resolution` is handed over.
+    Applied publish(Binding binding, const BindingNotes& notes, const Resolution& resolution);
+    void resolve_again(std::uint32_t slot);
+    unsigned resolve_some(unsigned max_work);
+    unsigned age_some(unsigned max_work);
+    std::uint32_t sweep_bindings();
+    std::uint32_t sweep_routes();
+    std::uint32_t sweep_neighbours();
+    std::uint32_t sweep_addresses();
+    std::uint32_t sweep_home_prefixes();
+
+    Tables& tables_;
+    std::array<Port, channel::kMaxPorts> ports_{};
+    std::uint16_t default_path_mtu_ = channel::ParametersSet{}.default_path_mtu;
+    std::uint32_t path_mtu_age_seconds_ = channel::ParametersSet{}.path_mtu_age_seconds;
+    std::uint64_t now_seconds_ = 0;
+
+    std::uint32_t epoch_ = 1;
+    bool syncing_ = false;
+    bool synced_once_ = false;
+    MappedArray<BindingNotes> binding_notes_;  // by slot
+    RouteNotesMap route_notes_v6_, route_notes_v4_;
+    std::unordered_map<Ipv6Prefix, std::uint32_t, PrefixHash> home_prefix_epochs_;
+    std::vector<std::uint32_t> neighbour_epochs_;  // by adjacency; 0: not a known neighbour
+
+    std::uint32_t cursor_ = 0;           // next slot of bindings to resolve anew
+    std::uint32_t unresolved_work_ = 0;  // slots until all have been looked at
+    std::deque<Ipv6Address> ageing_;     // home addresses with a learnt path MTU, oldest first
+};
+
+}  // namespace homeport::table

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// All that workers look things up in. Readers call const members from threads registered with the
+// QSBR variable; TableWriter, on the main lcore, is the only one that changes anything.
+#pragma once
+
+#include <cstdint>
+
+#include "dataplane/base/address.hpp"
+#include "dataplane/channel/messages.hpp"
+#include "dataplane/table/adjacency_table.hpp"
+#include "dataplane/table/binding_table.hpp"
+#include "dataplane/table/fib.hpp"
+#include "dataplane/table/home_prefixes.hpp"
+#include "dataplane/table/local_addresses.hpp"
+#include "dataplane/table/reclaimer.hpp"
+
+namespace homeport::table {
+
+struct Sizes {
+    std::uint32_t max_bindings = 65536;
+    std::uint32_t max_routes = 65536;  // of each family
+    std::uint32_t max_adjacencies = 65536;
+    std::uint32_t max_addresses = 4096;
+    std::uint32_t max_home_prefixes = 4096;
+};
+
+/// Where a packet to some destination goes.
+struct Hop {
+    enum class Type : std::uint8_t {
+        kNone,         // no route
+        kForward,      // over `adjacency`, which is resolved
+        kUnresolved,   // to the kernel by the exception TAP of `port`, which resolves the next hop
+        kKernel,       // to the kernel: its route leads to none of our ports
+        kBlackhole,    // drop silently
+        kUnreachable,  // drop with an ICMP error
+    };
+    Type type = Type::kNone;
+    std::uint16_t port = channel::kNoPort;
+    std::uint16_t mtu = 0;  // octets of IP packet; for kForward and kUnresolved
+    std::uint32_t adjacency = channel::kNoIndex;
+};
+
+struct Tables {
+    Tables(const Sizes& sizes, rte_rcu_qsbr* qsbr);
+
+    /// Whether there was memory for all of them.
+    [[nodiscard]] bool valid() const;
+
+    /// Route and next hop of a destination; IPv4 ones in v4-mapped form, `family` 4 or 6.
+    [[nodiscard]] Hop next_hop(std::uint8_t family, const Ipv6Address& destination) const;
+    /// The same for `count` <= Fib::kMaxBulk destinations of one family.
+    void next_hop_bulk(std::uint8_t family, const Ipv6Address* const* destinations, unsigned count,
+                       Hop* out) const;
+    /// What an adjacency index says now, for a packet whose next hop was found before.
+    [[nodiscard]] Hop hop_of(std::uint32_t adjacency) const;
+
+    rte_rcu_qsbr* qsbr;
+    Reclaimer reclaimer;  // the writer's; before the tables, so that it is destroyed after them
+    BindingTable bindings;
+    AdjacencyTable adjacencies;
+    LocalAddresses local_addresses;
+    HomePrefixes home_prefixes;
+    Fib fib;
+
+    ~Tables();
+
+  private:
+    [[nodiscard]] Hop hop_over(const Route* route, const Ipv6Address& destination) const;
+};
+
+}  // namespace homeport::table

@@ -11,6 +11,8 @@
 
 namespace homeport::binding {
 
+struct SqliteStoreOpener;
+
 class SqliteStore final : public Store {
   public:
     struct Options {
@@ -44,6 +46,7 @@ class SqliteStore final : public Store {
     [[nodiscard]] std::expected<Loaded, StoreError> load_all(const ClockPair& clocks) override;
 
   private:
+    friend struct SqliteStoreOpener;
     struct Database;
     explicit SqliteStore(std::unique_ptr<Database> database);
     [[nodiscard]] std::expected<void, StoreError> begin();

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -22,7 +23,7 @@ class TimerWheel {
 
     explicit TimerWheel(TimePoint origin, Duration granularity = std::chrono::milliseconds{100});
 
-    /// Sets or moves the deadline of `id`. A deadline in the past fires at the next advance().
+    /// Sets or moves the deadline of `id`. A deadline in the past fires with the next tick.
     void schedule(Id id, TimePoint deadline);
     void cancel(Id id);
     [[nodiscard]] bool is_scheduled(Id id) const;
@@ -55,8 +56,9 @@ class TimerWheel {
     void link(Id id);
     void unlink(Id id);
     void cascade(unsigned level);
-    void fire_slot(unsigned slot, std::vector<Id>& due);
-    [[nodiscard]] std::uint64_t next_busy_tick() const;
+    void fire_current_slot(std::vector<Id>& due);
+    /// The first tick from the current one on at which a slot fires or must be spread out.
+    [[nodiscard]] std::optional<std::uint64_t> next_busy_tick() const;
 
     TimePoint origin_;
     Duration granularity_;

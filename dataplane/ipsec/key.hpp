@@ -15,10 +15,10 @@
 
 namespace homeport::ipsec {
 
-/// Up to 64 octets of key; wiped when destroyed, moved from or assigned to.
+/// Up to 128 octets of key; wiped when destroyed, moved from or assigned to.
 class SecretBytes {
   public:
-    static constexpr std::size_t kCapacity = 64;
+    static constexpr std::size_t kCapacity = 128;  // key, salt and integrity key in one
 
     SecretBytes() = default;
     /// Copies `bytes`, of which there may be at most kCapacity (more are cut off).

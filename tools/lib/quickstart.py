@@ -1,0 +1,187 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The tour behind tools/quickstart: a mobile node roams, a correspondent keeps talking to it."""
+import json
+import pathlib
+import re
+import signal
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "netns"))
+from lab import (CARE_OF, CORRESPONDENT, HOME_ADDRESS, HOME_AGENT, Lab, LabError,  # noqa: E402
+                 RoamingNetwork, wait_until)
+
+TOUR = [("a", "b"), ("b", "home"), ("home", "a")]
+NAMES = {"a": "visited network A", "b": "visited network B", "home": "home link"}
+PING_INTERVAL = 0.05
+TCP_PORT = 5001
+TCP_RATE = 400_000  # octets a second
+STAY_AT_LEAST = 2.0  # seconds in a network before the next move
+started = time.monotonic()
+
+
+def say(text):
+    print(f"[{time.monotonic() - started:5.1f} s] {text}", flush=True)
+
+
+class Ping:
+    """The correspondent's echo requests, with the time of each, sent and answered."""
+
+    def __init__(self, lab):
+        self.process = lab.start("cn", ["ping", "-n", "-D", "-O", "-i", PING_INTERVAL,
+                                        HOME_ADDRESS], name="ping")
+
+    def answered(self):
+        """Time of arrival by sequence number."""
+        return {int(number): float(stamp) for stamp, number in re.findall(
+            r"^\[([0-9.]+)\] \d+ bytes from .* icmp_seq=(\d+) ", self.process.output(), re.M)}
+
+    def wait_for_answer(self, timeout=10):
+        """Until an echo request that is sent from now on was answered."""
+        before = time.time()
+        wait_until(lambda: any(at > before for at in self.answered().values()), timeout,
+                   "an answer to the correspondent's ping")
+
+    def stop(self):
+        self.process.signal(signal.SIGINT)
+        self.process.wait()
+        found = re.search(r"(\d+) packets transmitted, (\d+) received", self.process.output())
+        return int(found.group(1)), int(found.group(2))
+
+
+def losses(answers, sent, moves):
+    """Lost packets in the window of each move: a loss belongs to the move it follows."""
+    first = min(answers.items())
+    rows = []
+    lost = [n for n in range(first[0], sent + 1) if n not in answers]
+
+    def sent_at(number):
+        # The nearest answered request before it tells when; they leave at a steady rate.
+        near = max((n for n in answers if n <= number), default=first[0])
+        return answers[near] + (number - near) * PING_INTERVAL
+    for at, move in enumerate(moves):
+        end = moves[at + 1]["at"] if at + 1 < len(moves) else float("inf")
+        rows.append(sum(move["at"] - 0.2 <= sent_at(n) < end - 0.2 for n in lost))
+    return rows
+
+
+def check(condition, text, problems):
+    if not condition:
+        problems.append(text)
+
+
+def tour(lab, net):
+    problems = []
+    say("Starting the data plane (DPDK, one worker, two net_tap ports) and the control plane")
+    net.make_networks()
+    net.write_configuration()
+    net.start_dataplane()
+    net.start_controlplane()
+    say(f"Home agent {HOME_AGENT} is up: home prefix 2001:db8:1::/64 on port home0")
+    say("Starting the mobile node in visited network A")
+    net.plug("a")
+    net.start_mobile_node()
+    net.wait_registered("a")
+    say(f"Registered under ESP: home address {HOME_ADDRESS} is at care-of address {CARE_OF['a']}")
+
+    lab.run("cn", ["ping", "-n", "-c", "1", "-W", "3", HOME_ADDRESS])
+    receiver = lab.start("mn", ["/usr/bin/python3", ROOT / "tools/lib/transfer.py", "receive",
+                                HOME_ADDRESS, TCP_PORT], name="receiver")
+    receiver.wait_for_output("ready")
+    sender = lab.start("cn", ["/usr/bin/python3", ROOT / "tools/lib/transfer.py", "send",
+                              HOME_ADDRESS, TCP_PORT, TCP_RATE], name="sender")
+    sender.wait_for_output("connected")
+    ping = Ping(lab)
+    ping.wait_for_answer()
+    say(f"Correspondent {CORRESPONDENT} pings it 20 times a second and holds a TCP transfer to it")
+
+    moves = []
+    for old, new in TOUR:
+        stay = time.monotonic() + STAY_AT_LEAST
+        wait_until(lambda: time.monotonic() > stay, STAY_AT_LEAST + 1, "the stay in a network")
+        before = time.time()
+        net.move(old, new)
+        say(f"Moves: {NAMES[old]} -> {NAMES[new]}")
+        net.wait_registered(new)
+        registered = time.time() - before
+        ping.wait_for_answer()
+        where = ("deregistered, reached on the home link" if new == "home"
+                 else f"registered at {CARE_OF[new]}")
+        say(f"  {where}, {registered * 1000:.0f} ms after the cable came up")
+        moves.append({"at": before, "from": old, "to": new, "registered": registered,
+                      "path": "native" if new == "home" else "IPv6-in-IPv6 tunnel"})
+    ping.wait_for_answer()
+
+    sender.signal(signal.SIGTERM)
+    sender_status, receiver_status = sender.wait(70), receiver.wait(70)
+    sent, answered = ping.stop()
+    tcp_sent = json.loads(sender.output().splitlines()[-1]) if sender_status == 0 else {}
+    tcp_got = json.loads(receiver.output().splitlines()[-1]) if receiver_status == 0 else {}
+    check(sender_status == 0 and receiver_status == 0 and
+          tcp_sent.get("sha256") == tcp_got.get("sha256"),
+          f"the TCP transfer broke: {sender.output()[-300:]} {receiver.output()[-300:]}", problems)
+
+    lost = losses(ping.answered(), sent, moves)
+    print("\n  move                 registered after   pings lost   reached by")
+    for move, n in zip(moves, lost):
+        path = f"{move['from']:>4} -> {move['to']:<4}"
+        print(f"  {path:<20} {move['registered'] * 1000:>10.0f} ms {n:>13}     {move['path']}")
+    print(f"\n  ping: {sent} sent, {answered} answered, {sum(lost)} lost in the moves")
+    if tcp_got:
+        print(f"  TCP:  {tcp_got['octets'] / 1e6:.1f} MB in one connection over {len(moves)} moves, "
+              f"content {'equal' if not problems else 'DIFFERENT'}, "
+              f"longest silence {tcp_got['longest_silence']:.2f} s")
+    check(sent - answered - sum(lost) <= 1, "packets were lost while the node stood still", problems)
+    for title, arguments in (("hactl show bindings", ("show", "bindings")),
+                             ("hactl show drops", ("show", "drops"))):
+        print(f"\n$ {title}")
+        print(net.hactl_text(*arguments).rstrip())
+    drops = net.hactl("show", "drops")
+    check(drops.get("difference", 0) == 0,
+          f"received differs from forwarded + delivered + dropped: {drops}", problems)
+    check(net.binding_care_of() == CARE_OF["a"], "the last binding is not the last network",
+          problems)
+    return problems
+
+
+def stay(lab, net):
+    enter = f"ip netns exec {lab.prefix}"
+    build = net.build
+    print(f"""
+Everything is still running. In another terminal, as root:
+
+  {enter}ha {build}/tools/hactl/hactl --socket {net.management} show bindings
+  {enter}ha {build}/tools/hactl/hactl --socket {net.management} show stages
+  {enter}mn {build}/tools/mobile-node/homeport-mn --config {net.mn_config} status
+  {enter}cn ping {HOME_ADDRESS}
+  ip -n {lab.prefix}mn link set a down     # and b up: the node moves
+  ip -n {lab.prefix}mn link set b up
+  ip -n {lab.prefix}mn addr replace {CARE_OF['b']}/64 dev b nodad
+  ip -n {lab.prefix}mn route replace default via 2001:db8:b::1 dev b
+
+Ctrl-C ends it and removes every namespace.""", flush=True)
+    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+
+
+def main():
+    with Lab("quickstart") as lab:
+        net = RoamingNetwork(lab)
+        try:
+            problems = tour(lab, net)
+        except LabError as error:
+            problems = [str(error)]
+            lab.show_logs()
+        print()
+        if problems:
+            for problem in problems:
+                print(f"FAILED: {problem}")
+            return 1
+        print("The mobile node stayed reachable over all its moves.")
+        if "--stay" in sys.argv[1:]:
+            stay(lab, net)
+        return 0
+
+
+sys.exit(main())

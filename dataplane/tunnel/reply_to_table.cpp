@@ -1,15 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/tunnel/reply_to_table.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 namespace homeport::tunnel {
 
-OneShotNotes::OneShotNotes() : slots_(new std::array<Slot, kSlots>) {}
+OneShotNotes::OneShotNotes() : slots_(new std::array<Slot, kSlots>) {
+    // Home addresses are chosen by whoever sends packets; without a secret they could be chosen so
+    // that all of them fall on one slot. If there is no entropy the address of the table must do.
+    seed_ = reinterpret_cast<std::uintptr_t>(slots_.get());
+    (void)getentropy(&seed_, sizeof seed_);
+}
+
+std::size_t OneShotNotes::first_slot(const Ipv6Address& home_address) const {
+    std::uint64_t x = (home_address.high() ^ seed_) * 0x9e3779b97f4a7c15u;
+    x = (x ^ (x >> 32) ^ home_address.low()) * 0xd6e8feb86659fd93u;
+    return (x ^ (x >> 32)) % kSlots;
+}
 
 OneShotNotes::Slot& OneShotNotes::slot_of(const Ipv6Address& home_address) const {
     // At most half of the slots are of this run, so the probe ends.
-    std::size_t at = std::hash<Ipv6Address>{}(home_address) % kSlots;
+    std::size_t at = first_slot(home_address);
     while ((*slots_)[at].run == run_ && (*slots_)[at].home_address != home_address) {
         at = (at + 1) % kSlots;
     }
@@ -59,10 +72,8 @@ void OneShotNotes::end_run() {
 
 bool ReplyToTable::wait(const Ipv6Address& home_address, void* packet) {
     if (waiting_count_ == kMaxWaiting) return false;
-    const auto* const end = waiting_.data() + waiting_count_;
-    const auto same = std::count_if(waiting_.data(), end, [&](const Waiting& entry) {
-        return entry.home_address == home_address;
-    });
+    const std::span<const Waiting> all(waiting_.data(), waiting_count_);
+    const auto same = std::ranges::count(all, home_address, &Waiting::home_address);
     if (static_cast<std::size_t>(same) >= kWaitingPerHomeAddress) return false;
     waiting_[waiting_count_++] = {home_address, packet};
     return true;

@@ -66,10 +66,12 @@ class OneShotNotes {
         WireEndpoint endpoint;
         bool taken = false;
     };
+    [[nodiscard]] std::size_t first_slot(const Ipv6Address& home_address) const;
     /// The slot of `home_address` in this run, or the free one where it would go.
     [[nodiscard]] Slot& slot_of(const Ipv6Address& home_address) const;
     [[nodiscard]] Slot* find(const Ipv6Address& home_address) const;
 
+    std::uint64_t seed_ = 0;
     std::uint64_t run_ = 1;
     std::size_t used_ = 0;  // slots of this run
     std::size_t live_ = 0;

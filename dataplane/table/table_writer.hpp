@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <expected>
 #include <string>
 #include <unordered_map>
@@ -112,8 +111,6 @@ class TableWriter {
         std::uint32_t learnt_at;       // seconds; valid if learnt_mtu != 0
         std::uint16_t configured_mtu;  // 0: default
         std::uint16_t learnt_mtu;      // 0: nothing learnt
-        std::uint8_t ageing;           // 1: its home address is in ageing_
-        std::uint8_t reserved[3];
     };
     struct RouteNotes {
         std::uint32_t epoch = 0;
@@ -137,7 +134,7 @@ class TableWriter {
     void remove_route(std::uint8_t family, const Ipv6Prefix& prefix);
     void remove_neighbour(std::uint32_t adjacency);
     void remove_binding(const Ipv6Address& home_address);
-    void route_changed() { unresolved_work_ = tables_.bindings.high_water(); }
+    void route_changed() { unresolved_work_ = tables_.bindings.slot_limit(); }
 
     [[nodiscard]] Resolution resolve(const Binding& binding);
     [[nodiscard]] std::uint16_t path_mtu_of(const Binding& binding, const BindingNotes& notes,
@@ -145,8 +142,8 @@ class TableWriter {
     /// Puts `binding` with a path MTU and adjacency of its own; `resolution` is handed over.
     Applied publish(Binding binding, const BindingNotes& notes, const Resolution& resolution);
     void resolve_again(std::uint32_t slot);
-    unsigned resolve_some(unsigned max_work);
-    unsigned age_some(unsigned max_work);
+    void resolve_some(unsigned max_work);
+    void age_some(unsigned max_work);
     std::uint32_t sweep_bindings();
     std::uint32_t sweep_routes();
     std::uint32_t sweep_neighbours();
@@ -168,8 +165,9 @@ class TableWriter {
     std::vector<std::uint32_t> neighbour_epochs_;  // by adjacency; 0: not a known neighbour
 
     std::uint32_t cursor_ = 0;           // next slot of bindings to resolve anew
-    std::uint32_t unresolved_work_ = 0;  // slots until all have been looked at
-    std::deque<Ipv6Address> ageing_;     // home addresses with a learnt path MTU, oldest first
+    std::uint32_t unresolved_work_ = 0;  // slots from there on, cyclic, until all were looked at
+    std::uint32_t age_cursor_ = 0;       // next slot whose learnt path MTU may be too old
+    std::uint64_t aged_at_ = 0;          // second of the last look
 };
 
 }  // namespace homeport::table

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Bindings: their checks, their next hops, their path MTUs.
+#include <algorithm>
+
+#include "dataplane/base/ip_header.hpp"
+#include "dataplane/table/table_writer.hpp"
+
+namespace homeport::table {
+
+namespace {
+
+constexpr std::uint16_t kAllBindingFlags = channel::kBindingTentative | channel::kBindingProxyNd |
+                                           channel::kBindingLinkLocal | channel::kBindingRouter |
+                                           channel::kBindingRequireEsp | channel::kBindingDscpPipe;
+
+/// A look at a slot that is not in use costs this part of resolving a binding.
+constexpr unsigned kLooksPerWork = 64;
+/// Seconds in which every learnt path MTU is looked at once.
+constexpr unsigned kAgeingRound = 30;
+
+std::unexpected<WriteError> fail(channel::CommandError code, std::string text) {
+    return std::unexpected(WriteError{code, std::move(text)});
+}
+
+bool is_host_address(const channel::WireAddress& address) {
+    if (address.family == 4) return address.v4().is_unicast();
+    return address.family == 6 && address.v6().is_unicast_routable();
+}
+
+std::uint16_t least_path_mtu(const Ipv6Address& care_of_address) {
+    return care_of_address.is_v4_mapped() ? 68 : kIpv6MinimumMtu;
+}
+
+/// What is wrong with a record, or nothing.
+std::string complaint(const channel::BindingSet& record, std::uint32_t max_bindings) {
+    if (!is_host_address(record.home_address)) return "home address: not a node's routable address";
+    const bool tentative = (record.flags & channel::kBindingTentative) != 0;
+    const bool has_care_of = record.care_of_address.family != 0;
+    if (has_care_of || !tentative) {
+        if (!is_host_address(record.care_of_address)) {
+            return "care-of address: not a node's routable address";
+        }
+        if (record.care_of_address == record.home_address)
+            return "care-of address: the home address";
+        if (record.home_agent_address.family != record.care_of_address.family ||
+            !is_host_address(record.home_agent_address)) {
+            return "home agent address: expected one of the care-of address's family";
+        }
+        const bool v4_outer = record.encapsulation == channel::Encapsulation::kIpv4 ||
+                              record.encapsulation == channel::Encapsulation::kUdpIpv4;
+        if (record.encapsulation > channel::Encapsulation::kUdpIpv6 ||
+            v4_outer != (record.care_of_address.family == 4)) {
+            return "encapsulation: not of the care-of address's family";
+        }
+        const std::uint16_t least = least_path_mtu(key_address(record.care_of_address));
+        if (record.path_mtu != 0 && record.path_mtu < least) {
+            return "path MTU: " + std::to_string(record.path_mtu) + ", expected 0 or at least " +
+                   std::to_string(least);
+        }
+    }
+    if ((record.flags & ~kAllBindingFlags) != 0) {
+        return "flags: " + std::to_string(record.flags) + ", unknown bits";
+    }
+    if (record.counter_index != channel::kNoIndex && record.counter_index >= max_bindings) {
+        return "counter index: " + std::to_string(record.counter_index) + ", expected less than " +
+               std::to_string(max_bindings);
+    }
+    return {};
+}
+
+}  // namespace
+
+Applied TableWriter::apply(const channel::BindingSet& record) {
+    if (std::string wrong = complaint(record, tables_.bindings.capacity()); !wrong.empty()) {
+        return fail(channel::CommandError::kMalformed, std::move(wrong));
+    }
+    if (record.prefix_length != 128 &&
+        !(record.home_address.family == 4 && record.prefix_length == 32)) {
+        return fail(channel::CommandError::kRefused,
+                    "prefix length: " + std::to_string(record.prefix_length) +
+                        ", only single home addresses are bound");
+    }
+    if (record.home_port != channel::kNoPort) {
+        if (auto known = check_port(record.home_port); !known) return known;
+    }
+    const Binding binding{
+        .home_address = key_address(record.home_address),
+        .care_of_address = key_address(record.care_of_address),
+        .home_agent_address = key_address(record.home_agent_address),
+        .adjacency = channel::kNoIndex,
+        .counter_index = record.counter_index,
+        .flags = record.flags,
+        .path_mtu = 0,
+        .udp_port = record.udp_port,
+        .home_port = record.home_port == channel::kNoPort
+                         ? kNoHomePort
+                         : static_cast<std::uint8_t>(record.home_port),
+        .encapsulation = record.encapsulation,
+    };
+    BindingNotes notes{
+        .epoch = epoch_, .learnt_at = 0, .configured_mtu = record.path_mtu, .learnt_mtu = 0};
+    const std::uint32_t known = tables_.bindings.find(binding.home_address);
+    if (known != kNoSlot && tables_.bindings.at(known).care_of_address == binding.care_of_address) {
+        notes.learnt_at = binding_notes_[known].learnt_at;
+        notes.learnt_mtu = binding_notes_[known].learnt_mtu;
+    }
+    return publish(binding, notes, resolve(binding));
+}
+
+Applied TableWriter::apply(const channel::BindingRemove& record) {
+    remove_binding(key_address(record.home_address));
+    return {};
+}
+
+void TableWriter::remove_binding(const Ipv6Address& home_address) {
+    const std::uint32_t slot = tables_.bindings.erase(home_address);
+    if (slot != kNoSlot) tables_.adjacencies.release(tables_.bindings.at(slot).adjacency);
+}
+
+TableWriter::Resolution TableWriter::resolve(const Binding& binding) {
+    const Ipv6Address& care_of = binding.care_of_address;
+    if (care_of.is_unspecified()) return {};
+    const Route* const route =
+        care_of.is_v4_mapped() ? tables_.fib.find_v4(care_of) : tables_.fib.find_v6(care_of);
+    if (route == nullptr || route->type != channel::RouteType::kUnicast) return {};
+    if (route->on_link == 0) {
+        tables_.adjacencies.acquire(route->adjacency);
+        return {route->adjacency, route->mtu};
+    }
+    // Without an adjacency the packet is routed one by one: slower, still right.
+    const auto adjacency =
+        tables_.adjacencies.acquire(route->port, care_of, ports_[route->port].mtu);
+    return {adjacency ? *adjacency : channel::kNoIndex, route->mtu};
+}
+
+std::uint16_t TableWriter::path_mtu_of(const Binding& binding, const BindingNotes& notes,
+                                       const Resolution& resolution) const {
+    std::uint16_t mtu = notes.configured_mtu != 0 ? notes.configured_mtu : default_path_mtu_;
+    if (notes.learnt_mtu != 0) mtu = std::min(mtu, notes.learnt_mtu);
+    if (resolution.mtu != 0) mtu = std::min(mtu, resolution.mtu);
+    return std::max(mtu, least_path_mtu(binding.care_of_address));
+}
+
+Applied TableWriter::publish(Binding binding, const BindingNotes& notes,
+                             const Resolution& resolution) {
+    binding.adjacency = resolution.adjacency;
+    binding.path_mtu = path_mtu_of(binding, notes, resolution);
+    const std::uint32_t known = tables_.bindings.find(binding.home_address);
+    if (known != kNoSlot &&
+        std::memcmp(&tables_.bindings.at(known), &binding, sizeof binding) == 0) {
+        binding_notes_[known] = notes;
+        tables_.adjacencies.release(resolution.adjacency);
+        return {};
+    }
+    const auto inserted = tables_.bindings.put(binding);
+    if (!inserted) {
+        tables_.adjacencies.release(resolution.adjacency);
+        return fail(channel::CommandError::kTableFull,
+                    "more than " + std::to_string(tables_.bindings.capacity()) + " bindings");
+    }
+    binding_notes_[inserted->slot] = notes;
+    if (inserted->replaced != kNoSlot) {
+        tables_.adjacencies.release(tables_.bindings.at(inserted->replaced).adjacency);
+    }
+    return {};
+}
+
+void TableWriter::resolve_again(std::uint32_t slot) {
+    const Binding binding = tables_.bindings.at(slot);
+    const BindingNotes notes = binding_notes_[slot];
+    (void)publish(binding, notes, resolve(binding));  // replaces: the table cannot be too full
+}
+
+void TableWriter::set_parameters(const channel::ParametersSet& parameters) {
+    path_mtu_age_seconds_ = parameters.path_mtu_age_seconds;
+    if (parameters.default_path_mtu == default_path_mtu_) return;
+    default_path_mtu_ = parameters.default_path_mtu;
+    route_changed();
+}
+
+bool TableWriter::path_mtu(const Ipv6Address& home_address, std::uint32_t mtu) {
+    const std::uint32_t slot = tables_.bindings.find(home_address);
+    if (slot == kNoSlot) return false;
+    const Binding binding = tables_.bindings.at(slot);
+    const std::uint32_t learnt =
+        std::max<std::uint32_t>(mtu, least_path_mtu(binding.care_of_address));
+    if (learnt > binding.path_mtu) return false;
+    BindingNotes notes = binding_notes_[slot];
+    notes.learnt_mtu = static_cast<std::uint16_t>(learnt);
+    notes.learnt_at = static_cast<std::uint32_t>(now_seconds_);
+    const bool less = learnt < binding.path_mtu;
+    (void)publish(binding, notes, resolve(binding));
+    return less;
+}
+
+void TableWriter::resolve_some(unsigned max_work) {
+    unsigned looks = max_work * kLooksPerWork;
+    while (unresolved_work_ != 0 && max_work != 0 && looks != 0) {
+        if (cursor_ >= tables_.bindings.high_water()) {
+            const std::uint32_t rest = tables_.bindings.slot_limit() - cursor_;
+            unresolved_work_ -= std::min(unresolved_work_, rest);
+            cursor_ = 0;
+            continue;
+        }
+        if (tables_.bindings.in_use(cursor_)) {
+            resolve_again(cursor_);
+            --max_work;
+        }
+        --looks;
+        --unresolved_work_;
+        ++cursor_;
+    }
+}
+
+void TableWriter::age_some(unsigned max_work) {
+    if (aged_at_ == now_seconds_) return;
+    aged_at_ = now_seconds_;
+    const std::uint32_t end = tables_.bindings.high_water();
+    unsigned looks = std::min(end / kAgeingRound + kLooksPerWork, max_work * kLooksPerWork);
+    for (looks = std::min(looks, end); looks != 0; --looks, ++age_cursor_) {
+        if (age_cursor_ >= end) age_cursor_ = 0;
+        BindingNotes& notes = binding_notes_[age_cursor_];
+        if (!tables_.bindings.in_use(age_cursor_) || notes.learnt_mtu == 0) continue;
+        if (now_seconds_ - notes.learnt_at < path_mtu_age_seconds_) continue;
+        notes.learnt_mtu = 0;
+        resolve_again(age_cursor_);
+    }
+}
+
+bool TableWriter::poll(std::uint64_t now_seconds, unsigned max_work) {
+    now_seconds_ = std::max(now_seconds_, now_seconds);
+    resolve_some(max_work);
+    age_some(max_work);
+    tables_.reclaimer.poll();
+    return unresolved_work_ != 0;
+}
+
+}  // namespace homeport::table

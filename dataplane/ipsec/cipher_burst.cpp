@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/ipsec/cipher_burst.hpp"
+
+#include <string.h>
+
+#include <algorithm>
+
+namespace homeport::ipsec {
+
+namespace {
+
+constexpr std::size_t kPrefetchAhead = 4;
+constexpr std::uint32_t kShortText = 256;
+
+/// Key lines that a packet of this length will touch (short GCM packets leave most hash powers
+/// alone).
+void prefetch_keys(const CipherWork& work) {
+    const AlgorithmInfo& algorithm = work.sa->profile->algorithm;
+    const std::uint8_t* keys = work.sa->keys();
+    std::size_t lines = 6;
+    if (algorithm.cipher == Cipher::kAesGcm) lines = work.text_length <= kShortText ? 8 : 16;
+    if (algorithm.cipher == Cipher::kChacha20Poly1305) lines = 1;
+    for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(keys + line * 64);
+    if (work.text_length <= kShortText && algorithm.cipher == Cipher::kAesGcm) {
+        // The low hash powers, which short packets use, are at the end of the key data.
+        for (std::size_t line = 12; line < 16; ++line) __builtin_prefetch(keys + line * 64);
+    }
+}
+
+}  // namespace
+
+CipherBurst::CipherBurst(IMB_MGR& manager)
+    : manager_(manager),
+      gcm_{gcm_calls(manager, Algorithm::kAes128Gcm16), gcm_calls(manager, Algorithm::kAes192Gcm16),
+           gcm_calls(manager, Algorithm::kAes256Gcm16)} {}
+
+void CipherBurst::run_aead(CipherWork& work, Direction direction) {
+    const AlgorithmInfo& algorithm = work.sa->profile->algorithm;
+    std::uint8_t* text = work.text();
+    if (algorithm.cipher == Cipher::kAesGcm) {
+        const GcmCalls& calls = gcm_[static_cast<std::size_t>(algorithm.algorithm)];
+        const auto call = direction == Direction::kOutbound ? calls.encrypt : calls.decrypt;
+        call(reinterpret_cast<const gcm_key_data*>(work.sa->keys()), &gcm_context_, text, text,
+             work.text_length, work.nonce, work.aad, work.aad_length, work.computed, 16);
+        return;
+    }
+    const std::uint8_t* key = work.sa->keys();
+    IMB_CHACHA20_POLY1305_INIT(&manager_, key, &chacha_context_, work.nonce, work.aad,
+                               work.aad_length);
+    if (direction == Direction::kOutbound) {
+        IMB_CHACHA20_POLY1305_ENC_UPDATE(&manager_, key, &chacha_context_, text, text,
+                                         work.text_length);
+        IMB_CHACHA20_POLY1305_ENC_FINALIZE(&manager_, &chacha_context_, work.computed, 16);
+    } else {
+        IMB_CHACHA20_POLY1305_DEC_UPDATE(&manager_, key, &chacha_context_, text, text,
+                                         work.text_length);
+        IMB_CHACHA20_POLY1305_DEC_FINALIZE(&manager_, &chacha_context_, work.computed, 16);
+    }
+}
+
+void CipherBurst::complete(const IMB_JOB* job) {
+    auto* work = static_cast<CipherWork*>(job->user_data);
+    work->failed = job->status != IMB_STATUS_COMPLETED;
+}
+
+void CipherBurst::submit(CipherWork& work, Direction direction) {
+    const SaProfile& profile = *work.sa->profile;
+    const AlgorithmInfo& algorithm = profile.algorithm;
+    std::uint8_t* keys = work.sa->keys();
+    const std::uint8_t* states = keys + hmac_offset(algorithm);
+    const bool out = direction == Direction::kOutbound;
+    std::uint32_t hashed = work.text_offset + work.text_length;
+    if (profile.esn) {
+        store_be32(work.icv(), static_cast<std::uint32_t>(work.sequence >> 32));
+        hashed += 4;
+    }
+    IMB_JOB* job = IMB_GET_NEXT_JOB(&manager_);
+    const bool cbc = algorithm.cipher == Cipher::kAesCbc;
+    job->cipher_mode = cbc ? IMB_CIPHER_CBC : IMB_CIPHER_NULL;
+    job->cipher_direction = out ? IMB_DIR_ENCRYPT : IMB_DIR_DECRYPT;
+    job->chain_order = out ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
+    job->enc_keys = keys;
+    job->dec_keys = keys;
+    job->key_len_in_bytes = cbc ? algorithm.key_length : 16;
+    job->src = work.esp;
+    job->dst = work.text();
+    job->cipher_start_src_offset_in_bytes = work.text_offset;
+    job->msg_len_to_cipher_in_bytes = work.text_length;
+    job->iv = work.esp + 8;
+    job->iv_len_in_bytes = cbc ? 16 : 0;
+    job->hash_alg = hash_of(algorithm.integrity);
+    job->hash_start_src_offset_in_bytes = 0;
+    job->msg_len_to_hash_in_bytes = hashed;
+    job->auth_tag_output = work.computed;
+    job->auth_tag_output_len_in_bytes = algorithm.icv_length;
+    job->u.HMAC._hashed_auth_key_xor_ipad = states;
+    job->u.HMAC._hashed_auth_key_xor_opad = states + kHmacStateSize;
+    job->user_data = &work;
+    if (const IMB_JOB* done = IMB_SUBMIT_JOB_NOCHECK(&manager_)) complete(done);
+}
+
+void CipherBurst::run(CipherWork* works, std::size_t count, Direction direction) {
+    for (std::size_t i = 0; i < std::min(count, kPrefetchAhead); ++i) prefetch_keys(works[i]);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (i + kPrefetchAhead < count) prefetch_keys(works[i + kPrefetchAhead]);
+        works[i].failed = false;
+        if (works[i].sa->profile->algorithm.is_counter_mode()) {
+            run_aead(works[i], direction);
+        } else {
+            submit(works[i], direction);
+        }
+    }
+    while (const IMB_JOB* done = IMB_FLUSH_JOB(&manager_)) complete(done);
+}
+
+void CipherBurst::seal(CipherWork* works, std::size_t count) {
+    run(works, count, Direction::kOutbound);
+    for (std::size_t i = 0; i < count; ++i) {
+        memcpy(works[i].icv(), works[i].computed, works[i].sa->profile->algorithm.icv_length);
+    }
+}
+
+void CipherBurst::open(CipherWork* works, std::size_t count) {
+    run(works, count, Direction::kInbound);
+}
+
+}  // namespace homeport::ipsec

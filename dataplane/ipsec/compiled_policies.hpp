@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The SPD in the form that packets are looked up in: immutable, swapped as a whole.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "dataplane/ipsec/compiled_selectors.hpp"
+#include "dataplane/ipsec/policy.hpp"
+
+namespace homeport::ipsec {
+
+struct CompiledPolicy {
+    PolicyId id = kNominalDiscard;
+    Action action = Action::kDiscard;
+    bool populate_remote = false;
+    CompiledSelectors selectors;
+};
+
+class CompiledPolicies {
+  public:
+    /// `policies` in their order, without the nominal DISCARD.
+    explicit CompiledPolicies(std::vector<CompiledPolicy> policies);
+
+    /// The first entry that `packet` matches; the nominal DISCARD if no other does.
+    [[nodiscard]] const CompiledPolicy& find(const HeaderInfo& packet, Direction direction) const {
+        const unsigned protocol = packet.protocol_known ? packet.protocol : kUnknownProtocol;
+        const List list = lists_[packet.family == Family::kIpv6][protocol];
+        for (std::uint32_t i = list.begin; i != list.end; ++i) {
+            const CompiledPolicy& policy = policies_[candidates_[i]];
+            if (policy.selectors.addresses_match(packet, direction) &&
+                policy.selectors.values_match(packet, direction)) {
+                return policy;
+            }
+        }
+        return policies_.back();
+    }
+
+  private:
+    static constexpr unsigned kUnknownProtocol = 256;
+
+    /// Entries that can match a family and protocol, a stretch of candidates_.
+    struct List {
+        std::uint32_t begin = 0;
+        std::uint32_t end = 0;
+    };
+
+    std::vector<CompiledPolicy> policies_;  ///< the nominal DISCARD is the last
+    std::vector<std::uint16_t> candidates_;
+    std::array<std::array<List, kUnknownProtocol + 1>, 2> lists_;
+};
+
+}  // namespace homeport::ipsec

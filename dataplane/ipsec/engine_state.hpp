@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What an EspEngine works with. Its bursts are in outbound.cpp and inbound.cpp.
+#pragma once
+
+#include <array>
+#include <atomic>
+
+#include "dataplane/ipsec/cipher_burst.hpp"
+#include "dataplane/ipsec/compiled_policies.hpp"
+#include "dataplane/ipsec/esp_engine.hpp"
+#include "dataplane/ipsec/iv_source.hpp"
+#include "dataplane/ipsec/sa_store.hpp"
+
+namespace homeport::ipsec {
+
+static_assert(kMaxBurst == EspEngine::kBurst);
+
+/// Lifetime events on their way to whoever asks for them: one producer, one consumer. An event that
+/// finds no room is told again with the SA's next packet.
+class EventRing {
+  public:
+    [[nodiscard]] bool push(const LifetimeEvent& event) {
+        const std::uint32_t head = head_.load(std::memory_order_relaxed);
+        if (head - tail_.load(std::memory_order_acquire) == kSize) return false;
+        events_[head % kSize] = event;
+        head_.store(head + 1, std::memory_order_release);
+        return true;
+    }
+    [[nodiscard]] bool pop(LifetimeEvent& event) {
+        const std::uint32_t tail = tail_.load(std::memory_order_relaxed);
+        if (tail == head_.load(std::memory_order_acquire)) return false;
+        event = events_[tail % kSize];
+        tail_.store(tail + 1, std::memory_order_release);
+        return true;
+    }
+
+  private:
+    static constexpr std::uint32_t kSize = 256;
+    std::array<LifetimeEvent, kSize> events_;
+    std::atomic<std::uint32_t> head_{0};
+    std::atomic<std::uint32_t> tail_{0};
+};
+
+struct EspEngine::State {
+    State(const SecurityPolicyDatabase& policy_database, const SecurityAssociationDatabase& sad,
+          MbManager mb_manager)
+        : spd(policy_database),
+          store(sad.store()),
+          manager(std::move(mb_manager)),
+          cipher(*manager) {}
+
+    const SecurityPolicyDatabase& spd;
+    const SaStore& store;
+    MbManager manager;
+    CipherBurst cipher;
+    IvSource ivs;
+    std::uint16_t next_ipv4_id = 0;
+    EventRing events;
+    std::array<std::atomic<std::uint64_t>, kVerdictCount> counts{};
+    std::array<CipherWork, kMaxBurst> works;
+    std::array<HeaderInfo, kMaxBurst> headers;
+    std::array<const CompiledPolicy*, kMaxBurst> policies;
+    std::array<std::uint64_t, kMaxBurst> hashes;
+
+    void outbound_burst(Packet* const* packets, Verdict* verdicts, std::size_t count);
+    void inbound_burst(Packet* const* packets, Verdict* verdicts, std::size_t count);
+    void count_verdicts(const Verdict* verdicts, std::size_t count);
+    /// Adds a packet to the SA's counters, and looks at its lifetime.
+    void count_packet(SecurityAssociation& sa, std::uint32_t bytes);
+    void check_lifetime(SecurityAssociation& sa);
+    [[nodiscard]] Verdict policy_verdict(const HeaderInfo& packet) const;
+
+    // Steps of outbound_burst.
+    [[nodiscard]] bool select_policy(Packet& packet, std::size_t index, Verdict& verdict);
+    [[nodiscard]] Verdict prepare_seal(Packet& packet, std::size_t index, CipherWork& work);
+    // Steps of inbound_burst.
+    [[nodiscard]] bool classify(Packet& packet, std::size_t index, Verdict& verdict);
+    [[nodiscard]] Verdict prepare_open(Packet& packet, std::size_t index, CipherWork& work);
+    [[nodiscard]] Verdict finish_open(Packet& packet, const HeaderInfo& outer, CipherWork& work);
+};
+
+/// The key under which the SA for `packet` is cached for `policy`.
+[[nodiscard]] inline PolicyKey policy_key(const CompiledPolicy& policy, const HeaderInfo& packet) {
+    PolicyKey key{policy.id, {}};
+    if (policy.populate_remote) key.remote = {packet.destination, packet.family};
+    return key;
+}
+
+/// Puts AAD and nonce of an AEAD packet in place (RFC 4106 sections 4 and 5): `spi_be` as on the
+/// wire, `iv_be` as on the wire.
+inline void set_aead_inputs(CipherWork& work, std::uint32_t spi_be, std::uint64_t sequence,
+                            bool esn, std::uint32_t salt, std::uint64_t iv_be) {
+    struct Wide {
+        std::uint32_t word[4];
+    };
+    const std::uint32_t low = byte_swap(static_cast<std::uint32_t>(sequence));
+    const std::uint32_t high = byte_swap(static_cast<std::uint32_t>(sequence >> 32));
+    const Wide aad = esn ? Wide{{spi_be, high, low, 0}} : Wide{{spi_be, low, 0, 0}};
+    const Wide nonce{
+        {salt, static_cast<std::uint32_t>(iv_be), static_cast<std::uint32_t>(iv_be >> 32), 0}};
+    std::memcpy(work.aad, &aad, sizeof aad);
+    std::memcpy(work.nonce, &nonce, sizeof nonce);
+    work.aad_length = esn ? 12 : 8;
+}
+
+}  // namespace homeport::ipsec

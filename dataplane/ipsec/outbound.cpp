@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Outbound processing, RFC 4301 section 5.1 and RFC 4303 section 3.3.
+#include <algorithm>
+#include <cstring>
+
+#include "dataplane/base/checksum.hpp"
+#include "dataplane/base/ip_header.hpp"
+#include "dataplane/ipsec/engine_state.hpp"
+
+namespace homeport::ipsec {
+
+namespace {
+
+constexpr std::uint32_t kEspHeader = 8;
+constexpr std::uint32_t kMaxIpv4Length = 65535;
+constexpr std::uint32_t kMaxIpv6Length = 65535 + sizeof(Ipv6Header);
+
+/// Where everything goes.
+struct Layout {
+    std::uint32_t outer = 0;    ///< octets of headers before ESP in the sealed packet
+    std::uint32_t start = 0;    ///< offset in the unsealed packet where the payload begins
+    std::uint32_t payload = 0;  ///< octets of payload
+    std::uint32_t padding = 0;
+    std::uint32_t total = 0;  ///< octets of the sealed packet
+    std::uint8_t next_header = 0;
+};
+
+Layout layout_of(const SaProfile& profile, const HeaderInfo& headers, const Packet& packet) {
+    const AlgorithmInfo& algorithm = profile.algorithm;
+    Layout layout;
+    if (profile.mode == Mode::kTunnel) {
+        const bool v6_outer = profile.tunnel_family == Family::kIpv6;
+        layout.outer = v6_outer ? sizeof(Ipv6Header) : sizeof(Ipv4Header);
+        layout.next_header =
+            number(headers.family == Family::kIpv6 ? IpProtocol::kIpv6 : IpProtocol::kIpv4);
+    } else {
+        layout.outer = layout.start = headers.insert_offset;
+        layout.next_header = packet.data[headers.insert_name_offset];
+    }
+    layout.payload = headers.ip_length - layout.start;
+    const std::uint32_t block = algorithm.block;  // a power of two
+    layout.padding = (0u - (layout.payload + 2)) & (block - 1);
+    layout.total = layout.outer + kEspHeader + algorithm.iv_length + layout.payload +
+                   layout.padding + 2 + algorithm.icv_length;
+    return layout;
+}
+
+bool fits(const SecurityAssociation& sa, const HeaderInfo& headers, const Packet& packet,
+          const Layout& layout) {
+    const SaProfile& profile = *sa.profile;
+    const Family outer = profile.mode == Mode::kTunnel ? profile.tunnel_family : headers.family;
+    const std::uint32_t longest = outer == Family::kIpv6 ? kMaxIpv6Length : kMaxIpv4Length;
+    const std::uint16_t path_mtu = sa.path_mtu.load(std::memory_order_relaxed);
+    const std::uint32_t before =
+        layout.outer - layout.start + kEspHeader + profile.algorithm.iv_length;
+    const std::uint32_t behind = layout.padding + 2 + profile.algorithm.icv_length;
+    return layout.total <= longest && (path_mtu == 0 || layout.total <= path_mtu) &&
+           before <= packet.headroom && behind <= packet.tailroom;
+}
+
+/// Padding 1, 2, 3, ..., pad length and next header (RFC 4303 section 2.4).
+void write_trailer(std::uint8_t* at, std::uint32_t padding, std::uint8_t next_header) {
+    if (padding <= 3) {
+        // pad octets, then pad length and next header, in one store; what it writes beyond them is
+        // the place of the ICV.
+        std::uint64_t octets = (0x030201u & ((1u << (8 * padding)) - 1)) | std::uint64_t{padding}
+                                                                               << (8 * padding);
+        octets |= std::uint64_t{next_header} << (8 * padding + 8);
+        std::memcpy(at, &octets, sizeof octets);
+        return;
+    }
+    static constexpr std::uint8_t kPadding[16] = {1, 2,  3,  4,  5,  6,  7,  8,
+                                                  9, 10, 11, 12, 13, 14, 15, 16};
+    std::memcpy(at, kPadding, sizeof kPadding);
+    at[padding] = static_cast<std::uint8_t>(padding);
+    at[padding + 1] = next_header;
+}
+
+std::uint8_t traffic_class_of(const std::uint8_t* inner, Family family) {
+    if (family == Family::kIpv4) return inner[1];
+    return reinterpret_cast<const Ipv6Header*>(inner)->traffic_class();
+}
+
+void write_ipv6_outer(std::uint8_t* at, const SecurityAssociation& sa, std::uint8_t traffic_class,
+                      std::uint32_t total) {
+    const SaProfile& profile = *sa.profile;
+    const AddressKey remote = sa.tunnel_remote();
+    store_be32(at, 6u << 28 | std::uint32_t{traffic_class} << 20);
+    store_be32(at + 4, (total - static_cast<std::uint32_t>(sizeof(Ipv6Header))) << 16 |
+                           std::uint32_t{number(IpProtocol::kEsp)} << 8 | profile.hop_limit);
+    store_be64(at + 8, profile.tunnel_local.high);
+    store_be64(at + 16, profile.tunnel_local.low);
+    store_be64(at + 24, remote.high);
+    store_be64(at + 32, remote.low);
+}
+
+bool outer_dont_fragment(DontFragment rule, const std::uint8_t* inner, Family family) {
+    if (rule != DontFragment::kCopy) return rule == DontFragment::kSet;
+    return family == Family::kIpv6 || reinterpret_cast<const Ipv4Header*>(inner)->dont_fragment();
+}
+
+void write_ipv4_outer(std::uint8_t* at, const SecurityAssociation& sa, std::uint8_t traffic_class,
+                      std::uint32_t total, bool dont_fragment, std::uint16_t& next_id) {
+    const SaProfile& profile = *sa.profile;
+    at[0] = 0x45;
+    at[1] = traffic_class;
+    store_be16(at + 2, static_cast<std::uint16_t>(total));
+    // RFC 6864: only a packet that may be fragmented needs an identification of its own.
+    store_be16(at + 4, dont_fragment ? std::uint16_t{0} : next_id++);
+    store_be16(at + 6, dont_fragment ? 0x4000 : 0);
+    at[8] = profile.hop_limit;
+    at[9] = number(IpProtocol::kEsp);
+    store_be16(at + 10, 0);
+    store_be32(at + 12, static_cast<std::uint32_t>(profile.tunnel_local.low));
+    store_be32(at + 16, static_cast<std::uint32_t>(sa.tunnel_remote().low));
+    store_be16(at + 10, internet_checksum({at, sizeof(Ipv4Header)}));
+}
+
+/// The lengths and the name of the header that ESP was put behind.
+void patch_transport_headers(std::uint8_t* at, const HeaderInfo& headers, std::uint32_t total) {
+    at[headers.insert_name_offset] = number(IpProtocol::kEsp);
+    if (headers.family == Family::kIpv6) {
+        store_be16(at + 4, static_cast<std::uint16_t>(total - sizeof(Ipv6Header)));
+        return;
+    }
+    store_be16(at + 2, static_cast<std::uint16_t>(total));
+    store_be16(at + 10, 0);
+    store_be16(at + 10, internet_checksum({at, headers.insert_offset}));
+}
+
+}  // namespace
+
+bool EspEngine::State::select_policy(Packet& packet, std::size_t index, Verdict& verdict) {
+    HeaderInfo& header = headers[index];
+    if (!walk_headers(packet.bytes(), header)) {
+        verdict = Verdict::kOutDiscard;
+        return false;
+    }
+    if (header.ip_length < packet.length) packet.set_length(header.ip_length);
+    const CompiledPolicy& policy = spd.compiled().find(header, Direction::kOutbound);
+    if (policy.action != Action::kProtect) {
+        verdict = policy.action == Action::kBypass ? Verdict::kOutBypass : Verdict::kOutDiscard;
+        return false;
+    }
+    policies[index] = &policy;
+    hashes[index] = policy_key(policy, header).hash();
+    store.prefetch_outbound(hashes[index]);
+    return true;
+}
+
+Verdict EspEngine::State::prepare_seal(Packet& packet, std::size_t index, CipherWork& work) {
+    const HeaderInfo& header = headers[index];
+    SecurityAssociation* sa =
+        store.find_outbound(policy_key(*policies[index], header), hashes[index]);
+    if (sa == nullptr ||
+        (sa->state.load(std::memory_order_relaxed) & SecurityAssociation::kHardExpired) != 0) {
+        return Verdict::kOutNoSa;
+    }
+    const SaProfile& profile = *sa->profile;
+    // RFC 4303 section 3.3.4: transport mode is for whole datagrams.
+    if (profile.mode == Mode::kTransport && header.fragment) return Verdict::kOutDiscard;
+    const Layout layout = layout_of(profile, header, packet);
+    if (!fits(*sa, header, packet, layout)) {
+        sa->count_error(SaCold::kTooBig);
+        return Verdict::kOutTooBig;
+    }
+    const std::uint64_t sequence = sa->sequence.load(std::memory_order_relaxed) + 1;
+    if (sequence == 0 || (!profile.esn && sequence > 0xffff'ffffu)) {
+        sa->count_error(SaCold::kSeqOverflow);
+        return Verdict::kOutSeqOverflow;
+    }
+    sa->sequence.store(sequence, std::memory_order_relaxed);
+    count_packet(*sa, header.ip_length);
+
+    const std::uint32_t iv_length = profile.algorithm.iv_length;
+    std::uint8_t* inner = packet.data;
+    std::uint8_t* esp = inner + layout.start - iv_length - kEspHeader;
+    std::uint8_t* outer = esp - layout.outer;
+    if (profile.mode == Mode::kTunnel) {
+        const std::uint8_t inner_class = traffic_class_of(inner, header.family);
+        const std::uint8_t traffic_class =
+            profile.copy_dscp
+                ? inner_class
+                : static_cast<std::uint8_t>(profile.fixed_dscp << 2 | (inner_class & 3));
+        if (profile.tunnel_family == Family::kIpv6) {
+            write_ipv6_outer(outer, *sa, traffic_class, layout.total);
+        } else {
+            write_ipv4_outer(outer, *sa, traffic_class, layout.total,
+                             outer_dont_fragment(profile.dont_fragment, inner, header.family),
+                             next_ipv4_id);
+        }
+    } else {
+        std::memmove(outer, inner, layout.outer);
+        patch_transport_headers(outer, header, layout.total);
+    }
+    const std::uint32_t spi_be = byte_swap(sa->spi.value);
+    std::memcpy(esp, &spi_be, 4);
+    store_be32(esp + 4, static_cast<std::uint32_t>(sequence));
+    if (profile.algorithm.is_counter_mode()) {
+        const std::uint64_t iv_be = byte_swap(sequence);
+        std::memcpy(esp + kEspHeader, &iv_be, 8);
+        set_aead_inputs(work, spi_be, sequence, profile.esn, sa->salt, iv_be);
+    } else if (iv_length != 0) {
+        std::memcpy(esp + kEspHeader, ivs.next(*manager), IvSource::kIvLength);
+    }
+    write_trailer(esp + kEspHeader + iv_length + layout.payload, layout.padding,
+                  layout.next_header);
+    work.sa = sa;
+    work.esp = esp;
+    work.text_offset = kEspHeader + iv_length;
+    work.text_length = layout.payload + layout.padding + 2;
+    work.packet = static_cast<std::uint32_t>(index);
+    work.sequence = sequence;
+
+    packet.prepend(static_cast<std::uint32_t>(inner - outer));
+    packet.set_length(layout.total);
+    return Verdict::kOutProtect;
+}
+
+void EspEngine::State::outbound_burst(Packet* const* packets, Verdict* verdicts,
+                                      std::size_t count) {
+    std::array<std::uint8_t, kMaxBurst> protect;
+    std::size_t protect_count = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        if (select_policy(*packets[i], i, verdicts[i])) {
+            protect[protect_count++] = static_cast<std::uint8_t>(i);
+        }
+    }
+    for (std::size_t k = 0; k < protect_count; ++k) {
+        store.prefetch_outbound_association(hashes[protect[k]]);
+    }
+    std::size_t work_count = 0;
+    for (std::size_t k = 0; k < protect_count; ++k) {
+        const std::size_t i = protect[k];
+        verdicts[i] = prepare_seal(*packets[i], i, works[work_count]);
+        if (verdicts[i] == Verdict::kOutProtect) ++work_count;
+    }
+    cipher.seal(works.data(), work_count);
+    for (std::size_t k = 0; k < work_count; ++k) {
+        // Never seen; but a packet that was not encrypted must not leave.
+        if (works[k].failed) verdicts[works[k].packet] = Verdict::kOutDiscard;
+    }
+}
+
+}  // namespace homeport::ipsec

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/ipsec/queries.hpp"
+
+#include <algorithm>
+
+#include "dataplane/ipsec/compiled_policies.hpp"
+#include "dataplane/ipsec/sa_store.hpp"
+
+namespace homeport::ipsec {
+
+namespace {
+
+SpiAnswers answers_for(const SaStore& store, const PolicyKey& key) {
+    SpiAnswers result;
+    for (const SecurityAssociation* sa : store.find_all_outbound(key)) {
+        if (sa == nullptr) break;
+        result.answers[result.count++] = {sa->spi, sa->profile->mode, sa->cold().generation};
+    }
+    return result;
+}
+
+/// The headers of a packet like `tuple`, as far as policies look at them.
+HeaderInfo headers_of(const SelectorTuple& tuple) {
+    HeaderInfo packet;
+    packet.family = family_of(tuple.local);
+    packet.source = AddressKey::of(tuple.local);
+    packet.destination = AddressKey::of(tuple.remote);
+    packet.protocol = tuple.protocol;
+    packet.protocol_known = true;
+    packet.values_known = has_values(tuple.protocol);
+    packet.source_value = tuple.local_value;
+    packet.destination_value =
+        is_directional(tuple.protocol) ? tuple.local_value : tuple.remote_value;
+    return packet;
+}
+
+}  // namespace
+
+bool SpiAnswers::contains(Spi spi) const {
+    return std::ranges::any_of(view(),
+                               [spi](const SpiAnswer& answer) { return answer.spi == spi; });
+}
+
+bool SelectorAnswer::may_receive(std::uint16_t value) const {
+    if (remote_kind == ValueSelector::Kind::kAny) return true;
+    for (std::size_t i = 0; i < remote_value_count; ++i) {
+        if (remote_values[i].first <= value && value <= remote_values[i].last) return true;
+    }
+    return false;
+}
+
+std::optional<IpAddress> SelectorAnswer::remote_address() const {
+    if (!remote || remote->first != remote->last) return std::nullopt;
+    return remote->first;
+}
+
+SpiAnswers Queries::spi_for_policy(PolicyId policy, const std::optional<IpAddress>& remote) const {
+    PolicyKey key{policy, {}};
+    if (remote) key.remote = RemoteKey::of(*remote);
+    return answers_for(sad_.store(), key);
+}
+
+SpiAnswers Queries::spi_for_policy(const SelectorTuple& tuple) const {
+    const HeaderInfo packet = headers_of(tuple);
+    const CompiledPolicy& policy = spd_.compiled().find(packet, Direction::kOutbound);
+    if (policy.action != Action::kProtect) return {};
+    PolicyKey key{policy.id, {}};
+    if (policy.populate_remote) key.remote = {packet.destination, packet.family};
+    return answers_for(sad_.store(), key);
+}
+
+std::optional<SelectorAnswer> Queries::selectors_for_spi(Spi spi) const {
+    const SecurityAssociation* sa = sad_.find_inbound(spi);
+    if (sa == nullptr || sa->profile->selectors.empty()) return std::nullopt;
+    const ProfileSelectors& entry = sa->profile->selectors.front();
+    const CompiledSelectors& compiled = entry.compiled;
+    const Family family = compiled.ipv6 ? Family::kIpv6 : Family::kIpv4;
+    SelectorAnswer answer;
+    answer.policy = sa->policy;
+    answer.mode = sa->profile->mode;
+    const auto single = [family](const std::vector<KeyRange>& ranges) {
+        std::optional<AddressRange> range;
+        if (ranges.size() == 1) {
+            range = AddressRange{ranges[0].first.address(family), ranges[0].last.address(family)};
+        }
+        return range;
+    };
+    answer.local = single(compiled.local);
+    answer.remote = entry.remote == AddressSource::kSaRemote
+                        ? AddressRange::of(sa->remote.address(sa->remote_family))
+                        : single(compiled.remote);
+    answer.protocol = compiled.protocol;
+    answer.remote_kind = compiled.remote_value.kind;
+    const auto& values = compiled.remote_value.ranges;
+    answer.remote_value_count = std::min(values.size(), answer.remote_values.size());
+    std::copy_n(values.begin(), answer.remote_value_count, answer.remote_values.begin());
+    return answer;
+}
+
+}  // namespace homeport::ipsec

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A security association in memory. What all SAs of one kind share is in a profile; what differs is
+// one cache line, the expanded keys behind it, then rarely touched fields, then the replay bitmap:
+//
+//   | SecurityAssociation 64 | keys, a multiple of 64 | SaCold 64 | bitmap |
+//
+// The first line and the keys are touched for each packet; of the rest only the bitmap, inbound.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "dataplane/ipsec/address_key.hpp"
+#include "dataplane/ipsec/compiled_selectors.hpp"
+#include "dataplane/ipsec/replay_window.hpp"
+#include "dataplane/ipsec/sad.hpp"
+
+namespace homeport::ipsec {
+
+/// Where an address of a profile comes from. Profiles of a million SAs that differ in one remote
+/// address are one profile.
+enum class AddressSource : std::uint8_t { kNone, kProfile, kSaRemote };
+
+/// Selectors of an inbound SA.
+struct ProfileSelectors {
+    Selectors selectors;         ///< as given; `remote` empty with kSaRemote
+    CompiledSelectors compiled;  ///< likewise
+    AddressSource remote = AddressSource::kProfile;
+};
+
+struct ProfileBinding {
+    PolicyId policy = 0;
+    AddressSource remote = AddressSource::kNone;
+    RemoteKey address;  ///< with kProfile
+};
+
+/// Shared by SAs, immutable; freed with the last of them. Touched for each packet, but one for many
+/// SAs, so that it stays in the cache.
+struct SaProfile {
+    AlgorithmInfo algorithm{};
+    Direction direction = Direction::kInbound;
+    Mode mode = Mode::kTransport;
+    bool esn = false;
+    bool copy_dscp = true;
+    bool has_lifetime = false;
+    DontFragment dont_fragment = DontFragment::kCopy;
+    std::uint16_t replay_window = 0;
+    std::uint8_t hop_limit = 64;
+    std::uint8_t fixed_dscp = 0;
+    Family tunnel_family = Family::kNone;
+    AddressSource tunnel_remote_source = AddressSource::kNone;
+    std::uint32_t cold_offset = 0;  ///< of SaCold, from the start of the SA
+    std::uint32_t block_size = 0;   ///< octets of the whole SA
+    AddressKey tunnel_local;
+    AddressKey tunnel_remote;
+    Lifetime lifetime;
+    std::vector<ProfileSelectors> selectors;
+    std::vector<ProfileBinding> policies;
+
+    // Of the writer only.
+    std::string identity;  ///< under which the store finds it again
+    std::size_t users = 0;
+};
+
+struct SaCold {
+    enum Error : std::uint8_t {
+        kReplay,
+        kIcv,
+        kPadding,
+        kSelectorMismatch,
+        kMalformed,
+        kErrorCount,
+        // Outbound SAs use the first two places for their own.
+        kSeqOverflow = kReplay,
+        kTooBig = kIcv,
+    };
+    std::atomic<std::uint64_t> errors[kErrorCount];
+    std::uint64_t generation = 0;  ///< of the database when the SA was added
+    SaHandle handle;
+    std::uint32_t reserved = 0;
+};
+static_assert(sizeof(SaCold) == 56 && sizeof(SaCold) <= 64);
+
+/// The hot line. `sequence`, `packets`, `bytes`, `state` and the bitmap have one writer, the
+/// owner's engine; anyone may read the atomics.
+struct alignas(64) SecurityAssociation {
+    enum State : std::uint8_t { kSoftExpired = 1, kHardExpired = 2, kSoftTold = 4, kHardTold = 8 };
+
+    Spi spi;
+    std::uint32_t salt = 0;             ///< as in memory of the keying material, not a number
+    PolicyId policy = kNominalDiscard;  ///< of the first binding; kNominalDiscard: none
+    std::atomic<std::uint16_t> path_mtu{0};
+    std::uint8_t owner = 0;
+    Family remote_family = Family::kNone;
+    std::atomic<std::uint8_t> state{0};
+    bool bound_by_remote = false;  ///< the first binding is by `remote`
+    /// Outbound: last number used. Inbound: highest number authenticated.
+    std::atomic<std::uint64_t> sequence{0};
+    std::atomic<std::uint64_t> packets{0};
+    std::atomic<std::uint64_t> bytes{0};
+    const SaProfile* profile = nullptr;
+    AddressKey remote;  ///< the one remote address of this SA, if remote_family says so
+
+    [[nodiscard]] std::uint8_t* keys() { return reinterpret_cast<std::uint8_t*>(this + 1); }
+    [[nodiscard]] const std::uint8_t* keys() const {
+        return reinterpret_cast<const std::uint8_t*>(this + 1);
+    }
+    [[nodiscard]] SaCold& cold() {
+        return *reinterpret_cast<SaCold*>(reinterpret_cast<std::uint8_t*>(this) +
+                                          profile->cold_offset);
+    }
+    [[nodiscard]] const SaCold& cold() const {
+        return const_cast<SecurityAssociation*>(this)->cold();
+    }
+    [[nodiscard]] ReplayWindow window() {
+        auto* bitmap = reinterpret_cast<std::uint64_t*>(reinterpret_cast<std::uint8_t*>(this) +
+                                                        profile->cold_offset + 64);
+        return {sequence, bitmap, profile->replay_window};
+    }
+    void count_error(SaCold::Error error) {
+        auto& counter = cold().errors[error];
+        counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+    [[nodiscard]] RemoteKey remote_key() const { return {remote, remote_family}; }
+    [[nodiscard]] AddressKey tunnel_remote() const {
+        return profile->tunnel_remote_source == AddressSource::kSaRemote ? remote
+                                                                         : profile->tunnel_remote;
+    }
+};
+static_assert(sizeof(SecurityAssociation) == 64);
+
+/// Whether a decapsulated packet is one that the inbound SA `sa` was made for.
+[[nodiscard]] bool selectors_match(const SecurityAssociation& sa, const HeaderInfo& packet);
+
+}  // namespace homeport::ipsec

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Where SAs are found: own SPIs in an array, foreign ones in a hash, outbound SAs by policy and
+// remote address in the SPD-S cache. Readers are lock-free; one writer.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "dataplane/ipsec/crypto.hpp"
+#include "dataplane/ipsec/sa.hpp"
+#include "dataplane/ipsec/secure_arena.hpp"
+#include "dataplane/ipsec/tagged_table.hpp"
+
+namespace homeport::ipsec {
+
+/// A key of the SPD-S cache.
+struct PolicyKey {
+    PolicyId policy = 0;
+    RemoteKey remote;
+
+    [[nodiscard]] std::uint64_t hash() const {
+        return mix(remote.address.high * 0x9e37'79b9'7f4a'7c15u ^ mix(remote.address.low) ^
+                   std::uint64_t{policy} << 32 ^ static_cast<std::uint64_t>(remote.family) << 48);
+    }
+    friend bool operator==(const PolicyKey&, const PolicyKey&) = default;
+};
+
+/// A cache entry that one SA's own line cannot stand for: more than one SA (a rekey), or not the
+/// SA's first binding. Immutable.
+struct CacheNode {
+    static constexpr std::size_t kMaxAssociations = 4;
+    PolicyKey key;
+    std::array<SecurityAssociation*, kMaxAssociations> associations{};  ///< newest first, then null
+};
+
+class SaStore {
+  public:
+    SaStore(const SecurityAssociationDatabase::Options& options, MbManager manager,
+            CpuArchitecture architecture, Reclaimer& reclaimer);
+    ~SaStore();
+    SaStore(const SaStore&) = delete;
+    SaStore& operator=(const SaStore&) = delete;
+
+    // Readers.
+
+    [[nodiscard]] SecurityAssociation* find_inbound(Spi spi) const {
+        if (const std::atomic<SecurityAssociation*>* slot = own_slot(spi)) {
+            SecurityAssociation* sa = slot->load(std::memory_order_acquire);
+            if (sa != nullptr && sa->spi == spi) return sa;
+        }
+        return TaggedTable::pointer<SecurityAssociation>(
+            foreign_.find(spi_hash(spi), [spi](TaggedTable::Word word) {
+                return TaggedTable::pointer<SecurityAssociation>(word)->spi == spi;
+            }));
+    }
+    void prefetch_inbound(Spi spi) const {
+        if (const auto* slot = own_slot(spi)) {
+            __builtin_prefetch(slot);
+        } else {
+            foreign_.prefetch(spi_hash(spi));
+        }
+    }
+    void prefetch_outbound(std::uint64_t hash) const { cache_.prefetch(hash); }
+    /// Prefetches the line that find_outbound() of this hash will look at.
+    void prefetch_outbound_association(std::uint64_t hash) const {
+        if (const TaggedTable::Word word = cache_.guess(hash)) {
+            __builtin_prefetch(TaggedTable::pointer<const void>(word), 1);
+        }
+    }
+    [[nodiscard]] SecurityAssociation* find_outbound(const PolicyKey& key,
+                                                     std::uint64_t hash) const {
+        const TaggedTable::Word word = find_word(key, hash);
+        if (TaggedTable::flag(word)) return TaggedTable::pointer<CacheNode>(word)->associations[0];
+        return TaggedTable::pointer<SecurityAssociation>(word);
+    }
+    /// All outbound SAs of `key`, newest first; the rest null.
+    [[nodiscard]] std::array<SecurityAssociation*, CacheNode::kMaxAssociations> find_all_outbound(
+        const PolicyKey& key) const;
+
+    // Writer.
+
+    /// `parameters` have been checked. The new SA is visible to readers at once.
+    [[nodiscard]] Result<SaHandle> add(const SaParameters& parameters, std::uint64_t generation);
+    bool remove(SaHandle handle);
+    [[nodiscard]] SecurityAssociation* by_handle(SaHandle handle) const;
+    [[nodiscard]] std::vector<SaHandle> handles() const;
+    [[nodiscard]] std::size_t size() const { return size_; }
+    /// The bindings of `sa` with their addresses filled in.
+    [[nodiscard]] static std::vector<PolicyKey> bindings_of(const SecurityAssociation& sa);
+
+    [[nodiscard]] CpuArchitecture architecture() const { return architecture_; }
+
+  private:
+    static constexpr unsigned kHandleIndexBits = 24;
+
+    struct HandleSlot {
+        SecurityAssociation* sa = nullptr;
+        std::uint8_t generation = 0;
+    };
+
+    [[nodiscard]] static std::uint64_t spi_hash(Spi spi) {
+        return mix(spi.value * 0x9e37'79b9u + 1);
+    }
+    [[nodiscard]] static std::uint64_t inbound_hash_of(TaggedTable::Word word, void* context);
+    [[nodiscard]] static std::uint64_t outbound_hash_of(TaggedTable::Word word, void* context);
+    static void free_association(void* object, void* owner);
+    static void free_node(void* object, void* owner);
+
+    [[nodiscard]] std::atomic<SecurityAssociation*>* own_slot(Spi spi) const {
+        if (!is_own(spi) || spi_slot(spi) >= own_slot_count_) return nullptr;
+        return &own_slots_[spi_slot(spi)];
+    }
+    [[nodiscard]] TaggedTable::Word find_word(const PolicyKey& key, std::uint64_t hash) const {
+        return cache_.find(hash, [&key](TaggedTable::Word word) {
+            if (TaggedTable::flag(word)) return TaggedTable::pointer<CacheNode>(word)->key == key;
+            const auto* sa = TaggedTable::pointer<SecurityAssociation>(word);
+            return sa->policy == key.policy &&
+                   (sa->bound_by_remote ? sa->remote_key() == key.remote
+                                        : key.remote.family == Family::kNone);
+        });
+    }
+    [[nodiscard]] const SaProfile* acquire_profile(const SaParameters& parameters,
+                                                   const RemoteKey& remote);
+    void release_profile(const SaProfile* profile);
+    [[nodiscard]] SecurityAssociation* construct(const SaParameters& parameters,
+                                                 const SaProfile& profile, const RemoteKey& remote);
+    /// Takes an SA out of all tables; null if there is none.
+    SecurityAssociation* detach(SaHandle handle);
+    [[nodiscard]] SaHandle take_handle(SecurityAssociation* sa);
+    void bind(const PolicyKey& key, SecurityAssociation* sa);
+    void unbind(const PolicyKey& key, SecurityAssociation* sa);
+    void put(const PolicyKey& key, TaggedTable::Word old,
+             const std::vector<SecurityAssociation*>& associations);
+    void publish_inbound(SecurityAssociation* sa);
+    void withdraw_inbound(SecurityAssociation* sa);
+
+    MbManager manager_;
+    CpuArchitecture architecture_;
+    Reclaimer& reclaimer_;
+    SecureArena arena_;
+    std::uint32_t own_slot_count_;
+    std::uint32_t max_associations_;
+    std::unique_ptr<std::atomic<SecurityAssociation*>[]> own_slots_;
+    TaggedTable foreign_;
+    TaggedTable cache_;
+    std::vector<HandleSlot> handle_slots_;
+    std::vector<std::uint32_t> free_handles_;
+    std::size_t size_ = 0;
+    std::unordered_map<std::string, std::unique_ptr<SaProfile>> profiles_;
+};
+
+}  // namespace homeport::ipsec

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A hash table of pointers with one writer and lock-free readers.
+//
+// Buckets are cache lines of eight words. A word is a pointer of 48 bits with 15 bits of the hash
+// and one flag bit above it, so that a reader compares without following pointers that cannot
+// match, and one atomic load gets all of an entry. Each entry is in its first bucket or, if that
+// was full, in its second; entries never move but into a larger array, which replaces the old one
+// as a whole.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "dataplane/ipsec/reclaimer.hpp"
+
+namespace homeport::ipsec {
+
+class TaggedTable {
+  public:
+    /// What the table stores for an entry; 0: nothing.
+    using Word = std::uint64_t;
+
+    /// `hash_of(word, context)` gives the hash under which a word was inserted; used to grow.
+    using HashOf = std::uint64_t (*)(Word word, void* context);
+    TaggedTable(Reclaimer& reclaimer, HashOf hash_of, void* context);
+    ~TaggedTable();
+    TaggedTable(const TaggedTable&) = delete;
+    TaggedTable& operator=(const TaggedTable&) = delete;
+
+    [[nodiscard]] static Word make_word(const void* pointer, bool flag, std::uint64_t hash) {
+        return (hash & kTagMask) | (flag ? kFlag : 0) | reinterpret_cast<std::uintptr_t>(pointer);
+    }
+    template <class T>
+    [[nodiscard]] static T* pointer(Word word) {
+        return reinterpret_cast<T*>(word & kPointerMask);
+    }
+    [[nodiscard]] static bool flag(Word word) { return (word & kFlag) != 0; }
+
+    // Any reader.
+
+    /// The word under `hash` for which `matches(word)`; 0 if there is none.
+    template <class Matches>
+    [[nodiscard]] Word find(std::uint64_t hash, Matches matches) const {
+        const Array* array = array_.load(std::memory_order_acquire);
+        for (const std::uint64_t at : {hash & array->mask, second(hash, array->mask)}) {
+            for (const auto& slot : array->buckets()[at].slots) {
+                const Word word = slot.load(std::memory_order_acquire);
+                if (((word ^ hash) & kTagMask) == 0 && word != 0 && matches(word)) return word;
+            }
+        }
+        return 0;
+    }
+    void prefetch(std::uint64_t hash) const {
+        const Array* array = array_.load(std::memory_order_acquire);
+        __builtin_prefetch(&array->buckets()[hash & array->mask]);
+    }
+    /// A word under `hash` that may be the right one, or 0: to prefetch what it points to.
+    [[nodiscard]] Word guess(std::uint64_t hash) const {
+        const Array* array = array_.load(std::memory_order_acquire);
+        for (const auto& slot : array->buckets()[hash & array->mask].slots) {
+            const Word word = slot.load(std::memory_order_acquire);
+            if (((word ^ hash) & kTagMask) == 0 && word != 0) return word;
+        }
+        return 0;
+    }
+
+    // Writer.
+
+    /// `word` is not in the table yet and was made with `hash`. Grows if there is no room.
+    void insert(std::uint64_t hash, Word word);
+    /// Puts `word` where `old`, found under `hash`, is.
+    void replace(std::uint64_t hash, Word old, Word word);
+    void erase(std::uint64_t hash, Word old) { replace(hash, old, 0); }
+    [[nodiscard]] std::size_t size() const { return size_; }
+
+  private:
+    static constexpr Word kTagMask = 0xfffe'0000'0000'0000u;
+    static constexpr Word kFlag = 0x0001'0000'0000'0000u;
+    static constexpr Word kPointerMask = 0x0000'ffff'ffff'ffffu;
+
+    struct alignas(64) Bucket {
+        std::atomic<Word> slots[8];
+    };
+    struct alignas(64) Array {
+        std::uint64_t mask;
+        [[nodiscard]] const Bucket* buckets() const {
+            return reinterpret_cast<const Bucket*>(this + 1);
+        }
+        [[nodiscard]] Bucket* buckets() { return reinterpret_cast<Bucket*>(this + 1); }
+    };
+    static_assert(sizeof(Bucket) == 64 && sizeof(Array) == 64);
+
+    /// Never the first bucket of the same hash, unless there is only one.
+    [[nodiscard]] static std::uint64_t second(std::uint64_t hash, std::uint64_t mask) {
+        return (hash ^ ((hash >> 32) | 1)) & mask;
+    }
+    [[nodiscard]] static Array* make_array(std::uint64_t bucket_count);
+    static void free_array(void* object, void* owner);
+    [[nodiscard]] static bool place(Array& array, std::uint64_t hash, Word word);
+    void grow();
+
+    Reclaimer& reclaimer_;
+    HashOf hash_of_;
+    void* context_;
+    std::atomic<Array*> array_;
+    std::size_t size_ = 0;
+};
+
+}  // namespace homeport::ipsec

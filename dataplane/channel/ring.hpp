@@ -45,7 +45,7 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 }
 /// The longest record: one always fits an empty ring, wherever its end is.
 [[nodiscard]] constexpr std::size_t max_ring_record(std::size_t capacity) {
-    return capacity / 2 - kRingFrame;
+    return capacity < 2 * kRingFrame ? 0 : capacity / 2 - kRingFrame;
 }
 /// Octets of ring that a record of `length` octets takes, padding at the ring's end apart.
 [[nodiscard]] constexpr std::size_t ring_frame_size(std::size_t length) {

@@ -31,6 +31,9 @@ struct BindingRequest {
     Ipv6Address home_agent;    // destination
     Ipv6Address care_of_address;
     std::vector<Ipv6Prefix> mobile_prefixes;  // set by steps 20 to 22
+    binding::PrefixMode prefix_mode = binding::PrefixMode::kNone;
+    /// Step 14b wrote the sequence number into an entry: to be stored whatever comes of it.
+    bool sequence_noted = false;
     /// Answers to IPv4 Home Address options (step 23), in their order.
     std::vector<wire::Ipv4AddressAcknowledgement> ipv4_answers;
 

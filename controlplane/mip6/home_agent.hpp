@@ -78,7 +78,8 @@ class HomeAgent {
     void process_binding_update(BindingRequest& request);
 
     // validation_steps.cpp: mipv6.md section 3, one function a step
-    StepResult step_3_protected(BindingRequest& request);
+    [[nodiscard]] bool step_3_is_protected(const wire::Ipv6PacketView& packet,
+                                           const ReceiveInfo& info) const;
     StepResult step_9_addresses(BindingRequest& request);
     StepResult step_10_no_nonce_indices(BindingRequest& request);
     StepResult step_11_home_registration(BindingRequest& request);
@@ -103,32 +104,48 @@ class HomeAgent {
     StepResult step_25_accept(BindingRequest& request);
 
     // registration.cpp: what changes
-    void accept(BindingRequest& request);
-    void deregister(BindingRequest& request);
-    void reject(const BindingRequest& request, wire::BindingStatus status);
     void acknowledge(const BindingRequest& request, wire::BindingAcknowledgement answer);
-    void stop_defending(const binding::Entry& entry);
-    void start_defending(const binding::Entry& entry);
-    void leave_service(const binding::Entry& entry, RemovalReason reason);
-    void forget(const Ipv6Address& home_address);
-    void repeat_advertisements();
-    void advertise(const binding::Entry& entry);
-    void fill_entry(binding::Entry& entry, const BindingRequest& request) const;
+    void reject(const BindingRequest& request, wire::BindingStatus status, const char* detail);
     [[nodiscard]] wire::FourSecondUnits grant(const BindingRequest& request) const;
-    [[nodiscard]] wire::BindingStatus acceptance(const BindingRequest& request,
-                                                 const binding::Entry& entry) const;
+    [[nodiscard]] wire::BindingStatus acceptance(const binding::Entry& entry) const;
+    void fill_entry(binding::Entry& entry, const BindingRequest& request) const;
+    [[nodiscard]] binding::Entry new_entry(const BindingRequest& request) const;
+    [[nodiscard]] bool grants_key_management_mobility(const BindingRequest& request) const;
+    void accept(BindingRequest& request);
+    void acknowledge_acceptance(const BindingRequest& request, const binding::Entry& entry);
+    StepResult wait_for_dad(BindingRequest& request, binding::Entry* entry,
+                            const HomePrefix& prefix);
+    void deregister(BindingRequest& request);
+    void stop_service(const binding::Entry& entry, RemovalReason reason);
+    void remove(const Ipv6Address& home_address, RemovalReason reason);
+    void join(const binding::Entry& entry);
+    void leave(const binding::Entry& entry);
+    void advertise(const binding::Entry& entry);
+    void begin_advertising(const binding::Entry& entry);
+    void repeat_advertisements();
+
+    // restore.cpp
+    [[nodiscard]] bool is_served(const Ipv6Address& home_address) const;
+    [[nodiscard]] bool align_with_config(binding::Entry& entry) const;
 
     // discovery.cpp: RFC 6275 10.5
     void receive_icmpv6(const wire::Ipv6PacketView& packet, const ReceiveInfo& info);
     void answer_discovery(const wire::Ipv6PacketView& packet, const ReceiveInfo& info,
                           const wire::HomeAgentDiscoveryRequest& request);
-    [[nodiscard]] bool is_discovery_destination(const Ipv6Address& address) const;
+    [[nodiscard]] bool is_anycast_address(const Ipv6Address& address) const;
+    [[nodiscard]] Ipv6Address own_address_for(const HomePrefix* prefix) const;
+    [[nodiscard]] std::vector<Ipv6Address> home_agents_list(const Ipv6Address& self,
+                                                            bool mobile_routers,
+                                                            bool& listed_serve_mobile_routers);
 
     void build_index();
+    void make_rate_limiters();
     [[nodiscard]] const HomePrefix* home_prefix_of(const Ipv6Address& home_address) const;
     [[nodiscard]] const MobileNodePolicy* policy_of(const Ipv6Address& home_address) const;
     [[nodiscard]] bool is_own_address(const Ipv6Address& address) const;
     [[nodiscard]] bool is_denied(const Ipv6Address& care_of_address) const;
+    [[nodiscard]] static wire::Ipv4AckStatus ipv4_home_status(const wire::Ipv4HomeAddress& home,
+                                                              const MobileNodePolicy* policy);
     void count(Counter counter, const Ipv6Address& home_address, const IpAddress& wire_source,
                const char* detail = "");
     [[nodiscard]] Actions take_actions();
@@ -156,8 +173,6 @@ class HomeAgent {
         }
     };
     std::unordered_map<Group, std::size_t, GroupHash> groups_;
-    void join(const Ipv6Address& home_address, std::uint16_t port);
-    void leave(const Ipv6Address& home_address, std::uint16_t port);
 
     struct Repeat {
         TimePoint due;

@@ -182,10 +182,15 @@ class MobileNode {
     void accepted(const Outstanding& update, const wire::BindingAcknowledgement& answer);
     void rejected(wire::BindingStatus status);
     void out_of_window(std::uint16_t last_accepted);
-    void deregistered();
+    void deregistered(const char* reason);
+    void drop_binding();
+    void finish(const char* reason);
     void binding_lost(const char* reason);
     void back_off(const char* reason);
-    void refresh();
+    void refresh(const char* reason);
+    void begin_for_attachment();
+    void retry_after_backoff();
+    void repeat_or_give_up();
     void set_state(MobileNodeState state, const char* reason);
     [[nodiscard]] MobileNodeActions take_actions();
 
@@ -197,6 +202,9 @@ class MobileNode {
     /// Whether the home agent may hold a binding that we do not know of (start, unanswered update).
     bool home_agent_may_hold_binding_ = true;
 
+    /// Care-of address of the newest registration sent.
+    std::optional<Ipv6Address> last_asked_for_;
+
     Purpose purpose_ = Purpose::kNone;
     std::uint16_t next_sequence_;
     std::uint16_t last_sequence_ = 0;
@@ -206,7 +214,7 @@ class MobileNode {
     std::optional<TimePoint> next_transmission_;
     std::optional<TimePoint> backoff_until_;
     Duration backoff_{};
-    std::deque<TimePoint> recent_;  // transmissions of the last second
+    std::deque<TimePoint> recent_;  // the last max_update_rate transmissions
 
     std::optional<wire::BindingStatus> last_status_;
     bool prefix_discovery_needed_ = false;

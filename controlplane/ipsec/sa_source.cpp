@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/ipsec/sa_source.hpp"
+
+#include <string.h>
+
+#include <algorithm>
+
+#include "dataplane/channel/records.hpp"
+
+namespace homeport::sa {
+
+namespace {
+
+using config::ControlplaneConfig;
+using config::HomeLinkConfig;
+using config::MobileNodeConfig;
+using config::MobileNodeRangeConfig;
+using config::SaPairConfig;
+
+std::string element(const char* list, std::size_t index) {
+    return std::string("controlplane.") + list + "[" + std::to_string(index) + "]";
+}
+
+// Index of the home link that serves the address; configuration was checked, so there is one.
+std::size_t link_of(const ControlplaneConfig& config, const Ipv6Address& home_address) {
+    const auto it = std::ranges::find_if(config.home_links, [&](const HomeLinkConfig& link) {
+        return link.prefix.contains(home_address);
+    });
+    return static_cast<std::size_t>(it - config.home_links.begin());
+}
+
+std::vector<ProtectedPrefix> unprotected_nodes(const ControlplaneConfig& config) {
+    std::vector<ProtectedPrefix> nodes;
+    const auto add = [&](const Ipv6Address& first, std::uint32_t count) {
+        const std::size_t link = link_of(config, first);
+        if (link >= config.home_links.size() || nodes.size() > kMaxIndex) return;
+        const auto agent = config.home_agent_address(config.home_links[link].prefix);
+        if (!agent) return;
+        nodes.push_back(
+            {*agent, {IpAddress(first), IpAddress(nth_home_address(first, count - 1))}});
+    };
+    for (const MobileNodeConfig& node : config.mobile_nodes) {
+        if (!node.binding_update) add(node.home_address, 1);
+    }
+    for (const MobileNodeRangeConfig& range : config.mobile_node_ranges) {
+        if (range.algorithm.empty()) add(range.first, range.count);
+    }
+    return nodes;
+}
+
+}  // namespace
+
+Ipv6Address nth_home_address(const Ipv6Address& first, std::uint32_t index) {
+    Ipv6Address address = first;
+    store_be64(address.bytes.data() + 8, first.low() + index);
+    return address;
+}
+
+std::vector<ipsec::PolicyEntry> policies_of(const ControlplaneConfig& config) {
+    std::vector<ProtectedPrefix> prefixes;
+    for (const HomeLinkConfig& link : config.home_links) {
+        if (const auto agent = config.home_agent_address(link.prefix)) {
+            prefixes.push_back({*agent, ipsec::AddressRange::of(link.prefix)});
+        }
+    }
+    PolicyOptions options;
+    options.protect_return_routability = config.policy.protect_return_routability;
+    const auto unprotected = config.policy.allow_unprotected ? unprotected_nodes(config)
+                                                             : std::vector<ProtectedPrefix>{};
+    return home_agent_policies(prefixes, unprotected, options);
+}
+
+class StaticSaSource::Loader {
+  public:
+    Loader(const ControlplaneConfig& config, StaticSaSource& out) : config_(config), out_(out) {}
+
+    std::vector<std::string> run() {
+        for (std::size_t i = 0; i < config_.mobile_nodes.size(); ++i) {
+            node(element("mobile_nodes", i), config_.mobile_nodes[i]);
+        }
+        for (std::size_t i = 0; i < config_.mobile_node_ranges.size(); ++i) {
+            range(element("mobile_node_ranges", i), config_.mobile_node_ranges[i]);
+        }
+        return std::move(errors_);
+    }
+
+  private:
+    static constexpr std::size_t kMostErrors = 50;
+
+    void node(const std::string& path, const MobileNodeConfig& node) {
+        if (!node.binding_update) {
+            out_.nodes_without_keys_.push_back(node.name);
+        } else {
+            pair(path + ".security.bu", node.home_address, TableEntry::kBindingUpdate,
+                 *node.binding_update);
+        }
+        if (node.prefix_discovery) {
+            pair(path + ".security.mps", node.home_address, TableEntry::kPrefixDiscovery,
+                 *node.prefix_discovery);
+        }
+        if (node.return_routability) {
+            pair(path + ".security.rr", node.home_address, TableEntry::kReturnRoutability,
+                 *node.return_routability);
+        }
+    }
+
+    void range(const std::string& path, const MobileNodeRangeConfig& range) {
+        if (range.algorithm.empty()) {
+            out_.nodes_without_keys_.push_back(range.name + " and those behind it");
+            return;
+        }
+        SaPairConfig sas;
+        sas.algorithm = range.algorithm;
+        sas.replay_window = range.replay_window;
+        sas.extended_sequence = range.extended_sequence;
+        for (std::uint32_t i = 0; i < range.count; ++i) {
+            if (errors_.size() >= kMostErrors) return;
+            const Ipv6Address home_address = nth_home_address(range.first, i);
+            sas.spi_in = range.spi_in + i;
+            sas.spi_out = range.spi_out + i;
+            const std::string stem = range.key_directory + "/" + home_address.to_string();
+            sas.key_file_in = stem + ".in.key";
+            sas.key_file_out = stem + ".out.key";
+            pair(path + ".security", home_address, TableEntry::kBindingUpdate, sas);
+        }
+    }
+
+    void pair(const std::string& path, const Ipv6Address& home_address, TableEntry entry,
+              const SaPairConfig& sas) {
+        const auto algorithm = ipsec::parse_algorithm(sas.algorithm);
+        if (!algorithm) {
+            errors_.push_back(path + ": found algorithm '" + sas.algorithm +
+                              "', expected one that is known");
+            return;
+        }
+        if (auto allowed = check_static_key(*algorithm, config_.policy.lab_static_gcm); !allowed) {
+            errors_.push_back(path + ": " + allowed.error().text);
+            return;
+        }
+        const std::size_t link = link_of(config_, home_address);
+        const auto agent = link < config_.home_links.size()
+                               ? config_.home_agent_address(config_.home_links[link].prefix)
+                               : std::nullopt;
+        if (!agent) {
+            errors_.push_back(path + ": no home agent address for " + home_address.to_string());
+            return;
+        }
+        Sa sa;
+        sa.policy = policy_id(entry, link);
+        sa.algorithm = *algorithm;
+        sa.home_address = home_address;
+        sa.home_agent = *agent;
+        sa.extended_sequence = sas.extended_sequence;
+        one(path, std::move(sa), channel::SaDirection::kInbound, sas.spi_in, sas.key_file_in,
+            sas.replay_window);
+        Sa out;
+        out.policy = policy_id(entry, link);
+        out.algorithm = *algorithm;
+        out.home_address = home_address;
+        out.home_agent = *agent;
+        out.extended_sequence = sas.extended_sequence;
+        one(path, std::move(out), channel::SaDirection::kOutbound, sas.spi_out, sas.key_file_out,
+            0);
+    }
+
+    void one(const std::string& path, Sa sa, channel::SaDirection direction, std::uint32_t spi,
+             const std::string& file, std::uint16_t window) {
+        auto keys = load_sa_keys(file, sa.algorithm);
+        if (!keys) {
+            errors_.push_back(path + ": " + keys.error().text);
+            return;
+        }
+        sa.direction = direction;
+        sa.spi = spi;
+        sa.replay_window = window;
+        sa.keys = std::move(*keys);
+        out_.sas_.push_back(std::move(sa));
+    }
+
+    const ControlplaneConfig& config_;
+    StaticSaSource& out_;
+    std::vector<std::string> errors_;
+};
+
+std::expected<StaticSaSource, std::vector<std::string>> StaticSaSource::load(
+    const ControlplaneConfig& config) {
+    StaticSaSource source;
+    source.lab_static_gcm_ = config.policy.lab_static_gcm;
+    source.policies_ = policies_of(config);
+    auto errors = Loader(config, source).run();
+    for (std::string& finding : lint_order(source.policies_)) errors.push_back(std::move(finding));
+    for (const ipsec::LintFinding& finding : ipsec::lint(source.policies_)) {
+        if (finding.kind == ipsec::LintFinding::Kind::kShadowed) errors.push_back(finding.text);
+    }
+    if (!errors.empty()) return std::unexpected(std::move(errors));
+    std::ranges::stable_sort(source.sas_, {}, &Sa::spi);
+    return source;
+}
+
+channel::SaSet StaticSaSource::record_of(const Sa& sa, std::uint32_t workers) const {
+    channel::SaSet record;
+    record.spi = sa.spi;
+    record.direction = sa.direction;
+    record.extended_sequence = sa.extended_sequence ? 1 : 0;
+    record.allow_static_gcm = lab_static_gcm_ ? 1 : 0;
+    record.static_key = 1;
+    record.replay_window = sa.replay_window;
+    record.policy_id = sa.policy;
+    // Both SAs of a node have one owner: the last bits of its home address.
+    record.owner_worker =
+        static_cast<std::uint32_t>(sa.home_address.low() % std::max<std::uint32_t>(workers, 1));
+    record.peer = channel::WireAddress(sa.home_address);
+    const auto entry = std::ranges::find(policies_, sa.policy, &ipsec::PolicyEntry::id);
+    ipsec::Selectors selectors = entry->selectors;
+    selectors.remote = {ipsec::AddressRange::of(IpAddress(sa.home_address))};
+    record.selector = to_record(selectors);
+    if (table_entry(sa.policy) == TableEntry::kReturnRoutability) {
+        record.mode = channel::SaMode::kTunnel;
+        record.tunnel_local = channel::WireAddress(sa.home_agent);
+        record.tunnel_remote = channel::WireAddress(sa.home_address);  // S1.11
+    }
+    channel::copy_text(record.algorithm, ipsec::info(sa.algorithm).name);
+    const auto put = [](ConstByteSpan key, auto& bytes, std::uint16_t& length) {
+        length = static_cast<std::uint16_t>(std::min(key.size(), sizeof bytes));
+        std::copy_n(key.begin(), length, bytes);
+    };
+    put(sa.keys.encryption.view(), record.encryption_key, record.encryption_key_length);
+    put(sa.keys.integrity.view(), record.integrity_key, record.integrity_key_length);
+    return record;
+}
+
+SaSource::Issued StaticSaSource::for_each_sa(
+    SequenceLedger& ledger, std::uint32_t workers,
+    const std::function<void(channel::SaSet&)>& visit) const {
+    std::vector<std::uint64_t> first_sequences;
+    first_sequences.reserve(sas_.size());
+    for (const Sa& sa : sas_) {
+        const bool is_outbound = sa.direction == channel::SaDirection::kOutbound;
+        first_sequences.push_back(is_outbound ? ledger.begin(sa.spi) : 1);
+    }
+    Issued issued;
+    if (auto written = ledger.commit(); !written) issued.ledger_error = written.error();
+    for (std::size_t i = 0; i < sas_.size(); ++i) {
+        if (!sas_[i].extended_sequence && first_sequences[i] > 0xffffffff) {
+            issued.used_up.push_back(sas_[i].spi);
+            continue;
+        }
+        channel::SaSet record = record_of(sas_[i], workers);
+        record.first_sequence = first_sequences[i];
+        visit(record);
+        explicit_bzero(&record, sizeof record);
+    }
+    return issued;
+}
+
+void StaticSaSource::describe(const std::function<void(const Description&)>& visit) const {
+    for (const Sa& sa : sas_) {
+        Description shown;
+        shown.spi = sa.spi;
+        shown.direction = sa.direction;
+        shown.policy = sa.policy;
+        shown.algorithm = sa.algorithm;
+        shown.mode = table_entry(sa.policy) == TableEntry::kReturnRoutability
+                         ? ipsec::Mode::kTunnel
+                         : ipsec::Mode::kTransport;
+        shown.peer = sa.home_address;
+        shown.replay_window = sa.replay_window;
+        shown.extended_sequence = sa.extended_sequence;
+        visit(shown);
+    }
+}
+
+}  // namespace homeport::sa

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Where security associations come from, and the records that put policies and SAs in force in the
+// data plane.
+//
+// Use: auto source = StaticSaSource::load(config.controlplane); send source->policies(), then
+// what for_each_sa() gives, within every full sync.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/ipsec/policy_table.hpp"
+#include "controlplane/ipsec/sa_keys.hpp"
+#include "controlplane/ipsec/sequence_ledger.hpp"
+#include "dataplane/channel/messages.hpp"
+#include "dataplane/config/config.hpp"
+
+namespace homeport::sa {
+
+class SaSource {
+  public:
+    virtual ~SaSource() = default;
+
+    /// The whole ordered SPD.
+    [[nodiscard]] virtual const std::vector<ipsec::PolicyEntry>& policies() const = 0;
+
+    struct Issued {
+        std::vector<std::uint32_t> used_up;  // SPIs without sequence numbers left: not visited
+        std::string ledger_error;            // the ledger could not be written; empty: it was
+    };
+    /// Calls `visit` for each SA, after the ledger knows what it may use from now on. The record's
+    /// header is not filled in; the record is wiped after the call. `workers` (at least 1) share
+    /// the SAs among them.
+    virtual Issued for_each_sa(SequenceLedger& ledger, std::uint32_t workers,
+                               const std::function<void(channel::SaSet&)>& visit) const = 0;
+    /// What `show sa` tells of an SA, in the order of their SPIs.
+    struct Description {
+        std::uint32_t spi = 0;
+        channel::SaDirection direction{};
+        ipsec::PolicyId policy = 0;
+        ipsec::Algorithm algorithm{};
+        ipsec::Mode mode{};
+        Ipv6Address peer;
+        std::uint16_t replay_window = 0;
+        bool extended_sequence = false;
+    };
+    virtual void describe(const std::function<void(const Description&)>& visit) const = 0;
+    [[nodiscard]] virtual std::size_t sa_count() const = 0;
+};
+
+/// Manual keying (RFC 6275 section 5.1, RFC 4877 section 6): everything from the configuration.
+class StaticSaSource final : public SaSource {
+  public:
+    /// Reads all key files. Each error is a sentence with the place in the configuration.
+    [[nodiscard]] static std::expected<StaticSaSource, std::vector<std::string>> load(
+        const config::ControlplaneConfig& config);
+
+    [[nodiscard]] const std::vector<ipsec::PolicyEntry>& policies() const override {
+        return policies_;
+    }
+    Issued for_each_sa(SequenceLedger& ledger, std::uint32_t workers,
+                       const std::function<void(channel::SaSet&)>& visit) const override;
+    void describe(const std::function<void(const Description&)>& visit) const override;
+    [[nodiscard]] std::size_t sa_count() const override { return sas_.size(); }
+
+    /// Home addresses of nodes that have no SAs for binding updates and cannot register.
+    [[nodiscard]] const std::vector<std::string>& nodes_without_keys() const {
+        return nodes_without_keys_;
+    }
+
+  private:
+    struct Sa {
+        channel::SaDirection direction{};
+        std::uint32_t spi = 0;
+        ipsec::PolicyId policy = 0;
+        ipsec::Algorithm algorithm{};
+        Ipv6Address home_address;
+        Ipv6Address home_agent;
+        std::uint16_t replay_window = 0;
+        bool extended_sequence = false;
+        SaKeys keys;
+    };
+    class Loader;
+
+    [[nodiscard]] channel::SaSet record_of(const Sa& sa, std::uint32_t workers) const;
+
+    std::vector<ipsec::PolicyEntry> policies_;
+    std::vector<Sa> sas_;
+    std::vector<std::string> nodes_without_keys_;
+    bool lab_static_gcm_ = false;
+};
+
+/// What the control plane's configuration makes of table S1-SPD.
+[[nodiscard]] std::vector<ipsec::PolicyEntry> policies_of(const config::ControlplaneConfig& config);
+
+/// The record of an entry with at most one range in each selector, as those of policy_table.hpp
+/// are. In a SelectorRecord "any address" has family 0, and values of the mobility header are its
+/// type * 256 + 0..255.
+[[nodiscard]] channel::PolicyRecord to_record(const ipsec::PolicyEntry& entry);
+[[nodiscard]] channel::SelectorRecord to_record(const ipsec::Selectors& selectors);
+
+/// The home address `index` addresses behind `first`, within the interface identifier.
+[[nodiscard]] Ipv6Address nth_home_address(const Ipv6Address& first, std::uint32_t index);
+
+}  // namespace homeport::sa

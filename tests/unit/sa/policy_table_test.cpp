@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/ipsec/policy_table.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "controlplane/ipsec/sa_source.hpp"
+#include "dataplane/channel/records.hpp"
+#include "dataplane/ipsec/spd.hpp"
+
+namespace homeport::sa {
+namespace {
+
+using ipsec::Action;
+using ipsec::AddressRange;
+using ipsec::Mode;
+using ipsec::PolicyEntry;
+
+Ipv6Address address(std::string_view text) {
+    return *Ipv6Address::parse(text);
+}
+
+const Ipv6Address kHomeAgent = address("2001:db8:1::1");
+const Ipv6Address kHomeAddress = address("2001:db8:1::100");
+
+std::vector<ProtectedPrefix> two_links() {
+    return {{kHomeAgent, AddressRange::of(*Ipv6Prefix::parse("2001:db8:1::/64"))},
+            {address("2001:db8:9::1"), AddressRange::of(*Ipv6Prefix::parse("2001:db8:9::/64"))}};
+}
+
+const PolicyEntry* find(const std::vector<PolicyEntry>& entries, TableEntry entry,
+                        std::size_t index = 0) {
+    const auto it = std::ranges::find(entries, policy_id(entry, index), &PolicyEntry::id);
+    return it == entries.end() ? nullptr : &*it;
+}
+
+TEST(PolicyTable, S1_32_entries_stand_in_the_order_of_the_table) {
+    const auto entries = home_agent_policies(two_links());
+    EXPECT_EQ(lint_order(entries), std::vector<std::string>{});
+    EXPECT_TRUE(std::ranges::is_sorted(entries, {}, [](const PolicyEntry& entry) {
+        return static_cast<int>(table_entry(entry.id));
+    }));
+    EXPECT_EQ(table_entry(entries.front().id), TableEntry::kIkeLocal500);
+    EXPECT_EQ(table_entry(entries.back().id), TableEntry::kDiscard);
+    EXPECT_EQ(table_entry(entries[entries.size() - 2].id), TableEntry::kPayload);
+}
+
+TEST(PolicyTable, S1_32_a_permuted_order_is_found) {
+    auto entries = home_agent_policies(two_links());
+    const auto payload =
+        std::ranges::find(entries, policy_id(TableEntry::kPayload), &PolicyEntry::id);
+    std::rotate(entries.begin(), payload, payload + 1);
+    EXPECT_FALSE(lint_order(entries).empty());
+    const auto findings = ipsec::lint(entries);
+    EXPECT_TRUE(std::ranges::any_of(findings, [](const ipsec::LintFinding& finding) {
+        return finding.kind == ipsec::LintFinding::Kind::kShadowed;
+    }));
+}
+
+TEST(PolicyTable, the_database_takes_both_sets_and_finds_nothing_hidden) {
+    ipsec::ImmediateReclaimer reclaimer;
+    for (const bool at_home : {false, true}) {
+        PolicyOptions options;
+        options.protect_return_routability = !at_home;
+        for (const auto& entries :
+             {home_agent_policies(two_links(), {}, options), home_agent_policies({}, {}, options),
+              mobile_node_policies(kHomeAddress, kHomeAgent, options)}) {
+            ipsec::SecurityPolicyDatabase database(reclaimer);
+            const auto replaced = database.replace(entries);
+            EXPECT_TRUE(replaced) << replaced.error().text;
+            for (const ipsec::LintFinding& finding : ipsec::lint(entries)) {
+                EXPECT_NE(finding.kind, ipsec::LintFinding::Kind::kShadowed) << finding.text;
+            }
+        }
+    }
+}
+
+TEST(PolicyTable, S1_33_the_mobile_nodes_set_is_the_mirror_of_the_home_agents) {
+    const std::vector<ProtectedPrefix> one{{kHomeAgent, AddressRange::of(IpAddress(kHomeAddress))}};
+    const auto home = home_agent_policies(one);
+    const auto mobile = mobile_node_policies(kHomeAddress, kHomeAgent);
+    ASSERT_EQ(home.size(), mobile.size());
+    for (std::size_t i = 0; i < home.size(); ++i) {
+        EXPECT_EQ(home[i].id, mobile[i].id);
+        EXPECT_EQ(home[i].action, mobile[i].action);
+        EXPECT_EQ(home[i].protect.mode, mobile[i].protect.mode);
+        EXPECT_EQ(home[i].selectors.mirrored(), mobile[i].selectors) << home[i].name;
+    }
+}
+
+TEST(PolicyTable, S1_34_entries_of_the_mobile_node_are_those_of_the_table) {
+    const auto entries = mobile_node_policies(kHomeAddress, kHomeAgent);
+    const PolicyEntry* bu = find(entries, TableEntry::kBindingUpdate);
+    ASSERT_NE(bu, nullptr);
+    EXPECT_EQ(bu->selectors.to_string(),
+              "local 2001:db8:1::100 remote 2001:db8:1::1 proto mh local-type 5 remote-type 6");
+    EXPECT_EQ(bu->action, Action::kProtect);
+    EXPECT_EQ(bu->protect.mode, Mode::kTransport);
+    const PolicyEntry* hoti = find(entries, TableEntry::kReturnRoutability);
+    ASSERT_NE(hoti, nullptr);
+    EXPECT_EQ(hoti->selectors.local, std::vector{AddressRange::of(IpAddress(kHomeAddress))});
+    EXPECT_TRUE(hoti->selectors.remote.empty());
+    EXPECT_EQ(hoti->selectors.local_value, ipsec::ValueSelector::of(1));
+    EXPECT_EQ(hoti->selectors.remote_value, ipsec::ValueSelector::of(3));
+    EXPECT_EQ(hoti->protect.mode, Mode::kTunnel);
+    EXPECT_EQ(hoti->protect.tunnel_local, IpAddress(kHomeAddress));  // S1.21
+    EXPECT_EQ(hoti->protect.tunnel_remote, IpAddress(kHomeAgent));
+    const PolicyEntry* payload = find(entries, TableEntry::kPayload);
+    ASSERT_NE(payload, nullptr);
+    EXPECT_EQ(payload->action, Action::kBypass);
+}
+
+TEST(PolicyTable, S1_11_tunnels_of_the_home_agent_end_at_the_home_address) {
+    PolicyOptions options;
+    options.protect_payload = true;
+    const auto entries = home_agent_policies(two_links(), {}, options);
+    for (const TableEntry id :
+         {TableEntry::kReturnRoutability, TableEntry::kCorrespondentMobile, TableEntry::kPayload}) {
+        const PolicyEntry* entry = find(entries, id, 1);
+        ASSERT_NE(entry, nullptr);
+        EXPECT_EQ(entry->action, Action::kProtect);
+        EXPECT_EQ(entry->protect.mode, Mode::kTunnel);
+        EXPECT_TRUE(entry->protect.populate_remote);
+        EXPECT_EQ(entry->protect.tunnel_local, IpAddress(address("2001:db8:9::1")));
+        EXPECT_FALSE(entry->protect.tunnel_remote);  // the packet's remote address: the HoA
+    }
+}
+
+TEST(PolicyTable, S1_37_at_home_return_routability_is_bypassed_and_signalling_stays_protected) {
+    PolicyOptions at_home;
+    at_home.protect_return_routability = false;
+    const auto entries = mobile_node_policies(kHomeAddress, kHomeAgent, at_home);
+    EXPECT_EQ(find(entries, TableEntry::kReturnRoutability)->action, Action::kBypass);
+    EXPECT_EQ(find(entries, TableEntry::kBindingUpdate)->action, Action::kProtect);
+    EXPECT_EQ(find(entries, TableEntry::kPrefixDiscovery)->action, Action::kProtect);
+}
+
+TEST(PolicyTable, lab_nodes_bypass_before_the_entry_that_protects_all_others) {
+    const std::vector<ProtectedPrefix> lab{{kHomeAgent, AddressRange::of(IpAddress(kHomeAddress))}};
+    const auto entries = home_agent_policies(two_links(), lab);
+    const auto bypass =
+        std::ranges::find(entries, policy_id(TableEntry::kUnprotectedNode), &PolicyEntry::id);
+    const auto protect =
+        std::ranges::find(entries, policy_id(TableEntry::kBindingUpdate), &PolicyEntry::id);
+    ASSERT_NE(bypass, entries.end());
+    EXPECT_LT(bypass, protect);
+    EXPECT_EQ(bypass->action, Action::kBypass);
+    EXPECT_EQ(lint_order(entries), std::vector<std::string>{});
+    EXPECT_EQ(find(home_agent_policies(two_links()), TableEntry::kUnprotectedNode), nullptr);
+}
+
+TEST(PolicyTable, complement_leaves_out_the_ranges_and_nothing_else) {
+    const auto range = [](std::string_view first, std::string_view last) {
+        return AddressRange{IpAddress(address(first)), IpAddress(address(last))};
+    };
+    const std::string top = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+    EXPECT_EQ(complement({}), (std::vector{range("::", top)}));
+    EXPECT_EQ(complement({range("::", top)}), std::vector<AddressRange>{});
+    EXPECT_EQ(complement({range("2001:db8:9::", "2001:db8:9:0:ffff:ffff:ffff:ffff"),
+                          range("2001:db8:1::", "2001:db8:1:0:ffff:ffff:ffff:ffff")}),
+              (std::vector{range("::", "2001:db8:0:ffff:ffff:ffff:ffff:ffff"),
+                           range("2001:db8:1:1::", "2001:db8:8:ffff:ffff:ffff:ffff:ffff"),
+                           range("2001:db8:9:1::", top)}));
+    EXPECT_EQ(complement({range("::", "::5"), range("::6", "::7")}),
+              (std::vector{range("::8", top)}));
+}
+
+TEST(PolicyRecords, carry_mobility_types_in_the_upper_octet) {
+    const auto entries = home_agent_policies(two_links());
+    const auto record = to_record(*find(entries, TableEntry::kBindingUpdate, 1));
+    EXPECT_TRUE(channel::valid(record));
+    EXPECT_EQ(record.action, channel::PolicyAction::kProtect);
+    EXPECT_EQ(record.mode, channel::SaMode::kTransport);
+    EXPECT_EQ(record.per_remote_address, 1);
+    EXPECT_EQ(record.signalling, 1);
+    EXPECT_EQ(record.selector.local_low.v6(), address("2001:db8:9::1"));
+    EXPECT_EQ(record.selector.local_high.v6(), address("2001:db8:9::1"));
+    EXPECT_EQ(record.selector.remote_low.v6(), address("2001:db8:9::"));
+    EXPECT_EQ(record.selector.remote_high.v6(), address("2001:db8:9:0:ffff:ffff:ffff:ffff"));
+    EXPECT_EQ(record.selector.protocol, 135);
+    EXPECT_EQ(record.selector.local_port_low, 6 << 8);
+    EXPECT_EQ(record.selector.local_port_high, (6 << 8) + 255);
+    EXPECT_EQ(record.selector.remote_port_low, 5 << 8);
+    EXPECT_EQ(record.selector.remote_port_high, (5 << 8) + 255);
+}
+
+TEST(PolicyRecords, any_and_opaque_have_their_own_values) {
+    const auto entries = home_agent_policies(two_links());
+    for (const PolicyEntry& entry : entries) EXPECT_TRUE(channel::valid(to_record(entry)));
+    const auto hoti = to_record(*find(entries, TableEntry::kReturnRoutability));
+    EXPECT_EQ(hoti.selector.local_low.family, 0);
+    EXPECT_EQ(hoti.selector.local_high.family, 0);
+    EXPECT_EQ(hoti.signalling, 0);
+    const auto discard = to_record(*find(entries, TableEntry::kDiscard));
+    EXPECT_EQ(discard.selector.protocol, 0xffff);
+    EXPECT_EQ(discard.selector.local_port_low, 0);
+    EXPECT_EQ(discard.selector.local_port_high, 0xffff);
+    const auto one_way = to_record(*find(entries, TableEntry::kHomeAgentSwitch));
+    EXPECT_GT(one_way.selector.remote_port_low, one_way.selector.remote_port_high);
+}
+
+}  // namespace
+}  // namespace homeport::sa

@@ -21,6 +21,9 @@ namespace homeport::ipsec {
 class EspEngine;
 class Queries;
 }  // namespace homeport::ipsec
+namespace homeport::port {
+class Transmitter;
+}
 namespace homeport::table {
 struct Tables;
 }
@@ -73,6 +76,7 @@ struct Worker {
     /// SPD entries whose SAs carry signalling (S1.18); swapped with the SPD under RCU. Null: none.
     const tunnel::SignallingPolicies* signalling = nullptr;
     tunnel::ReplyToTable* reply_to = nullptr;
+    port::Transmitter* transmitter = nullptr;
     const channel::ParametersSet* parameters = nullptr;  // swapped by the main lcore under RCU
     std::array<PortView, channel::kMaxPorts> ports{};
 

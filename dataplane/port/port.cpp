@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/port/port.hpp"
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_mempool.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace homeport::port {
+
+namespace {
+
+rte_ether_addr ether(const MacAddress& mac) {
+    rte_ether_addr address;
+    mac.store(address.addr_bytes);
+    return address;
+}
+
+std::vector<std::uint16_t> all_ports() {
+    std::vector<std::uint16_t> ports;
+    for (std::uint16_t id = 0; id < RTE_MAX_ETHPORTS; ++id) {
+        if (rte_eth_dev_is_valid_port(id) != 0) ports.push_back(id);
+    }
+    return ports;
+}
+
+}  // namespace
+
+MacAddress derive_mac(const MacAddress& device, const std::string& port_name) {
+    std::uint32_t mix = 2166136261u;  // FNV-1a
+    for (const std::uint8_t byte : device.bytes) mix = (mix ^ byte) * 16777619u;
+    for (const char c : port_name) mix = (mix ^ static_cast<std::uint8_t>(c)) * 16777619u;
+    MacAddress own{{0x02, 0x48, 0x50, 0, 0, 0}};
+    for (std::size_t i = 0; i < 3; ++i) {
+        own.bytes[3 + i] = static_cast<std::uint8_t>(mix >> (8 * i));
+    }
+    if (own == device) own.bytes[5] ^= 1;
+    return own;
+}
+
+std::string Port::error(const std::string& what, int code) const {
+    return "port " + config_.name + " (" + config_.device + "): " + what + ": " +
+           rte_strerror(code < 0 ? -code : code);
+}
+
+std::expected<std::unique_ptr<Port>, std::string> Port::open(const config::PortConfig& config,
+                                                             const PmdConfigs& pmd_configs,
+                                                             unsigned workers) {
+    std::unique_ptr<Port> port(new Port(config));
+    if (auto probed = port->probe(pmd_configs); !probed) return std::unexpected(probed.error());
+    if (auto chosen = port->choose(pmd_configs, workers); !chosen) {
+        return std::unexpected(chosen.error());
+    }
+    return port;
+}
+
+std::expected<void, std::string> Port::probe(const PmdConfigs& pmd_configs) {
+    const std::string device_name = config_.device.substr(0, config_.device.find(','));
+    if (rte_eth_dev_get_port_by_name(device_name.c_str(), &id_) == 0) return {};
+    std::string device = config_.device;
+    if (const PmdConfig* family = pmd_configs.find_device(device)) {
+        device = with_devargs(device, family->devargs);
+    }
+    const std::vector<std::uint16_t> before = all_ports();
+    if (const int code = rte_dev_probe(device.c_str()); code != 0) {
+        return std::unexpected(error("the device cannot be opened (" + device + ")", code));
+    }
+    if (rte_eth_dev_get_port_by_name(device_name.c_str(), &id_) == 0) return {};
+    for (const std::uint16_t id : all_ports()) {
+        if (std::ranges::find(before, id) != before.end()) continue;
+        id_ = id;
+        return {};
+    }
+    return std::unexpected(error("the device is there but is no network interface", ENODEV));
+}
+
+std::expected<void, std::string> Port::choose(const PmdConfigs& pmd_configs, unsigned workers) {
+    rte_eth_dev_info info;
+    if (const int code = rte_eth_dev_info_get(id_, &info); code != 0) {
+        return std::unexpected(error("its properties cannot be read", code));
+    }
+    driver_ = info.driver_name != nullptr ? info.driver_name : "unknown";
+    const PmdConfig* family = config_.pmd_config == "auto"
+                                  ? pmd_configs.find_driver(driver_)
+                                  : pmd_configs.find_name(config_.pmd_config);
+    if (family == nullptr && config_.pmd_config != "auto") {
+        return std::unexpected("port " + config_.name + ": pmd_config '" + config_.pmd_config +
+                               "': there is no such file in the directory of pmd-config");
+    }
+    generic_family_ = family == nullptr;
+    pmd_config_ = family != nullptr ? *family : pmd_configs.generic();
+
+    const auto wanted = static_cast<std::uint16_t>(
+        std::min<unsigned>(config_.queues != 0 ? config_.queues : workers, workers));
+    const auto most = [&](std::uint16_t device_most) {
+        return std::max<std::uint16_t>(1, std::min({wanted, pmd_config_.max_queues, device_most}));
+    };
+    rx_queues_ = most(info.max_rx_queues);
+    tx_queues_ = std::max<std::uint16_t>(
+        1, std::min<std::uint16_t>(static_cast<std::uint16_t>(workers),
+                                   std::min(pmd_config_.max_queues, info.max_tx_queues)));
+    if (config_.queues > rx_queues_) {
+        warnings_.push_back("port " + config_.name + ": " + std::to_string(config_.queues) +
+                            " receive queues are configured, " + std::to_string(rx_queues_) +
+                            " are used (workers: " + std::to_string(workers) + ", the device has " +
+                            std::to_string(info.max_rx_queues) + ")");
+    }
+    rx_ipv4_checksum_ =
+        pmd_config_.rx_ipv4_checksum && (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) != 0;
+    tx_ipv4_checksum_ =
+        pmd_config_.tx_ipv4_checksum && (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
+    mtu_ = config_.mtu;
+    if (info.max_mtu >= 1280 && mtu_ > info.max_mtu) {
+        warnings_.push_back("port " + config_.name + ": MTU " + std::to_string(mtu_) +
+                            " is configured, the device takes no more than " +
+                            std::to_string(info.max_mtu) + ", which is used");
+        mtu_ = info.max_mtu;
+    }
+    rte_ether_addr device_mac;
+    if (rte_eth_macaddr_get(id_, &device_mac) == 0) {
+        mac_ = MacAddress::load(device_mac.addr_bytes);
+    }
+    return {};
+}
+
+std::expected<void, std::string> Port::start(rte_mempool* pool) {
+    rte_eth_dev_info info;
+    if (const int code = rte_eth_dev_info_get(id_, &info); code != 0) {
+        return std::unexpected(error("its properties cannot be read", code));
+    }
+    rte_eth_conf conf;
+    std::memset(&conf, 0, sizeof conf);
+    conf.rxmode.mtu = mtu_;
+    if (rx_ipv4_checksum_) conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
+    if (tx_ipv4_checksum_) conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
+    if (rx_queues_ > 1) {
+        conf.rx_adv_conf.rss_conf.rss_hf = pmd_config_.rss & info.flow_type_rss_offloads;
+        if (conf.rx_adv_conf.rss_conf.rss_hf != 0) {
+            conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+        } else if (info.flow_type_rss_offloads != 0 || pmd_config_.rss != 0) {
+            warnings_.push_back("port " + config_.name +
+                                ": the device has none of the hash functions wanted: how it "
+                                "spreads packets over its queues is its own affair");
+        }
+    }
+    int code = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
+    if (code == -EINVAL && conf.rxmode.mtu != 1500) {
+        // Some virtual devices refuse to be told an MTU here and take it later.
+        conf.rxmode.mtu = 0;
+        code = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
+    }
+    if (code != 0) return std::unexpected(error("it refuses its configuration", code));
+    if (auto done = set_up_queues(pool); !done) return std::unexpected(done.error());
+    set_mtu();
+    set_mac();
+    if ((code = rte_eth_dev_start(id_)) != 0) {
+        return std::unexpected(error("it cannot be started", code));
+    }
+    started_ = true;
+    set_filters();
+    return {};
+}
+
+std::expected<void, std::string> Port::set_up_queues(rte_mempool* pool) {
+    std::uint16_t rx_descriptors = pmd_config_.rx_descriptors;
+    std::uint16_t tx_descriptors = pmd_config_.tx_descriptors;
+    if (const int code = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx_descriptors, &tx_descriptors);
+        code != 0) {
+        return std::unexpected(error("numbers of descriptors", code));
+    }
+    const auto socket = static_cast<unsigned>(std::max(0, rte_eth_dev_socket_id(id_)));
+    for (std::uint16_t queue = 0; queue < tx_queues_; ++queue) {
+        const int code = rte_eth_tx_queue_setup(id_, queue, tx_descriptors, socket, nullptr);
+        if (code != 0) {
+            return std::unexpected(error("transmit queue " + std::to_string(queue), code));
+        }
+    }
+    for (std::uint16_t queue = 0; queue < rx_queues_; ++queue) {
+        const int code = rte_eth_rx_queue_setup(id_, queue, rx_descriptors, socket, nullptr, pool);
+        if (code != 0) {
+            return std::unexpected(error("receive queue " + std::to_string(queue), code));
+        }
+    }
+    return {};
+}
+
+void Port::set_mtu() {
+    // Even if it was told at configuration: net_tap passes it on to its kernel end only here.
+    const int code = rte_eth_dev_set_mtu(id_, mtu_);
+    if (code != 0 && code != -ENOTSUP) warnings_.push_back(error("MTU", code));
+}
+
+void Port::set_mac() {
+    const MacAddress device = mac_;
+    if (config_.mac) mac_ = *config_.mac;
+    if (pmd_config_.derived_mac) {
+        if (!config_.mac) mac_ = derive_mac(device, config_.name);
+        return;
+    }
+    if (!config_.mac || mac_ == device) return;
+    rte_ether_addr address = ether(mac_);
+    foreign_mac_ = rte_eth_dev_default_mac_addr_set(id_, &address) != 0;
+}
+
+void Port::set_filters() {
+    const int all_groups = rte_eth_allmulticast_enable(id_);
+    // Solicited-node groups of all bound addresses of a home link: too many to list one by one.
+    const bool promiscuous = pmd_config_.promiscuous || foreign_mac_ || all_groups != 0;
+    if (!promiscuous) return;
+    const int code = rte_eth_promiscuous_enable(id_);
+    if (code != 0 && code != -ENOTSUP) {
+        warnings_.push_back(error("it takes no more than its own address", code));
+    }
+}
+
+LinkState Port::link() const {
+    rte_eth_link link;
+    std::memset(&link, 0, sizeof link);
+    if (rte_eth_link_get_nowait(id_, &link) != 0) return {};
+    const bool speed_known = link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN;
+    return {.up = link.link_status == RTE_ETH_LINK_UP,
+            .speed_mbps = speed_known ? link.link_speed : 0};
+}
+
+void Port::stop() {
+    if (started_) rte_eth_dev_stop(id_);
+    started_ = false;
+}
+
+Port::~Port() {
+    stop();
+    if (id_ != 0xffff && rte_eth_dev_is_valid_port(id_)) rte_eth_dev_close(id_);
+}
+
+}  // namespace homeport::port

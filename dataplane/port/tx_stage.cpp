@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/port/tx_stage.hpp"
+
+#include <cstring>
+
+#include "dataplane/base/checksum.hpp"
+#include "dataplane/base/ip_header.hpp"
+#include "dataplane/port/transmitter.hpp"
+#include "dataplane/stage/worker.hpp"
+#include "dataplane/table/tables.hpp"
+
+namespace homeport::port {
+
+namespace {
+
+using stage::Batch;
+using stage::Edges;
+using stage::Worker;
+
+enum class TxEdge : std::uint8_t { kUnresolved };
+
+/// The next hop was resolved when it was chosen and is not any more.
+void return_to_kernel(rte_mbuf* packet, const table::Adjacency* adjacency, Worker& worker,
+                      Edges& out) {
+    if (adjacency == nullptr) {
+        out.drop(packet, channel::Counter::kForwardUnresolvedFull);
+        return;
+    }
+    stage::meta(packet).in_port = adjacency->port;
+    worker.count(channel::Counter::kUnresolvedToKernel);
+    out.to(TxEdge::kUnresolved, packet);
+}
+
+void send_over(const table::Adjacency& adjacency, rte_mbuf* packet, Worker& worker, Edges& out) {
+    auto* const header =
+        reinterpret_cast<std::uint8_t*>(rte_pktmbuf_prepend(packet, sizeof(EthernetHeader)));
+    if (header == nullptr) [[unlikely]] {
+        out.drop(packet, channel::Counter::kNoBuffer);
+        return;
+    }
+    if ((packet->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) != 0) [[unlikely]] {
+        if (worker.ports[adjacency.port].tx_ipv4_checksum != 0) {
+            packet->l2_len = sizeof(EthernetHeader);
+        } else {
+            (void)rte_pktmbuf_adj(packet, sizeof(EthernetHeader));
+            finish_ipv4_checksum(packet);
+            (void)rte_pktmbuf_prepend(packet, sizeof(EthernetHeader));
+        }
+    }
+    std::memcpy(header, adjacency.ethernet.data(), sizeof(EthernetHeader));
+    worker.transmitter->put(adjacency.port, packet);
+}
+
+void tx(Worker& worker, Batch& in, Edges& out) {
+    const table::AdjacencyTable& adjacencies = worker.tables->adjacencies;
+    std::uint32_t last_index = channel::kNoIndex;
+    const table::Adjacency* adjacency = nullptr;
+    for (unsigned i = 0; i < in.count; ++i) {
+        rte_mbuf* const packet = in.packets[i];
+        const stage::PacketMeta& notes = stage::meta(packet);
+        if ((notes.flags & stage::kMetaFrame) != 0) [[unlikely]] {
+            out.kept(packet, "port");
+            worker.transmitter->put(notes.in_port, packet);
+            continue;
+        }
+        if (notes.adjacency != last_index || adjacency == nullptr) {
+            last_index = notes.adjacency;
+            adjacency = adjacencies.find(last_index);
+        }
+        if (adjacency == nullptr || adjacency->resolved == 0) [[unlikely]] {
+            return_to_kernel(packet, adjacency, worker, out);
+            continue;
+        }
+        if (worker.adjacency_packets != nullptr) {
+            std::uint64_t& packets = worker.adjacency_packets[last_index];
+            __atomic_store_n(&packets, packets + 1, __ATOMIC_RELAXED);
+        }
+        out.kept(packet, "port");
+        send_over(*adjacency, packet, worker, out);
+    }
+}
+
+}  // namespace
+
+void finish_ipv4_checksum(rte_mbuf* packet) {
+    if ((packet->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) == 0) return;
+    auto* const header = reinterpret_cast<Ipv4Header*>(stage::data(packet));
+    header->checksum = {};
+    const ConstByteSpan octets(stage::data(packet), packet->l3_len);
+    header->checksum = Be16(internet_checksum(octets));
+    packet->ol_flags &= ~(RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4);
+}
+
+const stage::StageDescription kTxStage{
+    .id = stage::StageId::kTx,
+    .name = "tx",
+    .function = tx,
+    .edges = {{{"unresolved", stage::StageId::kToKernel}}},
+    .edge_count = 1,
+};
+
+}  // namespace homeport::port

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/punt/punt_stages.hpp"
+
+#include <rte_cycles.h>
+#include <rte_ring.h>
+
+#include <cstring>
+
+#include "dataplane/base/ip_header.hpp"
+#include "dataplane/port/tx_stage.hpp"
+#include "dataplane/stage/worker.hpp"
+#include "dataplane/tunnel/reply_to_table.hpp"
+
+namespace homeport::punt {
+
+namespace {
+
+using channel::Counter;
+using channel::PuntReason;
+using stage::Batch;
+using stage::Edges;
+using stage::PacketMeta;
+using stage::Worker;
+
+/// Source of frames that never were on a wire: locally administered.
+constexpr MacAddress kMadeHere{{0x02, 0x48, 0x50, 0xff, 0xff, 0xff}};
+
+/// Brings the received Ethernet header back, or makes one. False: there is no room for it.
+bool put_ethernet_header(rte_mbuf* packet, const PacketMeta& notes, const MacAddress& destination) {
+    const bool intact = (notes.flags & stage::kMetaL2Intact) != 0;
+    auto* const frame =
+        reinterpret_cast<EthernetHeader*>(rte_pktmbuf_prepend(packet, sizeof(EthernetHeader)));
+    if (frame == nullptr) return false;
+    if (intact) {
+        // The port of the TAP need not be the one that the packet came in by.
+        if (!frame->destination.is_multicast()) frame->destination = destination;
+        return true;
+    }
+    frame->destination = destination;
+    frame->source = kMadeHere;
+    frame->ether_type = Be16(notes.family == 4 ? kEtherTypeIpv4 : kEtherTypeIpv6);
+    return true;
+}
+
+// ------------------------------------------------------------------------------- to the kernel
+
+std::uint16_t tap_port(const Worker& worker, std::uint16_t port) {
+    if (port < channel::kMaxPorts && worker.ports[port].to_kernel != nullptr) return port;
+    for (std::uint16_t other = 0; other < channel::kMaxPorts; ++other) {
+        if (worker.ports[other].to_kernel != nullptr) return other;
+    }
+    return channel::kNoPort;
+}
+
+void to_kernel(Worker& worker, Batch& in, Edges& out) {
+    for (unsigned i = 0; i < in.count; ++i) {
+        rte_mbuf* const packet = in.packets[i];
+        const PacketMeta& notes = stage::meta(packet);
+        const std::uint16_t port = tap_port(worker, notes.in_port);
+        if (port == channel::kNoPort) {
+            out.drop(packet, Counter::kKernelFull);
+            continue;
+        }
+        if (!worker.kernel_policer.take(worker.now_tsc)) {
+            out.drop(packet, Counter::kKernelPoliced);
+            continue;
+        }
+        port::finish_ipv4_checksum(packet);
+        if (!put_ethernet_header(packet, notes, worker.ports[port].mac)) {
+            out.drop(packet, Counter::kNoBuffer);
+            continue;
+        }
+        out.kept(packet, "kernel");
+        if (rte_ring_enqueue(worker.ports[port].to_kernel, packet) != 0) {
+            out.drop(packet, Counter::kKernelFull);
+        }
+    }
+}
+
+// ------------------------------------------------------------------------ to the control plane
+
+bool wants_frame(PuntReason reason) {
+    return reason == PuntReason::kDuplicateAddress || reason == PuntReason::kMldQuery;
+}
+
+/// Packets in normal form whose origin on the wire the control plane may have to answer to.
+bool wants_recorded_source(PuntReason reason) {
+    return reason == PuntReason::kMobilityHeader || reason == PuntReason::kMobilePrefix ||
+           reason == PuntReason::kParameterProblem;
+}
+
+void fill_in_source(Worker& worker, const rte_mbuf* packet, const PacketMeta& notes,
+                    channel::Punt& punt) {
+    const std::uint8_t* const bytes = rte_pktmbuf_mtod(packet, const std::uint8_t*);
+    if (notes.family == 4 && stage::length(packet) >= sizeof(Ipv4Header)) {
+        punt.recorded_source =
+            channel::WireAddress(Ipv4Address::load(bytes + offsetof(Ipv4Header, source)));
+    }
+    if (notes.family != 6 || stage::length(packet) < sizeof(Ipv6Header)) return;
+    const Ipv6Address source = Ipv6Address::load(bytes + offsetof(Ipv6Header, source));
+    punt.recorded_source = channel::WireAddress(source);
+    if (!wants_recorded_source(punt.reason) || worker.reply_to == nullptr) return;
+    // Without a note the packet came as it is: its source is where it came from.
+    if (const auto recorded = worker.reply_to->take_source(source)) {
+        punt.recorded_source = channel::WireAddress(recorded->address);
+        punt.had_home_address_option = 1;
+    }
+}
+
+/// Keeps `punt` in the headroom at the start of the buffer. False: there is no room.
+bool stash(rte_mbuf* packet, const channel::Punt& punt) {
+    if (rte_pktmbuf_headroom(packet) < sizeof punt) {
+        const auto missing = static_cast<std::uint16_t>(sizeof punt - rte_pktmbuf_headroom(packet));
+        if (rte_pktmbuf_tailroom(packet) < missing) return false;
+        std::uint8_t* const bytes = stage::data(packet);
+        std::memmove(bytes + missing, bytes, stage::length(packet));
+        packet->data_off = static_cast<std::uint16_t>(packet->data_off + missing);
+    }
+    std::memcpy(packet->buf_addr, &punt, sizeof punt);
+    return true;
+}
+
+void to_control(Worker& worker, Batch& in, Edges& out) {
+    for (unsigned i = 0; i < in.count; ++i) {
+        rte_mbuf* const packet = in.packets[i];
+        const PacketMeta& notes = stage::meta(packet);
+        channel::Punt punt;
+        punt.reason = static_cast<PuntReason>(notes.reason);
+        // First of all: the note of a packet that is dropped here must go, too.
+        fill_in_source(worker, packet, notes, punt);
+        if (worker.to_control == nullptr || !worker.control_policer.take(worker.now_tsc)) {
+            out.drop(packet, Counter::kPuntPoliced);
+            continue;
+        }
+        port::finish_ipv4_checksum(packet);
+        punt.protected_by_ipsec = (notes.flags & stage::kMetaDecrypted) != 0 ? 1 : 0;
+        if ((notes.flags & stage::kMetaHaoUndone) != 0) punt.had_home_address_option = 1;
+        punt.code = notes.code;
+        punt.port = notes.in_port;
+        punt.pointer = notes.parameter;
+        punt.worker = worker.index;
+        punt.received_tsc = worker.now_tsc;
+        const bool framed = wants_frame(punt.reason);
+        if ((framed && !put_ethernet_header(packet, notes, kMadeHere)) || !stash(packet, punt)) {
+            out.drop(packet, Counter::kNoBuffer);
+            continue;
+        }
+        out.kept(packet, "control");
+        if (rte_ring_enqueue(worker.to_control, packet) != 0) {
+            out.drop(packet, Counter::kPuntFull);
+        }
+    }
+}
+
+}  // namespace
+
+channel::Punt punt_of(const rte_mbuf* packet) {
+    channel::Punt punt;
+    std::memcpy(&punt, packet->buf_addr, sizeof punt);
+    return punt;
+}
+
+const stage::StageDescription kToControlStage{
+    .id = stage::StageId::kToControl,
+    .name = "to-control",
+    .function = to_control,
+    .edges = {},
+    .edge_count = 0,
+};
+
+const stage::StageDescription kToKernelStage{
+    .id = stage::StageId::kToKernel,
+    .name = "to-kernel",
+    .function = to_kernel,
+    .edges = {},
+    .edge_count = 0,
+};
+
+}  // namespace homeport::punt

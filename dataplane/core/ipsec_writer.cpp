@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/core/ipsec_writer.hpp"
+
+#include <rte_hash_crc.h>
+#include <rte_random.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+
+#include "dataplane/channel/records.hpp"
+#include "dataplane/ipsec/algorithm.hpp"
+
+namespace homeport::core {
+
+using channel::CommandError;
+using table::Applied;
+using table::WriteError;
+
+namespace {
+
+std::unexpected<WriteError> refuse(std::string text, CommandError code = CommandError::kRefused) {
+    return std::unexpected(WriteError{code, std::move(text)});
+}
+
+std::optional<IpAddress> address_of(const channel::WireAddress& address) {
+    if (address.family == 6) return IpAddress(address.v6());
+    if (address.family == 4) return IpAddress(address.v4());
+    return std::nullopt;
+}
+
+std::expected<std::vector<ipsec::AddressRange>, std::string> range_of(
+    const channel::WireAddress& low, const channel::WireAddress& high) {
+    const auto first = address_of(low);
+    const auto last = address_of(high);
+    if (!first && !last) return std::vector<ipsec::AddressRange>{};
+    if (!first || !last || first->index() != last->index()) {
+        return std::unexpected("an address range whose ends are of two families");
+    }
+    return std::vector<ipsec::AddressRange>{{*first, *last}};
+}
+
+/// `mobility`: the channel has types times 256, as for ICMP; IPsec has plain ones.
+ipsec::ValueSelector values_of(std::uint16_t low, std::uint16_t high, bool mobility) {
+    if (low == 0 && high == 0xffff) return ipsec::ValueSelector::any();
+    if (low > high) return ipsec::ValueSelector::opaque();
+    const unsigned unit = mobility ? 256 : 1;
+    return ipsec::ValueSelector::of(
+        {{static_cast<std::uint16_t>(low / unit), static_cast<std::uint16_t>(high / unit)}});
+}
+
+SaKey key_of(const channel::SaSet& record) {
+    const bool inbound = record.direction == channel::SaDirection::kInbound;
+    return {record.spi, record.direction, inbound ? channel::WireAddress{} : record.peer};
+}
+
+std::string naming(const SaKey& key) {
+    std::string text = key.direction == channel::SaDirection::kInbound ? "inbound" : "outbound";
+    text += " SA " + ipsec::Spi{key.spi}.to_string();
+    if (const auto peer = address_of(key.peer)) text += " of " + to_string(*peer);
+    return text;
+}
+
+std::expected<ipsec::SaParameters, WriteError> parameters_of(const channel::SaSet& record,
+                                                             unsigned workers) {
+    const std::string name = naming(key_of(record));
+    const std::string_view algorithm_name = channel::text_of(record.algorithm);
+    const auto algorithm = ipsec::parse_algorithm(algorithm_name);
+    if (!algorithm) {
+        return refuse(name + ": algorithm '" + std::string(algorithm_name) + "' is not known");
+    }
+    if (record.static_key != 0 && ipsec::info(*algorithm).is_counter_mode() &&
+        record.allow_static_gcm == 0) {
+        return refuse(name + ": " + std::string(algorithm_name) +
+                      " with a static key repeats IVs after a restart and is for laboratories "
+                      "only (lab_static_gcm)");
+    }
+    if (record.owner_worker >= workers) {
+        return refuse(name + ": owner is worker " + std::to_string(record.owner_worker) +
+                      ", there are " + std::to_string(workers));
+    }
+    auto selectors = selectors_of(record.selector);
+    if (!selectors) return refuse(name + ": " + selectors.error());
+
+    ipsec::SaParameters parameters;
+    parameters.direction = record.direction == channel::SaDirection::kInbound
+                               ? ipsec::Direction::kInbound
+                               : ipsec::Direction::kOutbound;
+    parameters.spi = ipsec::Spi{record.spi};
+    parameters.algorithm = *algorithm;
+    parameters.encryption_key = ipsec::SecretBytes(
+        {record.encryption_key,
+         std::min<std::size_t>(record.encryption_key_length, sizeof record.encryption_key)});
+    parameters.integrity_key = ipsec::SecretBytes(
+        {record.integrity_key,
+         std::min<std::size_t>(record.integrity_key_length, sizeof record.integrity_key)});
+    parameters.mode =
+        record.mode == channel::SaMode::kTunnel ? ipsec::Mode::kTunnel : ipsec::Mode::kTransport;
+    parameters.tunnel_local = address_of(record.tunnel_local);
+    parameters.tunnel_remote = address_of(record.tunnel_remote);
+    parameters.esn = record.extended_sequence != 0;
+    parameters.replay_window = record.replay_window;
+    if (parameters.direction == ipsec::Direction::kInbound) {
+        parameters.selectors.push_back(std::move(*selectors));
+    }
+    parameters.policies.push_back({record.policy_id, address_of(record.peer)});
+    parameters.lifetime = {record.soft_bytes, record.hard_bytes, record.soft_packets,
+                           record.hard_packets};
+    parameters.first_sequence = record.first_sequence;
+    parameters.static_key = record.static_key != 0;
+    parameters.owner = static_cast<std::uint8_t>(record.owner_worker);
+    return parameters;
+}
+
+std::expected<ipsec::PolicyEntry, std::string> entry_of(const channel::PolicyRecord& record) {
+    if (!channel::valid(record)) return std::unexpected("a policy record is malformed");
+    ipsec::PolicyEntry entry;
+    entry.id = record.id;
+    entry.name = std::string(channel::text_of(record.name));
+    auto selectors = selectors_of(record.selector);
+    if (!selectors) {
+        return std::unexpected("policy " + std::to_string(record.id) + " '" + entry.name +
+                               "': " + selectors.error());
+    }
+    entry.selectors = std::move(*selectors);
+    switch (record.action) {
+        case channel::PolicyAction::kDiscard:
+            entry.action = ipsec::Action::kDiscard;
+            break;
+        case channel::PolicyAction::kBypass:
+            entry.action = ipsec::Action::kBypass;
+            break;
+        case channel::PolicyAction::kProtect:
+            entry.action = ipsec::Action::kProtect;
+            entry.protect.mode = record.mode == channel::SaMode::kTunnel ? ipsec::Mode::kTunnel
+                                                                         : ipsec::Mode::kTransport;
+            entry.protect.populate_remote = record.per_remote_address != 0;
+            break;
+    }
+    return entry;
+}
+
+}  // namespace
+
+std::expected<ipsec::Selectors, std::string> selectors_of(const channel::SelectorRecord& record) {
+    constexpr std::uint16_t kAnyProtocol = 0xffff;
+    constexpr std::uint16_t kOpaqueProtocol = 0xfffe;
+    auto local = range_of(record.local_low, record.local_high);
+    auto remote = range_of(record.remote_low, record.remote_high);
+    if (!local) return std::unexpected("local: " + local.error());
+    if (!remote) return std::unexpected("remote: " + remote.error());
+    ipsec::Selectors selectors;
+    selectors.local = std::move(*local);
+    selectors.remote = std::move(*remote);
+    if (record.protocol == kOpaqueProtocol) {
+        selectors.protocol = ipsec::ProtocolSelector::opaque();
+    } else if (record.protocol != kAnyProtocol) {
+        if (record.protocol > 255) {
+            return std::unexpected("protocol " + std::to_string(record.protocol) +
+                                   ", expected 0 to 255");
+        }
+        selectors.protocol =
+            ipsec::ProtocolSelector::of(static_cast<std::uint8_t>(record.protocol));
+    }
+    const bool mobility = record.protocol == number(IpProtocol::kMobility);
+    selectors.local_value = values_of(record.local_port_low, record.local_port_high, mobility);
+    selectors.remote_value = values_of(record.remote_port_low, record.remote_port_high, mobility);
+    return selectors;
+}
+
+std::size_t SaKeyHash::operator()(const SaKey& key) const noexcept {
+    const std::uint32_t a = rte_hash_crc(key.peer.bytes.data(), 16, key.spi);
+    return (std::size_t{a} << 32 | key.spi) + static_cast<std::size_t>(key.direction);
+}
+
+IpsecWriter::IpsecWriter(SharedState& state, unsigned workers, std::uint32_t max_sas)
+    : state_(state), workers_(workers), seeds_{rte_rand(), rte_rand()}, max_rows_(max_sas) {}
+
+void IpsecWriter::fingerprint(const channel::SaSet& record, std::uint64_t (&out)[2]) const {
+    channel::SaSet copy = record;
+    copy.header = {};
+    copy.first_sequence = 0;  // a restored SA goes on, wherever it is by now
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(&copy);
+    for (std::size_t half = 0; half < 2; ++half) {
+        // FNV-1a over words with a secret start: tells changes apart, reveals no key.
+        std::uint64_t sum = seeds_[half] ^ 14695981039346656037u;
+        for (std::size_t at = 0; at + 8 <= sizeof copy; at += 8) {
+            std::uint64_t word;
+            std::memcpy(&word, bytes + at, sizeof word);
+            sum = (sum ^ word) * 1099511628211u;
+            sum ^= sum >> 29;
+        }
+        out[half] = sum;
+    }
+    explicit_bzero(&copy, sizeof copy);
+}
+
+Applied IpsecWriter::apply(const channel::SaSet& record) {
+    const SaKey key = key_of(record);
+    SaNotes notes;
+    notes.policy_id = record.policy_id;
+    notes.epoch = epoch_;
+    notes.peer = record.peer;
+    fingerprint(record, notes.fingerprint);
+    const auto known = associations_.find(key);
+    if (known != associations_.end() &&
+        std::ranges::equal(known->second.fingerprint, notes.fingerprint)) {
+        known->second.epoch = epoch_;
+        return {};
+    }
+    auto parameters = parameters_of(record, workers_);
+    if (!parameters) return std::unexpected(parameters.error());
+    if (known != associations_.end()) {
+        // Same name, other content: one cannot stand beside the other.
+        const SaNotes old = known->second;
+        associations_.erase(known);
+        drop(key, old);
+    }
+    if (free_rows_.empty() && fresh_row_ == max_rows_) {
+        return refuse(
+            naming(key) + ": there are already " + std::to_string(max_rows_) + " (max_sas)",
+            CommandError::kTableFull);
+    }
+    auto handle = state_.sad().add(*parameters);
+    if (!handle) return refuse(handle.error().text);
+    notes.handle = *handle;
+    if (free_rows_.empty()) {
+        notes.row = fresh_row_++;
+    } else {
+        notes.row = free_rows_.back();
+        free_rows_.pop_back();
+    }
+    associations_.emplace(key, notes);
+    return {};
+}
+
+void IpsecWriter::drop(const SaKey&, const SaNotes& notes) {
+    state_.sad().remove(notes.handle);
+    free_rows_.push_back(notes.row);
+    freed_rows_.push_back(notes.row);
+}
+
+Applied IpsecWriter::apply(const channel::SaRemove& record) {
+    const bool inbound = record.direction == channel::SaDirection::kInbound;
+    const SaKey key{record.spi, record.direction, inbound ? channel::WireAddress{} : record.peer};
+    const auto known = associations_.find(key);
+    if (known == associations_.end()) return {};
+    const SaNotes notes = known->second;
+    associations_.erase(known);
+    drop(key, notes);
+    return {};
+}
+
+Applied IpsecWriter::apply(const channel::SpdReplace& record, ConstByteSpan policies) {
+    std::vector<ipsec::PolicyEntry> entries;
+    tunnel::SignallingPolicies signalling;
+    for (std::uint32_t i = 0; i < record.count; ++i) {
+        const channel::PolicyRecord policy = channel::policy_at(policies, i);
+        auto entry = entry_of(policy);
+        if (!entry) return refuse(entry.error());
+        if (policy.signalling != 0) {
+            if (signalling.count == tunnel::SignallingPolicies::kMax) {
+                return refuse("more than " + std::to_string(tunnel::SignallingPolicies::kMax) +
+                              " policies for signalling");
+            }
+            signalling.ids[signalling.count++] = policy.id;
+        }
+        entries.push_back(std::move(*entry));
+    }
+    if (auto done = state_.spd().replace(std::move(entries)); !done) {
+        return refuse(done.error().text);
+    }
+    state_.set_signalling(signalling);
+    return {};
+}
+
+void IpsecWriter::begin_sync() {
+    ++epoch_;
+    syncing_ = true;
+}
+
+std::uint32_t IpsecWriter::end_sync() {
+    if (!syncing_) return 0;
+    syncing_ = false;
+    return static_cast<std::uint32_t>(std::erase_if(associations_, [this](const auto& item) {
+        if (item.second.epoch == epoch_) return false;
+        drop(item.first, item.second);
+        return true;
+    }));
+}
+
+bool IpsecWriter::visit(std::size_t most,
+                        const std::function<void(const SaKey&, SaNotes&)>& function) {
+    if (visiting_.empty()) {
+        visiting_.reserve(associations_.size());
+        for (const auto& [key, notes] : associations_) visiting_.push_back(key);
+    }
+    for (std::size_t visited = 0; visited < most && !visiting_.empty(); ++visited) {
+        const auto known = associations_.find(visiting_.back());
+        visiting_.pop_back();
+        if (known != associations_.end()) function(known->first, known->second);
+    }
+    return visiting_.empty();
+}
+
+std::vector<std::uint32_t> IpsecWriter::take_freed_rows() {
+    return std::exchange(freed_rows_, {});
+}
+
+}  // namespace homeport::core

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/core/worker_context.hpp"
+
+#include <rte_cycles.h>
+#include <rte_errno.h>
+#include <rte_ip_frag.h>
+#include <rte_malloc.h>
+#include <rte_random.h>
+#include <rte_ring.h>
+#include <rte_ring_elem.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+namespace homeport::core {
+
+namespace {
+
+constexpr unsigned kRingSize = 4096;
+constexpr unsigned kRequestRingSize = 1024;
+constexpr std::size_t kMaxDeferred = 256;
+
+std::expected<rte_ring*, std::string> make_ring(const std::string& name, unsigned size,
+                                                unsigned flags) {
+    rte_ring* ring = rte_ring_create(name.c_str(), size, SOCKET_ID_ANY, flags);
+    if (ring == nullptr) return std::unexpected("ring " + name + ": " + rte_strerror(rte_errno));
+    return ring;
+}
+
+void free_ring(rte_ring* ring) {
+    if (ring == nullptr) return;
+    void* packet = nullptr;
+    while (rte_ring_dequeue(ring, &packet) == 0) rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
+    rte_ring_free(ring);
+}
+
+}  // namespace
+
+// --------------------------------------------------------------------------------------- Waker
+
+std::expected<std::unique_ptr<Waker>, std::string> Waker::create() {
+    const int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (fd < 0) return std::unexpected(std::string("eventfd: ") + rte_strerror(errno));
+    return std::unique_ptr<Waker>(new Waker(fd));
+}
+
+Waker::~Waker() {
+    close(fd_);
+}
+
+void Waker::awake() {
+    sleeps_.store(false, std::memory_order_relaxed);
+    std::uint64_t count = 0;
+    while (read(fd_, &count, sizeof count) < 0 && errno == EINTR) {
+    }
+}
+
+void Waker::really_wake() {
+    if (!sleeps_.exchange(false, std::memory_order_seq_cst)) return;
+    const std::uint64_t one = 1;
+    while (write(fd_, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+}
+
+// ------------------------------------------------------------------------------- WorkerContext
+
+WorkerContext::WorkerContext(SharedState& state, const WorkerSetup& setup)
+    : state_(state),
+      statistics_(setup.statistics),
+      waker_(setup.waker),
+      transmitter_(setup.statistics.counters) {}
+
+std::expected<std::unique_ptr<WorkerContext>, std::string> WorkerContext::create(
+    const config::DataplaneConfig& config, SharedState& state, const WorkerSetup& setup) {
+    std::unique_ptr<WorkerContext> context(new WorkerContext(state, setup));
+    if (auto built = context->build(config, setup); !built) {
+        return std::unexpected("worker " + std::to_string(setup.index) + ": " + built.error());
+    }
+    return context;
+}
+
+std::expected<void, std::string> WorkerContext::build(const config::DataplaneConfig& config,
+                                                      const WorkerSetup& setup) {
+    worker_.index = setup.index;
+    worker_.lcore = setup.lcore;
+    worker_.worker_count = setup.count;
+    worker_.tables = &state_.tables();
+    worker_.ipsec_queries = &state_.queries();
+    worker_.ipsec_copy_mode = config.ipsec.copy_mode;
+    worker_.reply_to = &reply_to_;
+    worker_.transmitter = &transmitter_;
+    worker_.pool = setup.pool;
+    worker_.jumbo_pool = setup.jumbo_pool;
+    worker_.counters = statistics_.counters;
+    worker_.binding_rows = statistics_.bindings;
+    worker_.identification = static_cast<std::uint32_t>(rte_rand());
+    if (statistics_.row != nullptr) channel::store_word(statistics_.row->lcore, setup.lcore);
+    adjacency_packets_ = static_cast<std::uint64_t*>(
+        rte_zmalloc("adjacency packets", config.max_adjacencies * sizeof(std::uint64_t), 64));
+    if (adjacency_packets_ == nullptr) return std::unexpected("no memory for counters");
+    worker_.adjacency_packets = adjacency_packets_;
+
+    auto engine = ipsec::EspEngine::create(state_.spd(), state_.sad());
+    if (!engine) return std::unexpected(engine.error().text);
+    esp_ = std::move(*engine);
+    worker_.esp = esp_.get();
+
+    if (auto made = make_rings(setup); !made) return made;
+    if (auto made = make_fragment_tables(config); !made) return made;
+    if (setup.trace_session != nullptr) {
+        auto tracer = stage::Tracer::create("trace" + setup.name_suffix, *setup.trace_session);
+        if (!tracer) return std::unexpected(tracer.error());
+        tracer_ = std::move(*tracer);
+    }
+    auto driver = stage::Driver::create(worker_, setup.stages,
+                                        {statistics_.stages, statistics_.edges}, tracer_.get());
+    if (!driver) return std::unexpected(driver.error());
+    driver_ = std::move(*driver);
+    deferred_.reserve(kMaxDeferred);
+    refresh();
+    return {};
+}
+
+std::expected<void, std::string> WorkerContext::make_rings(const WorkerSetup& setup) {
+    const auto named = [&](const char* what) { return what + setup.name_suffix; };
+    auto control = make_ring(named("control"), kRingSize, RING_F_SP_ENQ | RING_F_SC_DEQ);
+    if (!control) return std::unexpected(control.error());
+    worker_.to_control = *control;
+    auto from_main = make_ring(named("main"), kRingSize, RING_F_SC_DEQ);
+    if (!from_main) return std::unexpected(from_main.error());
+    from_main_ = *from_main;
+    auto handed_over = make_ring(named("handover"), kRingSize, RING_F_SC_DEQ);
+    if (!handed_over) return std::unexpected(handed_over.error());
+    handed_over_ = *handed_over;
+    worker_.to_main =
+        rte_ring_create_elem(named("request").c_str(), sizeof(stage::MainRequest), kRequestRingSize,
+                             SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+    if (worker_.to_main == nullptr) {
+        return std::unexpected(named("request") + ": " + rte_strerror(rte_errno));
+    }
+    return {};
+}
+
+std::expected<void, std::string> WorkerContext::make_fragment_tables(
+    const config::DataplaneConfig& config) {
+    constexpr std::uint32_t kBucketEntries = 16;
+    const std::uint32_t entries = std::max(config.reassembly.entries, kBucketEntries);
+    const std::uint64_t cycles = rte_get_tsc_hz() / 1000 * config.reassembly.timeout_ms;
+    for (rte_ip_frag_tbl** table : {&worker_.fragments_v6, &worker_.fragments_v4}) {
+        *table = rte_ip_frag_table_create(std::bit_ceil(entries) / kBucketEntries, kBucketEntries,
+                                          entries, cycles, SOCKET_ID_ANY);
+        if (*table == nullptr) return std::unexpected("no memory for reassembly");
+    }
+    worker_.death_row = static_cast<rte_ip_frag_death_row*>(
+        rte_zmalloc("fragments", sizeof(rte_ip_frag_death_row), 64));
+    if (worker_.death_row == nullptr) return std::unexpected("no memory for reassembly");
+    return {};
+}
+
+WorkerContext::~WorkerContext() {
+    for (rte_mbuf* packet : deferred_) rte_pktmbuf_free(packet);
+    std::array<void*, tunnel::ReplyToTable::kMaxWaiting> waiting;
+    const std::size_t count = reply_to_.take_waiting(waiting);
+    for (std::size_t i = 0; i < count; ++i) rte_pktmbuf_free(static_cast<rte_mbuf*>(waiting[i]));
+    driver_.reset();
+    if (worker_.death_row != nullptr) rte_ip_frag_free_death_row(worker_.death_row, 0);
+    rte_free(worker_.death_row);
+    for (rte_ip_frag_tbl* table : {worker_.fragments_v6, worker_.fragments_v4}) {
+        if (table != nullptr) rte_ip_frag_table_destroy(table);
+    }
+    free_ring(worker_.to_control);
+    free_ring(from_main_);
+    free_ring(handed_over_);
+    rte_ring_free(worker_.to_main);
+    rte_free(adjacency_packets_);
+}
+
+void WorkerContext::add_receive_queue(std::uint16_t port, std::uint16_t device,
+                                      std::uint16_t queue) {
+    receive_queues_.push_back({port, device, queue});
+}
+
+void WorkerContext::set_port(std::uint16_t port, const stage::PortView& view) {
+    worker_.ports[port] = view;
+}
+
+void WorkerContext::connect(WorkerContext& other) {
+    worker_.to_worker[other.worker_.index] = other.handed_over_;
+}
+
+}  // namespace homeport::core

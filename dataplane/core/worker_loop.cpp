@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The worker's loop: sources, stages, sink.
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_prefetch.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "dataplane/core/worker_context.hpp"
+#include "dataplane/parse/header_walk.hpp"
+
+namespace homeport::core {
+
+using channel::Counter;
+using stage::kBatchSize;
+using stage::StageId;
+
+namespace {
+
+constexpr unsigned kRoundsBeforeSleep = 200;
+constexpr std::size_t kMaxDeferredReplies = 256;
+
+Counter counter_of(parse::Error error) {
+    switch (error) {
+        case parse::Error::kVersion:
+            return Counter::kParseVersion;
+        case parse::Error::kHeader:
+            return Counter::kParseHeader;
+        case parse::Error::kChecksum:
+            return Counter::kParseChecksum;
+        case parse::Error::kSource:
+            return Counter::kParseSource;
+        case parse::Error::kNone:
+        case parse::Error::kTruncated:
+            break;
+    }
+    return Counter::kParseTruncated;
+}
+
+/// The token bucket holds a tenth of a second, and some packets however low the rate is.
+void configure(stage::Policer& policer, std::uint32_t per_second, std::uint32_t least_burst) {
+    policer.configure(per_second, std::max(per_second / 10, least_burst), rte_get_tsc_hz());
+}
+
+}  // namespace
+
+void WorkerContext::refresh() {
+    worker_.signalling = state_.signalling();
+    const channel::ParametersSet* parameters = state_.parameters();
+    if (parameters == parameters_) return;
+    parameters_ = parameters;
+    worker_.parameters = parameters;
+    configure(worker_.icmp_policer, parameters->icmp_errors_per_second, 10);
+    configure(worker_.control_policer, parameters->punt_packets_per_second, 64);
+    configure(worker_.kernel_policer, parameters->kernel_packets_per_second, 64);
+}
+
+void WorkerContext::inject_one(StageId stage, rte_mbuf* packet) {
+    driver_->inject(stage, std::span(&packet, 1));
+}
+
+/// Packets that had to wait for an earlier one go first, at most so many that a batch fits behind.
+void WorkerContext::run_stages() {
+    driver_->run();
+    reply_to_.end_run();
+    while (reply_to_.waiting() != 0) {
+        std::array<void*, kBatchSize> waiting;
+        const std::size_t count = reply_to_.take_waiting(waiting);
+        for (std::size_t i = 0; i < count; ++i) {
+            inject_one(StageId::kHomeAddress, static_cast<rte_mbuf*>(waiting[i]));
+        }
+        driver_->run();
+        reply_to_.end_run();
+    }
+}
+
+void WorkerContext::receive(std::uint16_t port, std::span<rte_mbuf* const> frames) {
+    worker_.count(Counter::kRxPort, frames.size());
+    for (std::size_t first = 0; first < frames.size(); first += kBatchSize) {
+        const auto batch =
+            frames.subspan(first, std::min<std::size_t>(kBatchSize, frames.size() - first));
+        std::array<rte_mbuf*, kBatchSize> whole;
+        std::size_t count = 0;
+        for (rte_mbuf* frame : batch) rte_prefetch0(rte_pktmbuf_mtod(frame, void*));
+        for (rte_mbuf* frame : batch) {
+            stage::init_meta(frame, port);
+            // Only drivers that were told of larger frames than the pool takes chain buffers.
+            if (frame->nb_segs != 1 && rte_pktmbuf_linearize(frame) != 0) [[unlikely]] {
+                worker_.count(Counter::kParseTruncated);
+                rte_pktmbuf_free(frame);
+                continue;
+            }
+            whole[count++] = frame;
+        }
+        driver_->inject(StageId::kParse, std::span(whole.data(), count));
+        run_stages();
+    }
+}
+
+void WorkerContext::start_packet(rte_mbuf* packet) {
+    FromMain order;
+    std::memcpy(&order, packet->buf_addr, sizeof order);
+    if (order.kind == FromMain::Kind::kFrame) {
+        transmitter_.put(order.port, packet);
+        return;
+    }
+    parse::Headers headers;
+    const parse::Error error = parse::walk({stage::data(packet), stage::length(packet)}, headers);
+    if (error != parse::Error::kNone) {
+        worker_.count(counter_of(error));
+        rte_pktmbuf_free(packet);
+        return;
+    }
+    if (order.reply_to.family != 0 && headers.family == 6) {
+        const auto home_address =
+            Ipv6Address::load(stage::data(packet) + offsetof(Ipv6Header, destination));
+        const tunnel::WireEndpoint destination{order.reply_to.family == 6
+                                                   ? IpAddress(order.reply_to.v6())
+                                                   : IpAddress(order.reply_to.v4()),
+                                               0};
+        if (reply_to_.set_reply(home_address, destination) != tunnel::ReplyToTable::Result::kOk) {
+            if (deferred_.size() < kMaxDeferredReplies) {
+                deferred_.push_back(packet);
+                return;
+            }
+            worker_.count(Counter::kMip6HaoBusy);
+            rte_pktmbuf_free(packet);
+            return;
+        }
+    }
+    stage::PacketMeta& notes = stage::init_meta(packet, order.port);
+    notes.family = headers.family;
+    notes.protocol = headers.protocol;
+    notes.upper_offset = headers.upper_offset;
+    notes.flags = stage::kMetaOriginated;
+    inject_one(StageId::kIpsecOut, packet);
+}
+
+bool WorkerContext::poll_from_main() {
+    std::array<rte_mbuf*, kBatchSize> packets;
+    std::size_t count = 0;
+    if (!deferred_.empty()) [[unlikely]] {
+        count = std::min(deferred_.size(), packets.size());
+        std::copy_n(deferred_.begin(), count, packets.begin());
+        deferred_.erase(deferred_.begin(), deferred_.begin() + static_cast<std::ptrdiff_t>(count));
+    } else if (rte_ring_empty(from_main_) == 0) {
+        count = rte_ring_sc_dequeue_burst(from_main_, reinterpret_cast<void**>(packets.data()),
+                                          kBatchSize, nullptr);
+    }
+    if (count == 0) return false;
+    for (std::size_t i = 0; i < count; ++i) start_packet(packets[i]);
+    run_stages();
+    return true;
+}
+
+bool WorkerContext::poll_handed_over() {
+    if (worker_.worker_count == 1 || rte_ring_empty(handed_over_) != 0) return false;
+    std::array<rte_mbuf*, kBatchSize> packets;
+    const unsigned count = rte_ring_sc_dequeue_burst(
+        handed_over_, reinterpret_cast<void**>(packets.data()), kBatchSize, nullptr);
+    driver_->inject_handed_over(std::span(packets.data(), count));
+    run_stages();
+    return count != 0;
+}
+
+bool WorkerContext::poll() {
+    refresh();
+    bool busy = false;
+    for (const ReceiveQueue& queue : receive_queues_) {
+        std::array<rte_mbuf*, kBatchSize> frames;
+        const std::uint16_t count =
+            rte_eth_rx_burst(queue.device, queue.queue, frames.data(), kBatchSize);
+        if (count == 0) continue;
+        busy = true;
+        receive(queue.port, std::span(frames.data(), count));
+    }
+    busy |= poll_handed_over();
+    busy |= poll_from_main();
+    busy |= !transmitter_.flush();
+    if (busy) wake_main();
+    return busy;
+}
+
+void WorkerContext::wake_main() {
+    if (waker_ == nullptr) return;
+    bool something =
+        rte_ring_empty(worker_.to_control) == 0 || rte_ring_empty(worker_.to_main) == 0;
+    for (const ReceiveQueue& queue : receive_queues_) {
+        const rte_ring* const ring = worker_.ports[queue.port].to_kernel;
+        something |= ring != nullptr && rte_ring_empty(ring) == 0;
+    }
+    if (something) waker_->wake();
+}
+
+bool WorkerContext::idle() const {
+    return deferred_.empty() && reply_to_.waiting() == 0 && rte_ring_empty(from_main_) != 0 &&
+           rte_ring_empty(handed_over_) != 0;
+}
+
+void WorkerContext::run(const std::atomic<bool>& stop, std::uint32_t idle_backoff_us) {
+    rte_rcu_qsbr* const qsbr = state_.qsbr();
+    const unsigned thread = worker_.index;
+    rte_rcu_qsbr_thread_register(qsbr, thread);
+    rte_rcu_qsbr_thread_online(qsbr, thread);
+    // The kernel may otherwise add 50 us to each sleep.
+    prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
+    channel::WorkerRow& row = *statistics_.row;
+    unsigned idle_rounds = 0;
+    while (!stop.load(std::memory_order_relaxed)) {
+        const std::uint64_t before = rte_rdtsc();
+        const bool busy = poll();
+        channel::bump(row.polls, 1);
+        if (busy) {
+            channel::bump(row.busy_cycles, rte_rdtsc() - before);
+            idle_rounds = 0;
+        } else {
+            channel::bump(row.empty_polls, 1);
+            ++idle_rounds;
+        }
+        rte_rcu_qsbr_quiescent(qsbr, thread);
+        if (idle_rounds <= kRoundsBeforeSleep) continue;
+        if (idle_backoff_us == 0) continue;
+        rte_rcu_qsbr_thread_offline(qsbr, thread);
+        sleep(idle_rounds - kRoundsBeforeSleep, idle_backoff_us);
+        channel::bump(row.sleeps, 1);
+        rte_rcu_qsbr_thread_online(qsbr, thread);
+    }
+    while (!transmitter_.flush() &&
+           idle_rounds++ < port::Transmitter::kPatience + kRoundsBeforeSleep) {
+    }
+    rte_rcu_qsbr_thread_offline(qsbr, thread);
+    rte_rcu_qsbr_thread_unregister(qsbr, thread);
+}
+
+void WorkerContext::sleep(unsigned idle_rounds, std::uint32_t longest_us) {
+    const std::uint32_t us = std::min<std::uint32_t>(longest_us, idle_rounds);
+    const timespec duration{.tv_sec = 0, .tv_nsec = static_cast<long>(us) * 1000};
+    nanosleep(&duration, nullptr);
+}
+
+}  // namespace homeport::core

@@ -36,7 +36,7 @@ struct AdjacencyTraits {
         return hash_address(key.address, key.port, seed);
     }
     static bool matches(const Entry& entry, const Key& key) {
-        return entry.port == key.port && entry.next_hop == key.address;
+        return entry.port == key.port && same_address(entry.next_hop, key.address);
     }
     static Key key_of(const Entry& entry) { return {entry.next_hop, entry.port}; }
 };

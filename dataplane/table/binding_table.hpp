@@ -72,7 +72,9 @@ struct BindingTraits {
     static std::uint64_t hash(const Key& key, std::uint64_t seed) {
         return hash_address(key, 0, seed);
     }
-    static bool matches(const Entry& entry, const Key& key) { return entry.home_address == key; }
+    static bool matches(const Entry& entry, const Key& key) {
+        return same_address(entry.home_address, key);
+    }
     static Key key_of(const Entry& entry) { return entry.home_address; }
 };
 

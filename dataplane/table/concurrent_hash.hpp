@@ -57,6 +57,15 @@ inline constexpr std::uint32_t kNoSlot = 0xffffffff;
     return static_cast<std::uint64_t>(again) ^ static_cast<std::uint64_t>(again >> 64);
 }
 
+/// Equality in two words; the comparison of arrays may become a call.
+[[nodiscard]] inline bool same_address(const Ipv6Address& a, const Ipv6Address& b) {
+    std::uint64_t left[2];
+    std::uint64_t right[2];
+    std::memcpy(left, a.bytes.data(), 16);
+    std::memcpy(right, b.bytes.data(), 16);
+    return ((left[0] ^ right[0]) | (left[1] ^ right[1])) == 0;
+}
+
 /// Process-wide random seed of the tables, drawn at the first call.
 [[nodiscard]] std::uint64_t hash_seed();
 
@@ -217,25 +226,27 @@ inline std::uint32_t ConcurrentHash<Traits>::search(const Bucket& first, unsigne
 template <class Traits>
 inline std::uint64_t ConcurrentHash<Traits>::find_bulk(const Key* const* keys, unsigned count,
                                                        std::uint32_t* slots) const {
-    std::array<std::uint64_t, kMaxBulk> hashes;
-    std::array<std::uint32_t, kMaxBulk> masks;
+    std::array<const Bucket*, kMaxBulk> buckets;
+    std::array<std::uint16_t, kMaxBulk> tags;
+    std::array<std::uint16_t, kMaxBulk> masks;
     for (unsigned i = 0; i < count; ++i) {
-        hashes[i] = Traits::hash(*keys[i], seed_);
-        __builtin_prefetch(&bucket_of(hashes[i]));
+        const std::uint64_t hash = Traits::hash(*keys[i], seed_);
+        tags[i] = tag_of(hash);
+        buckets[i] = &bucket_of(hash);
+        __builtin_prefetch(buckets[i]);
     }
     for (unsigned i = 0; i < count; ++i) {
-        const Bucket& bucket = bucket_of(hashes[i]);
-        masks[i] = match(bucket, tag_of(hashes[i]));
-        // An empty mask prefetches the slot of place 0: harmless, and cheaper than a branch.
-        const unsigned place = static_cast<unsigned>(std::countr_zero(masks[i] | 1u << kTags));
-        slots[i] =
-            place == kTags ? kNoSlot : __atomic_load_n(&bucket.slots[place], __ATOMIC_ACQUIRE);
-        __builtin_prefetch(&entries_[slots[i] == kNoSlot ? 0 : slots[i]]);
+        const unsigned mask = match(*buckets[i], tags[i]);
+        masks[i] = static_cast<std::uint16_t>(mask);
+        // Without a match: some slot of the bucket, never looked at.
+        const auto place = static_cast<unsigned>(std::countr_zero(mask | 1u << (kTags - 1)));
+        slots[i] = __atomic_load_n(&buckets[i]->slots[place], __ATOMIC_ACQUIRE);
+        __builtin_prefetch(&entries_[slots[i]]);
     }
     std::uint64_t hits = 0;
     for (unsigned i = 0; i < count; ++i) {
-        if (slots[i] == kNoSlot || !Traits::matches(entries_[slots[i]], *keys[i])) [[unlikely]] {
-            slots[i] = search(bucket_of(hashes[i]), masks[i], tag_of(hashes[i]), *keys[i]);
+        if (masks[i] == 0 || !Traits::matches(entries_[slots[i]], *keys[i])) [[unlikely]] {
+            slots[i] = search(*buckets[i], masks[i], tags[i], *keys[i]);
             if (slots[i] == kNoSlot) continue;
         }
         hits |= std::uint64_t{1} << i;

@@ -32,7 +32,9 @@ struct LocalAddressTraits {
     static std::uint64_t hash(const Key& key, std::uint64_t seed) {
         return hash_address(key, 0, seed);
     }
-    static bool matches(const Entry& entry, const Key& key) { return entry.address == key; }
+    static bool matches(const Entry& entry, const Key& key) {
+        return same_address(entry.address, key);
+    }
     static Key key_of(const Entry& entry) { return entry.address; }
 };
 

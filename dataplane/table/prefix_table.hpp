@@ -43,7 +43,7 @@ class PrefixTable {
             return hash_address(key.prefix, key.length, seed);
         }
         static bool matches(const Entry& entry, const Key& key) {
-            return entry.length == key.length && entry.prefix == key.prefix;
+            return entry.length == key.length && same_address(entry.prefix, key.prefix);
         }
         static Key key_of(const Entry& entry) { return {entry.prefix, entry.length}; }
     };

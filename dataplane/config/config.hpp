@@ -275,6 +275,9 @@ using AlgorithmNames = std::span<const std::string_view>;
 /// equal Config. Holds names of key files, never keys.
 [[nodiscard]] std::string to_yaml(const Config& config);
 
+/// The same as one JSON object.
+[[nodiscard]] std::string to_json(const Config& config);
+
 /// SHA-256 of to_yaml(config), in hex: equal for files that mean the same.
 [[nodiscard]] std::string hash(const Config& config);
 

@@ -211,16 +211,32 @@ void write_controlplane(YAML::Emitter& out, const ControlplaneConfig& cp) {
 
 }  // namespace
 
+namespace {
+
+void write_config(YAML::Emitter& out, const Config& config) {
+    Map map(out);
+    map.begin("dataplane");
+    write_dataplane(out, config.dataplane);
+    map.begin("controlplane");
+    write_controlplane(out, config.controlplane);
+}
+
+}  // namespace
+
 std::string to_yaml(const Config& config) {
     YAML::Emitter out;
-    {
-        Map map(out);
-        map.begin("dataplane");
-        write_dataplane(out, config.dataplane);
-        map.begin("controlplane");
-        write_controlplane(out, config.controlplane);
-    }
+    write_config(out, config);
     return std::string(out.c_str()) + "\n";
+}
+
+std::string to_json(const Config& config) {
+    // Flow style with all text in double quotes is JSON.
+    YAML::Emitter out;
+    out.SetMapFormat(YAML::Flow);
+    out.SetSeqFormat(YAML::Flow);
+    out.SetStringFormat(YAML::DoubleQuoted);
+    write_config(out, config);
+    return out.c_str();
 }
 
 std::string hash(const Config& config) {

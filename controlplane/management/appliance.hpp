@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the commands may look at and do. The control plane's App is one; so is a test's stand-in.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "controlplane/management/command_spec.hpp"
+#include "controlplane/management/trace_buffer.hpp"
+#include "dataplane/base/address.hpp"
+#include "dataplane/channel/messages.hpp"
+#include "dataplane/channel/statistics_reader.hpp"
+#include "dataplane/config/config.hpp"
+
+namespace homeport::mip6 {
+class HomeAgent;
+}
+namespace homeport::sa {
+class SaSource;
+}
+
+namespace homeport::management {
+
+struct ApplianceStatus {
+    std::uint64_t uptime_seconds = 0;
+    bool attached = false;      // to a data plane
+    bool synchronized = false;  // the last full synchronisation was confirmed
+    std::uint64_t epoch = 0;    // of the last full synchronisation
+    std::string data_plane_build;
+    std::uint64_t commands_sent = 0, commands_failed = 0;
+    std::string store;
+    std::vector<std::string> problems;  // sentences
+};
+
+struct ReloadResult {
+    bool changed = false;
+    std::vector<std::string> restart_needed;  // settings that changed without effect
+};
+
+class Appliance {
+  public:
+    virtual ~Appliance() = default;
+
+    [[nodiscard]] virtual const config::Config& config() const = 0;
+    [[nodiscard]] virtual const mip6::HomeAgent& home_agent() const = 0;
+    [[nodiscard]] virtual const sa::SaSource& sa_source() const = 0;
+    /// Null without a data plane.
+    [[nodiscard]] virtual const channel::StatisticsReader* statistics() const = 0;
+    [[nodiscard]] virtual std::span<const channel::PortInfo> ports() const = 0;
+    /// Routes as they were sent to the data plane.
+    virtual void visit_routes(const std::function<void(const channel::RouteSet&)>& visit) const = 0;
+    /// Row of the binding in the statistics.
+    [[nodiscard]] virtual std::optional<std::uint32_t> counter_index(
+        const Ipv6Address& home_address) const = 0;
+    /// Seconds left of an entry's deadline are counted from here.
+    [[nodiscard]] virtual std::chrono::steady_clock::time_point now() const = 0;
+    [[nodiscard]] virtual ApplianceStatus status() const = 0;
+
+    /// How many bindings were removed; `home_address` empty: all.
+    virtual std::size_t clear_bindings(const std::optional<Ipv6Address>& home_address) = 0;
+
+    virtual std::expected<void, CommandError> start_trace(const channel::TraceStart& start) = 0;
+    virtual std::expected<void, CommandError> stop_trace() = 0;
+    [[nodiscard]] virtual const TraceBuffer& trace() const = 0;
+
+    /// Reads the file again; the errors are sentences. Changes nothing.
+    [[nodiscard]] virtual std::expected<config::Config, std::vector<std::string>> check_config()
+        const = 0;
+    virtual std::expected<ReloadResult, CommandError> reload_config() = 0;
+};
+
+}  // namespace homeport::management

@@ -177,12 +177,13 @@ class WeReadScapys(unittest.TestCase):
             "bu_bare": ip / s.MIP6MH_BU(seq=1),
             "bu": ip / s.MIP6MH_BU(seq=0xffff, flags="KLHA", mhtime=65535, options=[coa]),
             "bu_many": ip / s.MIP6MH_BU(seq=5, options=[
-                s.MIP6OptBRAdvice(rinter=4), coa, s.MIP6OptNonceIndices(hni=1, coni=2),
-                # scapy 2.5 writes length 16; RFC 3963 section 4.3 says 18.
-                s.MIP6OptMobNetPrefix(olen=18, prefix="2001:db8:9::", plen=48),
+                s.MIP6OptBRAdvice(rinter=4), coa,
+                # scapy 2.5 writes length 16 for both; RFC 6275 says 4 and, for 96 bits, 12.
+                s.MIP6OptNonceIndices(olen=4, hni=1, coni=2),
+                s.MIP6OptMobNetPrefix(prefix="2001:db8:9::", plen=48),
                 s.MIP6OptMNID(subtype=1, id="user@example"),
                 s.MIP6OptUnknown(otype=99, odata=b"xyz"),
-                s.MIP6OptBindingAuthData(authenticator=5)]),
+                s.MIP6OptBindingAuthData(olen=12, authenticator=5)]),
             "bu_unpadded": ip / s.MIP6MH_BU(seq=5, autopad=0, options=[
                 s.Pad1(), s.MIP6OptMNID(subtype=1, id="a"), s.PadN(optdata=b"\0" * 5)]),
             "ba": ip / s.MIP6MH_BA(status=0, seq=7, options=[s.MIP6OptBRAdvice(rinter=9)]),

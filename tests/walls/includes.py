@@ -37,8 +37,8 @@ WALLS = {
     "controlplane/core": None,
     "tools/hactl": None,
     "tools/mobile-node": BASE | {"controlplane/wire", "controlplane/mip6", "controlplane/ipsec",
-                                 "dataplane/ipsec", "dataplane/parse", "dataplane/tunnel",
-                                 "dataplane/channel"},
+                                 "dataplane/config", "dataplane/ipsec", "dataplane/parse",
+                                 "dataplane/tunnel", "dataplane/channel"},
     "tools/traffic": None,
 }
 # Rooms whose files may include the headers of a library; everything else may not.

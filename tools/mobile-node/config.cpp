@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/mobile-node/config.hpp"
+
+#include <algorithm>
+#include <fstream>
+
+#include "dataplane/config/reader.hpp"
+#include "dataplane/ipsec/algorithm.hpp"
+#include "dataplane/ipsec/sa_parameters.hpp"
+
+namespace homeport::mobile_node {
+
+namespace {
+
+using config::ConfigError;
+using config::ConfigErrors;
+using config::Report;
+using config::Section;
+using config::Value;
+
+constexpr std::size_t kMostOctets = 1u << 20;
+constexpr std::size_t kMostInterfaces = 32;
+constexpr std::size_t kMostRoutes = 256;
+constexpr std::size_t kDeviceName = 15;
+
+std::string absolute(const std::filesystem::path& directory, const std::string& path) {
+    return (directory / path).lexically_normal().string();
+}
+
+void read_device_name(const Value& value, std::string& out) {
+    std::string name;
+    if (!value.string(name, kDeviceName)) return;
+    if (name == "." || name == ".." || name.find_first_of("/: \t\n%") != std::string::npos) {
+        return value.fail("the name of a network device, 1 to 15 characters");
+    }
+    out = name;
+}
+
+void read_path(const Value& value, const std::filesystem::path& directory, std::string& out) {
+    if (value.string(out)) out = absolute(directory, out);
+}
+
+void read_algorithm(const Value& value, std::string& out) {
+    if (!value.string(out, 64)) return;
+    if (!ipsec::parse_algorithm(out)) {
+        std::vector<std::string> names;
+        for (const auto& info : ipsec::all_algorithms()) names.emplace_back(info.name);
+        value.fail("an ESP algorithm; the nearest is '" + config::nearest(out, names) + "'");
+    }
+}
+
+std::optional<SaPair> read_sa_pair(Section section, const std::filesystem::path& directory) {
+    SaPair pair;
+    if (const auto v = section.require("spi_in", "the SPI of what the home agent sends")) {
+        v->number(pair.spi_in, 256, 0xffffffff);
+    }
+    if (const auto v = section.require("spi_out", "the SPI of what the mobile node sends")) {
+        v->number(pair.spi_out, 256, 0xffffffff);
+    }
+    if (const auto v = section.require("algorithm", "the name of an ESP algorithm")) {
+        read_algorithm(*v, pair.algorithm);
+    }
+    if (const auto v = section.require("key_file_in", "the key of what the home agent sends")) {
+        read_path(*v, directory, pair.key_file_in);
+    }
+    if (const auto v = section.require("key_file_out", "the key of what the mobile node sends")) {
+        read_path(*v, directory, pair.key_file_out);
+    }
+    if (const auto v = section.find("replay_window")) {
+        if (v->number(pair.replay_window, 0, ipsec::kMaxReplayWindow, "packets; 0: off") &&
+            pair.replay_window != 0 && pair.replay_window < ipsec::kMinReplayWindow) {
+            v->fail("0 or 64 to 4096 packets");
+        }
+    }
+    if (const auto v = section.find("extended_sequence")) v->boolean(pair.extended_sequence);
+    section.finish();
+    return pair;
+}
+
+void read_security(Section section, const std::filesystem::path& directory, Config& out) {
+    if (const auto bu = section.find("bu")) {
+        out.binding_update = read_sa_pair(section.section("bu"), directory);
+    }
+    section.finish();
+}
+
+void read_tunnel(Section section, TunnelConfig& out) {
+    if (const auto v = section.find("name")) read_device_name(*v, out.name);
+    if (const auto v = section.find("table")) {
+        if (v->number(out.table, 1, 0xfffffffe) && out.table >= 252 && out.table <= 255) {
+            v->fail("a routing table other than 252 to 255, which the kernel uses (and the next)");
+        }
+    }
+    if (const auto v = section.find("rule_priority")) v->number(out.rule_priority, 1, 32765);
+    if (const auto v = section.find("hop_limit")) v->number(out.hop_limit, 1, 255);
+    const bool has_routes = section.list("routes", "prefixes", [&](const Value& element) {
+        if (out.routes.size() + out.routes4.size() >= kMostRoutes) {
+            return element.fail("at most 256 routes");
+        }
+        if (const auto v4 =
+                element.is_scalar() ? Ipv4Prefix::parse(element.text()) : std::nullopt) {
+            out.routes4.push_back(v4->masked());
+            return;
+        }
+        Ipv6Prefix prefix;
+        if (element.prefix(prefix)) out.routes.push_back(prefix);
+    });
+    if (!has_routes) {
+        out.routes = {Ipv6Prefix{}};
+        out.routes4 = {Ipv4Prefix{}};
+    }
+    section.finish();
+}
+
+void read_interfaces(Section& top, Config& out) {
+    const auto value = top.find("interfaces");
+    if (!value || (value->is_scalar() && value->text() == "all")) return;
+    const bool is_list =
+        for_each(top.report(), *value, "network devices, or all", [&](const Value& element) {
+            std::string name;
+            read_device_name(element, name);
+            if (name.empty()) return;
+            if (std::ranges::find(out.interfaces, name) != out.interfaces.end()) {
+                return element.fail("each interface once");
+            }
+            if (out.interfaces.size() >= kMostInterfaces) {
+                return element.fail("at most 32 interfaces");
+            }
+            out.interfaces.push_back(name);
+        });
+    if (is_list && out.interfaces.empty()) value->fail("at least one interface, or all");
+}
+
+void read_addresses(Section& top, Config& out) {
+    bool has_home_address = false;
+    if (const auto v = top.require("home_address", "the home address")) {
+        has_home_address = v->address(out.home_address);
+    }
+    if (const auto v = top.require("home_agent", "the address of the home agent")) {
+        if (v->address(out.home_agent) && has_home_address && out.home_agent == out.home_address) {
+            v->fail("an address other than the home address");
+        }
+    }
+    out.home_prefix = Ipv6Prefix{out.home_address, 64}.masked();
+    if (const auto v = top.find("home_prefix")) {
+        if (v->prefix(out.home_prefix) && has_home_address &&
+            !out.home_prefix.contains(out.home_address)) {
+            v->fail("a prefix that holds the home address " + out.home_address.to_string());
+        }
+    }
+    if (const auto v = top.find("ipv4_home_address")) {
+        const auto parsed = v->is_scalar() ? Ipv4Address::parse(v->text()) : std::nullopt;
+        if (!parsed || !parsed->is_unicast()) {
+            v->fail("a unicast IPv4 address");
+        } else {
+            out.ipv4_home_address = *parsed;
+        }
+    }
+}
+
+void read_top(Section top, const std::filesystem::path& directory, Config& out) {
+    read_addresses(top, out);
+    read_interfaces(top, out);
+    if (const auto v = top.find("home_interface")) read_device_name(*v, out.home_interface);
+    if (const auto v = top.find("lifetime")) {
+        std::uint32_t seconds = 0;
+        if (v->number(seconds, 4, 262140, "seconds")) out.lifetime = std::chrono::seconds{seconds};
+    }
+    if (const auto v = top.find("first_registration_timeout_ms")) {
+        std::uint32_t ms = 0;
+        if (v->number(ms, 100, 32000, "milliseconds")) {
+            out.first_registration_timeout = std::chrono::milliseconds{ms};
+        }
+    }
+    if (const auto v = top.find("keep_binding_on_exit")) v->boolean(out.keep_binding_on_exit);
+    read_security(top.section("security"), directory, out);
+    Section lab = top.section("lab");
+    if (const auto v = lab.find("static_gcm")) v->boolean(out.lab_static_gcm);
+    if (const auto v = lab.find("unprotected")) v->boolean(out.lab_unprotected);
+    lab.finish();
+    read_tunnel(top.section("tunnel"), out.tunnel);
+    if (const auto v = top.find("status_socket")) {
+        read_path(*v, directory, out.status_socket);
+        if (out.status_socket.size() > 107) v->fail("a path of at most 107 characters");
+    }
+    if (const auto v = top.find("state_file")) read_path(*v, directory, out.state_file);
+    if (const auto v = top.find("log_level")) v->choice(out.log_level, config::kLogLevelNames);
+    top.finish();
+}
+
+// What no single value shows.
+void check_whole(const Config& out, Report& report) {
+    if (!out.binding_update && !out.lab_unprotected) {
+        report.add_at("security.bu", "nothing",
+                      "the keys of BU and BA (only lab.unprotected goes without)");
+    }
+    if (out.binding_update && !out.lab_static_gcm) {
+        const auto algorithm = ipsec::parse_algorithm(out.binding_update->algorithm);
+        if (algorithm && ipsec::info(*algorithm).is_counter_mode()) {
+            report.add_at("security.bu.algorithm", "'" + out.binding_update->algorithm + "'",
+                          "another cipher: static keys and counter modes do not go together "
+                          "(RFC 4106 section 2); lab.static_gcm allows it");
+        }
+    }
+    if (std::ranges::find(out.interfaces, out.tunnel.name) != out.interfaces.end()) {
+        report.add_at("interfaces", "the tunnel device '" + out.tunnel.name + "'",
+                      "access interfaces");
+    }
+    if (!out.home_interface.empty() && !out.interfaces.empty() &&
+        std::ranges::find(out.interfaces, out.home_interface) == out.interfaces.end()) {
+        report.add_at("home_interface", "'" + out.home_interface + "'", "one of interfaces");
+    }
+}
+
+ConfigErrors single(std::string_view file, std::string found, std::string expected) {
+    ConfigError error;
+    error.file = file;
+    error.found = std::move(found);
+    error.expected = std::move(expected);
+    return {error};
+}
+
+std::expected<Config, ConfigErrors> read_document(const YAML::Node& node, std::string_view file) {
+    Report report(file);
+    Config out;
+    out.file = file;
+    const auto directory = std::filesystem::absolute(std::filesystem::path(file)).parent_path();
+    read_top(Section(report, node, ""), directory, out);
+    if (report.empty()) check_whole(out, report);
+    if (!report.empty()) return std::unexpected(report.take());
+    return out;
+}
+
+}  // namespace
+
+std::expected<Config, ConfigErrors> parse(std::string_view text, std::string_view file) {
+    try {
+        const auto documents = YAML::LoadAll(std::string(text));
+        if (documents.size() > 1) {
+            Report report(file);
+            report.add(documents[1].Mark(), "", "a second document", "one YAML document");
+            return std::unexpected(report.take());
+        }
+        return read_document(documents.empty() ? YAML::Node() : documents.front(), file);
+    } catch (const YAML::Exception& error) {
+        Report report(file);
+        report.add(error.mark, "", "text that is not YAML (" + error.msg + ")", "YAML 1.2");
+        return std::unexpected(report.take());
+    } catch (const std::exception& error) {
+        return std::unexpected(single(file, error.what(), "a configuration that can be read"));
+    }
+}
+
+std::expected<Config, ConfigErrors> load_file(const std::filesystem::path& file) {
+    std::error_code error;
+    if (!std::filesystem::is_regular_file(file, error)) {
+        return std::unexpected(single(file.string(), "no such file", "a configuration file"));
+    }
+    std::ifstream stream(file, std::ios::binary);
+    std::string text(kMostOctets + 1, '\0');
+    if (stream) stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+    if (!stream.is_open() || stream.bad()) {
+        return std::unexpected(
+            single(file.string(), "a file that cannot be read", "a readable configuration file"));
+    }
+    text.resize(static_cast<std::size_t>(stream.gcount()));
+    if (text.size() > kMostOctets) {
+        return std::unexpected(single(file.string(), "more than 1 MiB", "at most 1 MiB"));
+    }
+    return parse(text, file.string());
+}
+
+std::string needs_restart(const Config& old_config, const Config& new_config) {
+    std::string keys;
+    const auto compare = [&](bool same, const char* key) {
+        if (same) return;
+        keys += (keys.empty() ? "" : ", ") + std::string(key);
+    };
+    compare(old_config.home_address == new_config.home_address, "home_address");
+    compare(old_config.home_prefix == new_config.home_prefix, "home_prefix");
+    compare(old_config.home_agent == new_config.home_agent, "home_agent");
+    compare(old_config.ipv4_home_address == new_config.ipv4_home_address, "ipv4_home_address");
+    compare(old_config.binding_update == new_config.binding_update, "security.bu");
+    compare(old_config.lab_static_gcm == new_config.lab_static_gcm, "lab.static_gcm");
+    compare(old_config.lab_unprotected == new_config.lab_unprotected, "lab.unprotected");
+    compare(old_config.lifetime == new_config.lifetime, "lifetime");
+    compare(old_config.first_registration_timeout == new_config.first_registration_timeout,
+            "first_registration_timeout_ms");
+    compare(old_config.tunnel == new_config.tunnel, "tunnel");
+    compare(old_config.status_socket == new_config.status_socket, "status_socket");
+    compare(old_config.state_file == new_config.state_file, "state_file");
+    return keys;
+}
+
+}  // namespace homeport::mobile_node

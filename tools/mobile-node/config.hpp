@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// homeport-mn.yaml, the configuration file of the mobile node, as plain structs.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataplane/base/address.hpp"
+#include "dataplane/config/config.hpp"
+
+namespace homeport::mobile_node {
+
+inline constexpr std::string_view kDefaultFile = "/etc/homeport/homeport-mn.yaml";
+inline constexpr std::string_view kDefaultStatusSocket = "/run/homeport-mn.sock";
+
+/// The pair of static ESP SAs for BU and BA, named from the mobile node's side: `out` protects what
+/// the mobile node sends, so it is `in` of the home agent's configuration.
+struct SaPair {
+    std::uint32_t spi_in = 0;   // 256..2^32-1
+    std::uint32_t spi_out = 0;  // 256..2^32-1
+    std::string algorithm;      // a name of the algorithm table of dataplane/ipsec
+    std::string key_file_in;    // absolute
+    std::string key_file_out;
+    std::uint16_t replay_window = 0;  // packets; 0: off, 64..4096
+    bool extended_sequence = false;
+
+    friend bool operator==(const SaPair&, const SaPair&) = default;
+};
+
+struct TunnelConfig {
+    std::string name = "homeport0";  // of the TUN device, at most 15 characters
+    /// Routing table that leads into the device; the next one is for the home link.
+    std::uint32_t table = 4191;
+    std::uint32_t rule_priority = 4191;
+    std::uint8_t hop_limit = 64;      // of the outer header
+    std::vector<Ipv6Prefix> routes;   // destinations for the device; default ::/0
+    std::vector<Ipv4Prefix> routes4;  // with an IPv4 home address; default 0.0.0.0/0
+
+    friend bool operator==(const TunnelConfig&, const TunnelConfig&) = default;
+};
+
+struct Config {
+    std::string file;  // it was read from
+
+    Ipv6Address home_address;
+    Ipv6Prefix home_prefix;  // masked
+    Ipv6Address home_agent;
+    std::optional<Ipv4Address> ipv4_home_address;  // P14
+
+    /// Access interfaces in order of preference; empty: all but loopback and the TUN device.
+    std::vector<std::string> interfaces;
+    /// An interface that is on the home link whatever its addresses say.
+    std::string home_interface;
+
+    std::optional<SaPair> binding_update;  // security.bu; missing only with lab.unprotected
+    bool lab_static_gcm = false;
+    bool lab_unprotected = false;  // BU and BA without ESP
+
+    std::chrono::seconds lifetime{420};  // asked for: 4..262140
+    std::chrono::milliseconds first_registration_timeout{1500};
+    bool keep_binding_on_exit = false;
+
+    TunnelConfig tunnel;
+    std::string status_socket{kDefaultStatusSocket};
+    /// Sequence numbers of SAs and binding updates go on from here after a restart; empty: not
+    /// kept.
+    std::string state_file;
+    config::LogLevel log_level = config::LogLevel::kInfo;
+
+    friend bool operator==(const Config&, const Config&) = default;
+};
+
+/// Reads `text`; `file` is the name that errors give, and relative paths in the text count from its
+/// directory. Gives all errors of the text, in the order of their lines.
+[[nodiscard]] std::expected<Config, config::ConfigErrors> parse(std::string_view text,
+                                                                std::string_view file);
+
+/// Reads a file of at most 1 MiB.
+[[nodiscard]] std::expected<Config, config::ConfigErrors> load_file(
+    const std::filesystem::path& file);
+
+/// The keys, comma separated, that differ between two configurations and that only a restart can
+/// bring into force; empty: reload will do.
+[[nodiscard]] std::string needs_restart(const Config& old_config, const Config& new_config);
+
+}  // namespace homeport::mobile_node

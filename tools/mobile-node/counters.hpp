@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the mobile node counts (packet-paths 2.5). Each packet that is dropped is counted once.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace homeport::mobile_node {
+
+// clang-format off
+#define HOMEPORT_MOBILE_NODE_COUNTERS(X) \
+    X(kTunReceived, "mn.tun.received")             /* packets that applications sent */ \
+    X(kTunDelivered, "mn.tun.delivered")           /* packets handed to applications */ \
+    X(kTunnelSent, "mn.tunnel.sent")               /* N1 out */ \
+    X(kTunnelReceived, "mn.tunnel.received")       /* N1 in: payload */ \
+    X(kHomeSent, "mn.home.sent")                   /* sent natively on the home link */ \
+    X(kUpdateSent, "mn.bu.sent")                   /* N3 out */ \
+    X(kSignallingReceived, "mn.signalling.received") /* N3 in: mobility messages to the protocol */ \
+    X(kNdAnswered, "mn.nd.answered")               /* solicitations for the home address at home */ \
+    X(kNdAnnounced, "mn.nd.announced")             /* advertisements after returning home */ \
+    X(kPacketTooBig, "mn.ptb.received")            /* path MTU news */ \
+    X(kQueued, "mn.queue.held")                    /* packets kept during a handover */ \
+    X(kDropNoBinding, "mn.drop.no_binding")        /* no tunnel and not at home */ \
+    X(kDropQueueFull, "mn.drop.queue_full")        \
+    X(kDropQueueExpired, "mn.drop.queue_expired")  \
+    X(kDropNotHomeAddress, "mn.drop.source")       /* from the TUN, but not from a home address */ \
+    X(kDropLinkLocal, "mn.drop.linklocal")         /* link-local addresses or groups never leave */ \
+    X(kDropMalformed, "mn.drop.malformed")         /* from the TUN, not an IP packet */ \
+    X(kDropPolicyOut, "mn.drop.policy")            /* ipsec.out.* said no */ \
+    X(kDropSend, "mn.drop.send")                   /* the kernel did not take it */ \
+    X(kDropTooBig, "mn.drop.too_big")              \
+    X(kInNotHomeAgent, "mn.in.not_ha")             /* tunnelled, but not from the home agent */ \
+    X(kInNotCareOf, "mn.in.not_coa")               /* to an address that is no care-of address */ \
+    X(kInMalformed, "mn.in.malformed")             \
+    X(kInInnerAddress, "mn.in.inner_dst")          /* inner destination is not a home address */ \
+    X(kInEcn, "mn.in.ecn_drop")                    /* RFC 6040: Not-ECT inside, CE outside */ \
+    X(kInPolicy, "mn.in.policy")                   /* ipsec.in.* said no */ \
+    X(kInNotEsp, "mn.in.unexpected")               /* not what this path carries */ \
+    X(kRoutingHeaderBad, "mn.rh2.bad")             \
+    X(kDropTunWrite, "mn.drop.tun_write")          /* the kernel refused a delivered packet */ \
+    X(kNdIgnored, "mn.nd.ignored")                 /* malformed, or not for us to answer */ \
+    X(kNetlinkResync, "mn.netlink.resync")
+// clang-format on
+
+enum class Counter : std::uint8_t {
+#define X(id, name) id,
+    HOMEPORT_MOBILE_NODE_COUNTERS(X)
+#undef X
+        kCount
+};
+inline constexpr std::size_t kCounterCount = static_cast<std::size_t>(Counter::kCount);
+
+inline constexpr std::array<std::string_view, kCounterCount> kCounterNames{
+#define X(id, name) name,
+    HOMEPORT_MOBILE_NODE_COUNTERS(X)
+#undef X
+};
+
+class Counters {
+  public:
+    void add(Counter counter, std::uint64_t n = 1) {
+        values_[static_cast<std::size_t>(counter)] += n;
+    }
+    [[nodiscard]] std::uint64_t operator[](Counter counter) const {
+        return values_[static_cast<std::size_t>(counter)];
+    }
+    [[nodiscard]] const std::array<std::uint64_t, kCounterCount>& values() const { return values_; }
+
+  private:
+    std::array<std::uint64_t, kCounterCount> values_{};
+};
+
+}  // namespace homeport::mobile_node

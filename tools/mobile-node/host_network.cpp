@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/mobile-node/host_network.hpp"
+
+#include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include <array>
+
+#include "dataplane/base/ip_header.hpp"
+
+namespace homeport::mobile_node {
+
+namespace {
+
+// A fib rule sees type and code of an ICMPv6 message where other protocols have the destination
+// port.
+constexpr std::uint16_t icmp_port(unsigned type, unsigned code) {
+    return static_cast<std::uint16_t>(type << 8 | code);
+}
+constexpr int kMostStaleRules = 16;
+
+struct Request {
+    alignas(nlmsghdr) std::array<char, 1024> buffer{};
+
+    Request(std::uint16_t type, std::uint16_t flags) {
+        mnl_nlmsg_put_header(buffer.data());
+        message()->nlmsg_type = type;
+        message()->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
+    }
+    nlmsghdr* message() { return reinterpret_cast<nlmsghdr*>(buffer.data()); }
+    template <class T>
+    T& header() {
+        return *static_cast<T*>(mnl_nlmsg_put_extra_header(message(), sizeof(T)));
+    }
+    template <class Address>
+    void address(std::uint16_t type, const Address& address) {
+        mnl_attr_put(message(), type, address.bytes.size(), address.bytes.data());
+    }
+    void number(std::uint16_t type, std::uint32_t value) {
+        mnl_attr_put_u32(message(), type, value);
+    }
+};
+
+template <class Address>
+Request route_request(const Prefix<Address>& destination, std::uint32_t table, int interface) {
+    Request request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
+    auto& route = request.header<rtmsg>();
+    route.rtm_family = sizeof(Address) == 16 ? AF_INET6 : AF_INET;
+    route.rtm_dst_len = destination.length;
+    route.rtm_table = static_cast<unsigned char>(table < 256 ? table : 0);
+    route.rtm_protocol = RTPROT_STATIC;
+    route.rtm_scope = RT_SCOPE_UNIVERSE;
+    route.rtm_type = RTN_UNICAST;
+    request.number(RTA_TABLE, table);
+    if (destination.length > 0) request.address(RTA_DST, destination.address);
+    request.number(RTA_OIF, static_cast<std::uint32_t>(interface));
+    return request;
+}
+
+}  // namespace
+
+Result<HostNetwork> HostNetwork::set_up(const Config& config, int index, unsigned mtu) {
+    HostNetwork host(config, index);
+    const auto run = [](auto&&... steps) -> Result<void> {
+        Result<void> done;
+        (void)((done = steps(), done.has_value()) && ...);
+        return done;
+    };
+    const auto done =
+        run([&] { return host.netlink_.open(); }, [&] { return host.set_link(mtu, true); },
+            [&] { return host.add_addresses(); }, [&] { return host.add_routes(); },
+            [&] { return host.add_rules(); });
+    if (!done) {
+        host.delete_rules();
+        return std::unexpected(done.error());
+    }
+    return host;
+}
+
+void HostNetwork::remove() {
+    delete_rules();
+}
+
+Result<void> HostNetwork::set_mtu(unsigned mtu) {
+    return set_link(mtu, false);
+}
+
+Result<void> HostNetwork::set_link(unsigned mtu, bool bring_up) {
+    Request request(RTM_NEWLINK, 0);
+    auto& link = request.header<ifinfomsg>();
+    link.ifi_family = AF_UNSPEC;
+    link.ifi_index = index_;
+    if (bring_up) link.ifi_flags = link.ifi_change = IFF_UP;
+    request.number(IFLA_MTU, mtu);
+    if (bring_up) {
+        // No link-local address: the device owns the home addresses and nothing else (S1.5).
+        nlattr* spec = mnl_attr_nest_start(request.message(), IFLA_AF_SPEC);
+        nlattr* inet6 = mnl_attr_nest_start(request.message(), AF_INET6);
+        mnl_attr_put_u8(request.message(), IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+        mnl_attr_nest_end(request.message(), inet6);
+        mnl_attr_nest_end(request.message(), spec);
+    }
+    auto done = netlink_.transact(*request.message());
+    if (!done) return fail("device " + config_.tunnel.name + ": " + done.error().text);
+    return done;
+}
+
+Result<void> HostNetwork::add_addresses() {
+    Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+    auto& address = request.header<ifaddrmsg>();
+    address.ifa_family = AF_INET6;
+    address.ifa_prefixlen = 128;
+    address.ifa_index = static_cast<std::uint32_t>(index_);
+    request.address(IFA_LOCAL, config_.home_address);
+    request.number(IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
+    if (auto done = netlink_.transact(*request.message()); !done) {
+        return fail("home address " + config_.home_address.to_string() + " on " +
+                    config_.tunnel.name + ": " + done.error().text);
+    }
+    if (!config_.ipv4_home_address) return {};
+
+    Request request4(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+    auto& address4 = request4.header<ifaddrmsg>();
+    address4.ifa_family = AF_INET;
+    address4.ifa_prefixlen = 32;
+    address4.ifa_index = static_cast<std::uint32_t>(index_);
+    request4.address(IFA_LOCAL, *config_.ipv4_home_address);
+    request4.address(IFA_ADDRESS, *config_.ipv4_home_address);
+    if (auto done = netlink_.transact(*request4.message()); !done) {
+        return fail("home address " + config_.ipv4_home_address->to_string() + " on " +
+                    config_.tunnel.name + ": " + done.error().text);
+    }
+    return {};
+}
+
+Result<void> HostNetwork::add_routes() {
+    for (const Ipv6Prefix& destination : config_.tunnel.routes) {
+        Request request = route_request(destination, config_.tunnel.table, index_);
+        if (auto done = netlink_.transact(*request.message()); !done) {
+            return fail("route " + destination.to_string() + " in table " +
+                        std::to_string(config_.tunnel.table) + ": " + done.error().text);
+        }
+    }
+    if (!config_.ipv4_home_address) return {};
+    // IPv4 has no rule that finds the source address, so its routes stand in the main table,
+    // behind whatever routes the access network gives.
+    for (const Ipv4Prefix& destination : config_.tunnel.routes4) {
+        Request request = route_request(destination, RT_TABLE_MAIN, index_);
+        request.number(RTA_PRIORITY, config_.tunnel.rule_priority);
+        request.address(RTA_PREFSRC, *config_.ipv4_home_address);
+        if (auto done = netlink_.transact(*request.message()); !done) {
+            return fail("route " + destination.to_string() + ": " + done.error().text);
+        }
+    }
+    return {};
+}
+
+Result<void> HostNetwork::add_rules() {
+    delete_rules();
+    constexpr std::uint16_t kNew = NLM_F_CREATE | NLM_F_EXCL;
+    if (auto done = address_rule(RTM_NEWRULE, kNew); !done) {
+        return fail("rule from " + config_.home_address.to_string() + ": " + done.error().text);
+    }
+    if (auto done = silence_rule(RTM_NEWRULE, kNew, icmp_port(4, 0), icmp_port(4, 2)); !done) {
+        return fail("rule to " + config_.home_agent.to_string() + ": " + done.error().text);
+    }
+    if (auto done = silence_rule(RTM_NEWRULE, kNew, icmp_port(1, 4), icmp_port(1, 4)); !done) {
+        return fail("rule to " + config_.home_agent.to_string() + ": " + done.error().text);
+    }
+    return {};
+}
+
+Result<void> HostNetwork::set_home_link(int index, const std::string& name, bool default_route) {
+    if (home_name_ != name) {
+        if (!home_name_.empty()) (void)home_rule(RTM_DELRULE, 0);
+        home_name_ = name;
+        for (int i = 0; i < kMostStaleRules && home_rule(RTM_DELRULE, 0); ++i) {
+        }
+        if (auto done = home_rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL); !done) {
+            home_name_.clear();
+            return fail("rule for " + name + ": " + done.error().text);
+        }
+    }
+    const std::uint32_t table = config_.tunnel.table + 1;
+    constexpr Ipv6Prefix kLinkLocal{{{0xfe, 0x80}}, 64};
+    for (const Ipv6Prefix& destination : {config_.home_prefix, kLinkLocal}) {
+        Request request = route_request(destination, table, index);
+        if (auto done = netlink_.transact(*request.message()); !done) {
+            return fail("route " + destination.to_string() + " on " + name + ": " +
+                        done.error().text);
+        }
+    }
+    Request request = route_request(Ipv6Prefix{}, table, index);
+    request.address(RTA_GATEWAY, config_.home_agent);
+    if (!default_route) {
+        request.message()->nlmsg_type = RTM_DELROUTE;
+        request.message()->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    }
+    auto done = netlink_.transact(*request.message());
+    if (!done && default_route) {
+        return fail("default route on " + name + ": " + done.error().text);
+    }
+    return {};
+}
+
+void HostNetwork::delete_rules() {
+    if (!home_name_.empty()) (void)home_rule(RTM_DELRULE, 0);
+    for (int i = 0; i < kMostStaleRules && address_rule(RTM_DELRULE, 0); ++i) {
+    }
+    for (const auto& [first, last] : {std::pair{icmp_port(4, 0), icmp_port(4, 2)},
+                                      std::pair{icmp_port(1, 4), icmp_port(1, 4)}}) {
+        for (int i = 0; i < kMostStaleRules && silence_rule(RTM_DELRULE, 0, first, last); ++i) {
+        }
+    }
+}
+
+Result<void> HostNetwork::address_rule(std::uint16_t type, std::uint16_t flags) {
+    Request request(type, flags);
+    auto& rule = request.header<fib_rule_hdr>();
+    rule.family = AF_INET6;
+    rule.src_len = 128;
+    rule.action = FR_ACT_TO_TBL;
+    rule.flags = FIB_RULE_FIND_SADDR;
+    rule.table = RT_TABLE_UNSPEC;
+    request.address(FRA_SRC, config_.home_address);
+    request.number(FRA_PRIORITY, config_.tunnel.rule_priority);
+    request.number(FRA_TABLE, config_.tunnel.table);
+    return netlink_.transact(*request.message());
+}
+
+Result<void> HostNetwork::home_rule(std::uint16_t type, std::uint16_t flags) {
+    Request request(type, flags);
+    auto& rule = request.header<fib_rule_hdr>();
+    rule.family = AF_INET6;
+    rule.src_len = 128;
+    rule.action = FR_ACT_TO_TBL;
+    rule.table = RT_TABLE_UNSPEC;
+    request.address(FRA_SRC, config_.home_address);
+    mnl_attr_put_strz(request.message(), FRA_OIFNAME, home_name_.c_str());
+    request.number(FRA_PRIORITY, config_.tunnel.rule_priority);
+    request.number(FRA_TABLE, config_.tunnel.table + 1);
+    return netlink_.transact(*request.message());
+}
+
+Result<void> HostNetwork::silence_rule(std::uint16_t type, std::uint16_t flags, std::uint16_t first,
+                                       std::uint16_t last) {
+    Request request(type, flags);
+    auto& rule = request.header<fib_rule_hdr>();
+    rule.family = AF_INET6;
+    rule.dst_len = 128;
+    rule.action = FR_ACT_BLACKHOLE;
+    request.address(FRA_DST, config_.home_agent);
+    request.number(FRA_PRIORITY, config_.tunnel.rule_priority);
+    mnl_attr_put_u8(request.message(), FRA_IP_PROTO, number(IpProtocol::kIcmpv6));
+    const fib_rule_port_range types{first, last};
+    mnl_attr_put(request.message(), FRA_DPORT_RANGE, sizeof types, &types);
+    return netlink_.transact(*request.message());
+}
+
+}  // namespace homeport::mobile_node

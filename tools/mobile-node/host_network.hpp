@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the mobile node sets in the kernel of its host: the TUN device's address and MTU, the rules
+// and routes that lead into it, and the silence towards the home agent. All of it goes again with
+// remove(); what a killed process left behind is taken over by the next.
+//
+// Rules, all with the configured priority:
+//   from HOME_ADDRESS lookup TABLE          with FIB_RULE_FIND_SADDR: a packet that has no source
+//                                           address yet matches too, if it would get the home
+//                                           address. Traffic from a care-of address does not match
+//                                           and takes the main table.
+//   from HOME_ADDRESS oif HOME lookup TABLE+1
+//                                           At home: what we send natively on the home link.
+//   to HOME_AGENT ICMPv6 4/0-2, 1/4 blackhole
+//                                           The kernel does not know routing header type 2 (nor,
+//                                           with its tunnel driver loaded, our tunnel) and would
+//                                           answer each packet of the home agent with an error.
+#pragma once
+
+#include <cstdint>
+
+#include "tools/mobile-node/config.hpp"
+#include "tools/mobile-node/file_descriptor.hpp"
+#include "tools/mobile-node/netlink_socket.hpp"
+
+namespace homeport::mobile_node {
+
+class HostNetwork {
+  public:
+    /// Brings the TUN device `index` up with the home addresses, and sets rules and routes.
+    [[nodiscard]] static Result<HostNetwork> set_up(const Config& config, int index, unsigned mtu);
+    HostNetwork(HostNetwork&&) = default;
+    HostNetwork& operator=(HostNetwork&&) = delete;
+
+    /// Takes the rules away; addresses and routes go with the device.
+    void remove();
+    [[nodiscard]] Result<void> set_mtu(unsigned mtu);
+    /// Routes for packets that leave natively on the home link `index`: the home prefix is on it.
+    /// With `default_route` everything else goes to the home agent, which is a router there; else
+    /// by the kernel's own routes for that link.
+    [[nodiscard]] Result<void> set_home_link(int index, const std::string& name,
+                                             bool default_route);
+
+  private:
+    HostNetwork(const Config& config, int index) : config_(config), index_(index) {}
+
+    [[nodiscard]] Result<void> set_link(unsigned mtu, bool bring_up);
+    [[nodiscard]] Result<void> add_addresses();
+    [[nodiscard]] Result<void> add_routes();
+    [[nodiscard]] Result<void> add_rules();
+    void delete_rules();
+    [[nodiscard]] Result<void> address_rule(std::uint16_t type, std::uint16_t flags);
+    [[nodiscard]] Result<void> home_rule(std::uint16_t type, std::uint16_t flags);
+    [[nodiscard]] Result<void> silence_rule(std::uint16_t type, std::uint16_t flags,
+                                            std::uint16_t first, std::uint16_t last);
+
+    Config config_;
+    int index_;
+    std::string home_name_;  // of the home link that home_rule() stands for
+    NetlinkSocket netlink_;
+};
+
+}  // namespace homeport::mobile_node

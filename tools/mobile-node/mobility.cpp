@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/mobile-node/mobility.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <asio/io_context.hpp>
+#include <random>
+
+#include "dataplane/base/ip_header.hpp"
+#include "dataplane/tunnel/encapsulate.hpp"
+
+namespace homeport::mobile_node {
+
+namespace {
+
+// A node is reachable at earlier care-of addresses while packets for them are under way (S1.41).
+constexpr std::size_t kEarlierCareOfAddresses = 4;
+constexpr unsigned kAnnouncements = 3;  // MAX_NEIGHBOR_ADVERTISEMENT
+constexpr std::chrono::seconds kBetweenAnnouncements{1};
+constexpr std::chrono::minutes kPathMtuAge{10};  // RFC 8201 section 4
+
+std::uint16_t random_sequence() {
+    std::random_device device;
+    return static_cast<std::uint16_t>(device());
+}
+
+mip6::MobileNodeConfig protocol_config(const Config& config) {
+    mip6::MobileNodeConfig out;
+    out.home_address = config.home_address;
+    out.home_agent = config.home_agent;
+    out.lifetime = config.lifetime;
+    out.first_registration_timeout = config.first_registration_timeout;
+    out.allow_unprotected = config.lab_unprotected;
+    return out;
+}
+
+std::string name_of(const std::optional<Candidate>& candidate) {
+    if (!candidate) return "nowhere";
+    if (candidate->at_home) return "home (" + candidate->name + ")";
+    return candidate->name + " " + candidate->care_of_address.to_string();
+}
+
+bool is_same_place(const Candidate& a, const Candidate& b) {
+    return a.interface == b.interface && a.at_home == b.at_home &&
+           a.care_of_address == b.care_of_address;
+}
+
+}  // namespace
+
+Mobility::Mobility(asio::io_context& context, const Config& config, const LinkTable& table,
+                   DataPath& data_path, PacketPaths& paths, HostNetwork& host, Security& security,
+                   Counters& counters,
+                   std::function<void(const char* event, const std::string& text)> changed)
+    : context_(context),
+      config_(config),
+      table_(table),
+      data_path_(data_path),
+      paths_(paths),
+      host_(host),
+      security_(security),
+      counters_(counters),
+      changed_(std::move(changed)),
+      node_(protocol_config(config), random_sequence()),
+      node_alarm_(context, [this] { run(node_.tick(Clock::now())); }),
+      announce_alarm_(context, [this] { announce(); }),
+      mtu_alarm_(context, [this] { set_tunnel_mtu(link_mtu(tunnel_interface_)); }) {}
+
+SelectionRules Mobility::rules() const {
+    return {config_.home_address, config_.home_prefix,    config_.home_agent,
+            config_.interfaces,   config_.home_interface, config_.tunnel.name};
+}
+
+// ------------------------------------------------------------------------------------ movement
+
+void Mobility::links_changed() {
+    open_links();
+    refresh_home_routes();
+    choose();
+    update_route();
+}
+
+void Mobility::reconfigured() {
+    links_changed();
+}
+
+void Mobility::open_links() {
+    const auto wanted = [&](const Link& link) {
+        if (!link.running || link.loopback || link.name == config_.tunnel.name) return false;
+        return config_.interfaces.empty() ||
+               std::ranges::find(config_.interfaces, link.name) != config_.interfaces.end();
+    };
+    for (const int index : data_path_.links()) {
+        if (table_.find(index) == nullptr) data_path_.remove_link(index);
+    }
+    for (const auto& [index, link] : table_.links()) {
+        if (wanted(link)) (void)data_path_.add_link(index, link.name);
+    }
+}
+
+void Mobility::choose() {
+    if (shutting_down_) return;
+    const auto candidates = find_candidates(table_, rules(), current_);
+    if (candidates.empty()) {
+        if (current_) detach();
+        return;
+    }
+    const Candidate& best = candidates.front();
+    if (current_ && is_same_place(*current_, best)) {
+        const bool is_news = current_->address_lifetime != best.address_lifetime;
+        current_ = best;
+        if (!is_news) return;
+        run(node_.attach({best.care_of_address, best.at_home, best.address_lifetime},
+                         Clock::now()));
+        return;
+    }
+    attach(best);
+}
+
+void Mobility::attach(const Candidate& candidate) {
+    spdlog::info("attached to {} (was {})", name_of(candidate), name_of(current_));
+    start_handover(name_of(candidate));
+    leave_home();
+    current_ = candidate;
+    update_sent_at_home_ = false;
+    if (candidate.at_home) {
+        enter_home(candidate);
+    } else {
+        remember_care_of_address(candidate.care_of_address);
+        if (tunnel_ == candidate.care_of_address) tunnel_interface_ = candidate.interface;
+    }
+    changed_("attached", name_of(current_));
+    run(node_.attach({candidate.care_of_address, candidate.at_home, candidate.address_lifetime},
+                     Clock::now()));
+}
+
+void Mobility::detach() {
+    spdlog::warn("no attachment left (was {})", name_of(current_));
+    leave_home();
+    current_.reset();
+    changed_("detached", "no link with an address and a route to the home agent");
+    run(node_.detach(Clock::now()));
+}
+
+void Mobility::shut_down() {
+    shutting_down_ = true;
+    run(node_.shutdown(Clock::now()));
+}
+
+void Mobility::signalling(ConstByteSpan packet, bool is_protected) {
+    run(node_.receive(packet, is_protected, Clock::now()));
+}
+
+// --------------------------------------------------------------------------------- at home
+
+void Mobility::enter_home(const Candidate& candidate) {
+    const Link* link = table_.find(candidate.interface);
+    if (link == nullptr || !link->mac) {
+        spdlog::warn("{}: the home link has no Ethernet address, nobody will find us there",
+                     candidate.name);
+        return;
+    }
+    auto home =
+        HomeLink::open(candidate.interface, candidate.name, *link->mac, config_.home_address);
+    if (!home) {
+        spdlog::error("home link: {}", home.error().text);
+        return;
+    }
+    home_.emplace(std::move(*home));
+    home_name_ = candidate.name;
+    home_readiness_ = Readiness(context_, home_->descriptor(), [this] { home_ready(); });
+    home_has_default_.reset();
+    refresh_home_routes();
+}
+
+void Mobility::leave_home() {
+    announce_alarm_.clear();
+    home_readiness_ = {};
+    home_.reset();
+}
+
+void Mobility::refresh_home_routes() {
+    if (!home_) return;
+    const bool has_default = std::ranges::any_of(table_.routes(), [&](const LinkRoute& route) {
+        return route.interface == home_->index() && route.destination.length == 0;
+    });
+    if (home_has_default_ == has_default) return;
+    home_has_default_ = has_default;
+    if (auto done = host_.set_home_link(home_->index(), home_name_, !has_default); !done) {
+        spdlog::warn("home link: {}", done.error().text);
+    }
+}
+
+void Mobility::home_ready() {
+    for (int i = 0; i < 64; ++i) {
+        const auto answer = home_->receive();
+        if (!answer) return;
+        if (!answer->is_for_us || answer->packet.empty()) {
+            counters_.add(Counter::kNdIgnored);
+        } else if (update_sent_at_home_ && data_path_.send(home_->index(), answer->packet)) {
+            counters_.add(Counter::kNdAnswered);
+        }
+    }
+}
+
+void Mobility::announce() {
+    if (!home_ || announcements_left_ == 0) return;
+    --announcements_left_;
+    if (data_path_.send(home_->index(), home_->announcement())) {
+        counters_.add(Counter::kNdAnnounced);
+    }
+    if (announcements_left_ > 0) announce_alarm_.set(Clock::now() + kBetweenAnnouncements);
+}
+
+// ------------------------------------------------------------------------------ protocol actions
+
+void Mobility::run(const mip6::MobileNodeActions& actions) {
+    for (const auto& action : actions) std::visit([this](const auto& one) { act(one); }, action);
+    update_route();
+    if (const auto deadline = node_.next_deadline()) {
+        node_alarm_.set(*deadline);
+    } else {
+        node_alarm_.clear();
+    }
+}
+
+void Mobility::act(const mip6::SendBindingUpdate& action) {
+    std::optional<Ipv6Address> care_of_address;
+    int interface = current_ ? current_->interface : 0;
+    if (!action.is_home) {
+        care_of_address = action.care_of_address;
+        if (!current_ || current_->care_of_address != action.care_of_address) {
+            interface = interface_of(action.care_of_address);
+        }
+    }
+    update_sent_at_home_ = action.is_home;
+    const bool sent = data_path_.send_binding_update(action.packet, interface, care_of_address);
+    if (auto done = security_.note_sequences(); !done) spdlog::error("{}", done.error().text);
+    spdlog::debug("binding update {} from {}{}", action.sequence,
+                  care_of_address ? care_of_address->to_string() : std::string("home"),
+                  sent ? "" : ": not sent");
+    changed_("binding_update", "sequence " + std::to_string(action.sequence) + " from " +
+                                   (care_of_address ? care_of_address->to_string() : "home"));
+}
+
+void Mobility::act(const mip6::SwitchTunnel& action) {
+    const bool is_news = tunnel_ != action.care_of_address;
+    tunnel_ = action.care_of_address;
+    tunnel_interface_ = interface_of(action.care_of_address);
+    remember_care_of_address(action.care_of_address);
+    finish_handover();
+    if (!is_news) return;
+    update_route();
+    unsigned mtu = link_mtu(tunnel_interface_);
+    if (const unsigned known = data_path_.known_path_mtu(config_.home_agent); known != 0) {
+        mtu = std::min(mtu, known);
+    }
+    set_tunnel_mtu(mtu);
+    changed_("tunnel", "from " + action.care_of_address.to_string());
+}
+
+void Mobility::act(const mip6::TunnelDown&) {
+    tunnel_.reset();
+    changed_("tunnel", "down");
+}
+
+void Mobility::act(const mip6::AnnounceAtHome&) {
+    settle_at_home();
+}
+
+void Mobility::act(const mip6::StateChanged& action) {
+    spdlog::info("{} -> {}: {}", to_string(action.from), to_string(action.to), action.reason);
+    // Neither comes with another action when the home agent need not be asked.
+    if (action.to == mip6::MobileNodeState::kAtHome) settle_at_home();
+    if (action.to == mip6::MobileNodeState::kRegistered) finish_handover();
+    changed_("state", std::string(to_string(action.to)) + ": " + action.reason);
+}
+
+void Mobility::settle_at_home() {
+    tunnel_.reset();
+    finish_handover();
+    if (!home_ || home_->is_owned()) return;
+    home_->own();
+    update_sent_at_home_ = true;
+    announcements_left_ = kAnnouncements;
+    announce();
+    changed_("at_home", home_name_);
+}
+
+// ------------------------------------------------------------------------------------ data path
+
+Route Mobility::best_route() const {
+    if (tunnel_ && table_.has_address(tunnel_interface_, *tunnel_)) {
+        return {Route::Kind::kTunnel, tunnel_interface_, *tunnel_};
+    }
+    // On its way back the home address is used at home from the binding update on, if the tunnel is
+    // no longer usable (RFC 6275 section 11.5.5).
+    if (current_ && current_->at_home && home_ && update_sent_at_home_) {
+        return {Route::Kind::kHome, current_->interface, {}};
+    }
+    // Away from home, but not registered yet: the old way stays for as long as it is there.
+    const Route& now = data_path_.route();
+    if (now.kind == Route::Kind::kHome && !tunnel_ && current_ && !current_->at_home) {
+        const Link* link = table_.find(now.interface);
+        if (link != nullptr && link->running) return now;
+    }
+    return {};
+}
+
+void Mobility::update_route() {
+    using State = mip6::MobileNodeState;
+    const Route route = best_route();
+    accept_care_of_addresses();
+    const State state = node_.status().state;
+    data_path_.set_holding(state == State::kMoving || state == State::kReturning ||
+                           state == State::kRegistering || state == State::kRefreshing);
+    if (route == data_path_.route()) return;
+    data_path_.set_route(route);
+    spdlog::debug("packets leave by: {}", to_string(route.kind));
+}
+
+void Mobility::remember_care_of_address(const Ipv6Address& address) {
+    std::erase(earlier_care_of_addresses_, address);
+    earlier_care_of_addresses_.push_front(address);
+    if (earlier_care_of_addresses_.size() > kEarlierCareOfAddresses) {
+        earlier_care_of_addresses_.pop_back();
+    }
+    accept_care_of_addresses();
+}
+
+void Mobility::accept_care_of_addresses() {
+    std::vector<Ipv6Address> ours;
+    for (const Ipv6Address& address : earlier_care_of_addresses_) {
+        if (interface_of(address) != 0) ours.push_back(address);
+    }
+    paths_.set_care_of_addresses(std::move(ours));
+}
+
+int Mobility::interface_of(const Ipv6Address& care_of_address) const {
+    for (const auto& [index, link] : table_.links()) {
+        if (table_.has_address(index, care_of_address)) return index;
+    }
+    return 0;
+}
+
+// -------------------------------------------------------------------------------------- the MTU
+
+unsigned Mobility::link_mtu(int interface) const {
+    const Link* link = table_.find(interface);
+    return link == nullptr ? 1500 : link->mtu;
+}
+
+void Mobility::path_mtu(unsigned mtu) {
+    if (mtu >= tunnel_mtu_ + tunnel::kIpv6TunnelOverhead) return;
+    set_tunnel_mtu(mtu);
+    mtu_alarm_.set(Clock::now() + kPathMtuAge);
+}
+
+void Mobility::set_tunnel_mtu(unsigned path_mtu) {
+    // Below 1280 the outer packets are fragmented (RFC 2473 section 7.1).
+    const unsigned mtu = std::max<unsigned>(
+        path_mtu > tunnel::kIpv6TunnelOverhead ? path_mtu - tunnel::kIpv6TunnelOverhead : 0,
+        kIpv6MinimumMtu);
+    if (mtu == tunnel_mtu_) return;
+    if (auto done = host_.set_mtu(mtu); !done) {
+        spdlog::warn("{}", done.error().text);
+        return;
+    }
+    tunnel_mtu_ = mtu;
+    spdlog::info("MTU of {} is {}", config_.tunnel.name, mtu);
+}
+
+// ------------------------------------------------------------------------------------ handovers
+
+void Mobility::start_handover(const std::string& to) {
+    if (!handovers_.empty()) handovers_.back() = count(handovers_.back());
+    Handover handover;
+    handover.at = std::chrono::system_clock::now();
+    handover.from = name_of(current_);
+    handover.to = to;
+    handover_started_ = Clock::now();
+    // Until the next handover these hold what the counters were.
+    handover.sent = counters_[Counter::kTunnelSent] + counters_[Counter::kHomeSent];
+    handover.received = counters_[Counter::kTunnelReceived];
+    handover.dropped = counters_[Counter::kDropNoBinding] + counters_[Counter::kDropQueueFull] +
+                       counters_[Counter::kDropQueueExpired] + counters_[Counter::kDropSend];
+    handover.held = counters_[Counter::kQueued];
+    handovers_.push_back(std::move(handover));
+    if (handovers_.size() > kMostHandovers) handovers_.pop_front();
+}
+
+void Mobility::finish_handover() {
+    if (handovers_.empty() || handovers_.back().duration) return;
+    handovers_.back().duration =
+        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - handover_started_);
+}
+
+Handover Mobility::count(Handover handover) const {
+    handover.sent = counters_[Counter::kTunnelSent] + counters_[Counter::kHomeSent] - handover.sent;
+    handover.received = counters_[Counter::kTunnelReceived] - handover.received;
+    handover.dropped = counters_[Counter::kDropNoBinding] + counters_[Counter::kDropQueueFull] +
+                       counters_[Counter::kDropQueueExpired] + counters_[Counter::kDropSend] -
+                       handover.dropped;
+    handover.held = counters_[Counter::kQueued] - handover.held;
+    return handover;
+}
+
+std::vector<Handover> Mobility::handovers() const {
+    std::vector<Handover> out(handovers_.begin(), handovers_.end());
+    if (!out.empty()) out.back() = count(out.back());
+    return out;
+}
+
+}  // namespace homeport::mobile_node

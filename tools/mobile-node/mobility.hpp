@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Movement: chooses the attachment, drives the protocol's state machine, and switches the data path
+// (RFC 6275 section 11; S1.40 to S1.42).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/mip6/mobile_node.hpp"
+#include "tools/mobile-node/attachment.hpp"
+#include "tools/mobile-node/config.hpp"
+#include "tools/mobile-node/data_path.hpp"
+#include "tools/mobile-node/home_link.hpp"
+#include "tools/mobile-node/host_network.hpp"
+#include "tools/mobile-node/link_table.hpp"
+#include "tools/mobile-node/readiness.hpp"
+#include "tools/mobile-node/security.hpp"
+
+namespace homeport::mobile_node {
+
+/// One change of attachment. Packet counts run from its start to the next one's.
+struct Handover {
+    std::chrono::system_clock::time_point at;
+    std::string from;  // "a 2001:db8:a::200", "home", "nowhere"
+    std::string to;
+    /// From the choice of the new attachment to the acknowledgement; none: not (yet) acknowledged.
+    std::optional<std::chrono::microseconds> duration;
+    std::uint64_t sent = 0;
+    std::uint64_t received = 0;
+    std::uint64_t dropped = 0;
+    std::uint64_t held = 0;
+};
+
+class Mobility {
+  public:
+    static constexpr std::size_t kMostHandovers = 64;
+
+    /// All references must outlive it. `changed` is called when something happened that a watcher
+    /// wants to know: with a name of the event and a sentence.
+    Mobility(asio::io_context& context, const Config& config, const LinkTable& table,
+             DataPath& data_path, PacketPaths& paths, HostNetwork& host, Security& security,
+             Counters& counters,
+             std::function<void(const char* event, const std::string& text)> changed);
+
+    /// Links, addresses or routes changed.
+    void links_changed();
+    /// A packet in normal form for the protocol.
+    void signalling(ConstByteSpan packet, bool is_protected);
+    /// The path to the home agent takes no more than `mtu` octets.
+    void path_mtu(unsigned mtu);
+    /// New preferences are in the configuration.
+    void reconfigured();
+    /// Deregisters. finished() tells when that is done, or given up.
+    void shut_down();
+    [[nodiscard]] bool finished() const { return node_.finished(); }
+
+    [[nodiscard]] mip6::MobileNode::Status status() const { return node_.status(); }
+    [[nodiscard]] const mip6::MobileNodeCounters& protocol_counters() const {
+        return node_.counters();
+    }
+    [[nodiscard]] const std::optional<Candidate>& attachment() const { return current_; }
+    [[nodiscard]] std::vector<Handover> handovers() const;
+    [[nodiscard]] unsigned tunnel_mtu() const { return tunnel_mtu_; }
+
+  private:
+    using Clock = std::chrono::steady_clock;
+
+    void open_links();
+    void choose();
+    void attach(const Candidate& candidate);
+    void detach();
+    void enter_home(const Candidate& candidate);
+    void leave_home();
+    void refresh_home_routes();
+    void run(const mip6::MobileNodeActions& actions);
+    void act(const mip6::SendBindingUpdate& action);
+    void act(const mip6::SwitchTunnel& action);
+    void act(const mip6::TunnelDown& action);
+    void act(const mip6::AnnounceAtHome& action);
+    void act(const mip6::StateChanged& action);
+    void settle_at_home();
+    void announce();
+    void home_ready();
+    /// Sets the data path to what is possible now.
+    void update_route();
+    [[nodiscard]] Route best_route() const;
+    void accept_care_of_addresses();
+    void remember_care_of_address(const Ipv6Address& address);
+    void start_handover(const std::string& to);
+    void finish_handover();
+    void set_tunnel_mtu(unsigned path_mtu);
+    [[nodiscard]] unsigned link_mtu(int interface) const;
+    [[nodiscard]] int interface_of(const Ipv6Address& care_of_address) const;
+    [[nodiscard]] SelectionRules rules() const;
+    [[nodiscard]] Handover count(Handover handover) const;
+
+    asio::io_context& context_;
+    const Config& config_;
+    const LinkTable& table_;
+    DataPath& data_path_;
+    PacketPaths& paths_;
+    HostNetwork& host_;
+    Security& security_;
+    Counters& counters_;
+    std::function<void(const char* event, const std::string& text)> changed_;
+
+    mip6::MobileNode node_;
+    Alarm node_alarm_;
+    std::optional<Candidate> current_;
+    /// The tunnel that the home agent acknowledged.
+    std::optional<Ipv6Address> tunnel_;
+    int tunnel_interface_ = 0;
+    bool update_sent_at_home_ = false;
+    bool shutting_down_ = false;
+
+    std::optional<HomeLink> home_;
+    std::string home_name_;
+    std::optional<bool> home_has_default_;  // route, when the routes there were last set
+    Readiness home_readiness_;
+    Alarm announce_alarm_;
+    unsigned announcements_left_ = 0;
+
+    std::deque<Ipv6Address> earlier_care_of_addresses_;
+    unsigned tunnel_mtu_ = 0;
+    Alarm mtu_alarm_;  // a lowered path MTU is given another try
+
+    std::deque<Handover> handovers_;
+    Clock::time_point handover_started_;
+};
+
+}  // namespace homeport::mobile_node

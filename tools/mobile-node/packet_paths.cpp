@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/mobile-node/packet_paths.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+#include "dataplane/base/ip_header.hpp"
+#include "dataplane/parse/header_walk.hpp"
+#include "dataplane/tunnel/decapsulate.hpp"
+#include "dataplane/tunnel/encapsulate.hpp"
+#include "dataplane/tunnel/home_address_option.hpp"
+#include "dataplane/tunnel/rewrite.hpp"
+#include "dataplane/tunnel/routing_header.hpp"
+
+namespace homeport::mobile_node {
+
+namespace {
+
+constexpr std::uint8_t kLinkScope = 2;
+constexpr std::uint8_t kMobilePrefixAdvertisement = 147;
+
+const Ipv6Header& ipv6_header(const Packet& packet) {
+    return *reinterpret_cast<const Ipv6Header*>(packet.data);
+}
+const Ipv4Header& ipv4_header(const Packet& packet) {
+    return *reinterpret_cast<const Ipv4Header*>(packet.data);
+}
+
+bool stays_on_link(const Ipv6Address& destination) {
+    return destination.is_link_local() || destination.is_loopback() ||
+           destination.is_unspecified() ||
+           (destination.is_multicast() && destination.multicast_scope() <= kLinkScope);
+}
+bool stays_on_link(const Ipv4Address& destination) {
+    return destination.is_link_local() || destination.is_loopback() || destination.is_broadcast() ||
+           destination.is_multicast();
+}
+
+bool is_signalling(const Packet& packet, const parse::Headers& headers) {
+    if (headers.family != 6) return false;
+    if (headers.protocol == number(IpProtocol::kMobility)) return true;
+    return headers.protocol == number(IpProtocol::kIcmpv6) && headers.upper_offset < headers.end &&
+           packet.data[headers.upper_offset] == kMobilePrefixAdvertisement;
+}
+
+}  // namespace
+
+PacketPaths::PacketPaths(const PathAddresses& addresses, std::uint8_t hop_limit,
+                         ipsec::EspEngine& engine, Counters& counters)
+    : addresses_(addresses), hop_limit_(hop_limit), engine_(engine), counters_(counters) {}
+
+void PacketPaths::set_care_of_addresses(std::vector<Ipv6Address> addresses) {
+    care_of_addresses_ = std::move(addresses);
+}
+
+bool PacketPaths::is_care_of_address(const Ipv6Address& address) const {
+    return std::ranges::find(care_of_addresses_, address) != care_of_addresses_.end();
+}
+
+bool PacketPaths::is_normal_form(const Packet& packet) const {
+    if (packet.length < sizeof(Ipv6Header) || packet.data[0] >> 4 != 6) return true;
+    return !is_care_of_address(ipv6_header(packet).source) &&
+           !is_care_of_address(ipv6_header(packet).destination);
+}
+
+ipsec::Verdict PacketPaths::seal(Packet& packet) {
+    assert(is_normal_form(packet));
+    std::array<Packet*, 1> packets{&packet};
+    std::array<ipsec::Verdict, 1> verdicts{};
+    engine_.outbound(packets, verdicts);
+    assert(!ipsec::passes(verdicts[0]) || is_normal_form(packet));
+    return verdicts[0];
+}
+
+// ------------------------------------------------------------------------------------ outbound
+
+PacketPaths::Leave PacketPaths::outbound(Packet& packet) {
+    const auto drop = [&](Counter counter) {
+        counters_.add(counter);
+        return Leave::kDropped;
+    };
+    parse::Headers headers;
+    if (parse::walk(packet.bytes(), headers) != parse::Error::kNone) {
+        return drop(Counter::kDropMalformed);
+    }
+    packet.set_length(headers.end);
+    if (headers.family == 6) {
+        const Ipv6Header& ip = ipv6_header(packet);
+        if (stays_on_link(ip.destination) || ip.source.is_link_local()) {
+            return drop(Counter::kDropLinkLocal);
+        }
+        if (ip.source != addresses_.home_address) return drop(Counter::kDropNotHomeAddress);
+        if (is_care_of_address(ip.destination)) return drop(Counter::kDropLinkLocal);
+    } else {
+        const Ipv4Header& ip = ipv4_header(packet);
+        if (stays_on_link(ip.destination)) return drop(Counter::kDropLinkLocal);
+        if (!addresses_.ipv4_home_address || ip.source != *addresses_.ipv4_home_address) {
+            return drop(Counter::kDropNotHomeAddress);
+        }
+    }
+    switch (seal(packet)) {
+        case ipsec::Verdict::kOutBypass:
+            return Leave::kPlain;
+        case ipsec::Verdict::kOutProtect:
+            return Leave::kSealed;
+        case ipsec::Verdict::kOutTooBig:
+            return drop(Counter::kDropTooBig);
+        default:
+            return drop(Counter::kDropPolicyOut);
+    }
+}
+
+bool PacketPaths::to_wire(Packet& packet, Leave leave, const Ipv6Address& care_of_address) {
+    if (leave == Leave::kSealed) {
+        if (tunnel::rewrite_source_to_care_of_address({packet.data, packet.length},
+                                                      addresses_.home_address, care_of_address)) {
+            return true;
+        }
+        counters_.add(Counter::kDropPolicyOut);
+        return false;
+    }
+    const tunnel::Ipv6Tunnel header{care_of_address, addresses_.home_agent, hop_limit_,
+                                    tunnel::Dscp::kUniform};
+    if (tunnel::encapsulate_in_ipv6(packet, header) == tunnel::EncapsulateError::kNone) return true;
+    counters_.add(Counter::kDropTooBig);
+    return false;
+}
+
+bool PacketPaths::binding_update_to_wire(Packet& packet,
+                                         const std::optional<Ipv6Address>& care_of_address) {
+    if (!ipsec::passes(seal(packet))) {
+        counters_.add(Counter::kDropPolicyOut);
+        return false;
+    }
+    if (!care_of_address) return true;
+    if (tunnel::insert_home_address_option(packet, *care_of_address)) return true;
+    counters_.add(Counter::kDropMalformed);
+    return false;
+}
+
+// ------------------------------------------------------------------------------------- inbound
+
+PacketPaths::Arrival PacketPaths::dropped(Counter counter) {
+    counters_.add(counter);
+    return {};
+}
+
+PacketPaths::Arrival PacketPaths::inbound(Packet& packet) {
+    if (packet.length < sizeof(Ipv6Header) || packet.data[0] >> 4 != 6) {
+        return dropped(Counter::kInMalformed);
+    }
+    const Ipv6Header& ip = ipv6_header(packet);
+    const std::uint8_t protocol = ip.next_header;
+    if (protocol == number(IpProtocol::kEsp)) return sealed(packet);
+    // What else comes here is meant for the kernel or for others, unless the home agent sent it to
+    // a care-of address (RFC 6275 section 11.3.3).
+    if (!is_care_of_address(ip.destination)) return dropped(Counter::kInNotCareOf);
+    if (ip.source != addresses_.home_agent) return dropped(Counter::kInNotHomeAgent);
+    if (protocol == number(IpProtocol::kRouting)) return routed(packet);
+    if (protocol == number(IpProtocol::kIpv6) || protocol == number(IpProtocol::kIpv4)) {
+        return tunnelled(packet, protocol);
+    }
+    return dropped(Counter::kInNotEsp);
+}
+
+PacketPaths::Arrival PacketPaths::tunnelled(Packet& packet, std::uint8_t protocol) {
+    switch (tunnel::decapsulate(packet, sizeof(Ipv6Header), protocol)) {
+        case tunnel::DecapsulateError::kNone:
+            break;
+        case tunnel::DecapsulateError::kEcn:
+            return dropped(Counter::kInEcn);
+        case tunnel::DecapsulateError::kMalformed:
+            return dropped(Counter::kInMalformed);
+    }
+    if (packet.data[0] >> 4 == 4) {
+        if (!addresses_.ipv4_home_address ||
+            ipv4_header(packet).destination != *addresses_.ipv4_home_address) {
+            return dropped(Counter::kInInnerAddress);
+        }
+    } else if (ipv6_header(packet).destination != addresses_.home_address ||
+               ipv6_header(packet).source.is_link_local()) {
+        return dropped(Counter::kInInnerAddress);
+    }
+    const Arrival arrival = through_ipsec(packet);
+    if (arrival.what == Arrived::kPayload) counters_.add(Counter::kTunnelReceived);
+    return arrival;
+}
+
+PacketPaths::Arrival PacketPaths::routed(Packet& packet) {
+    parse::Headers headers;
+    if (parse::walk(packet.bytes(), headers) != parse::Error::kNone) {
+        return dropped(Counter::kRoutingHeaderBad);
+    }
+    switch (tunnel::undo_type2_routing_header(packet, headers, addresses_.home_address)) {
+        case tunnel::RoutingHeaderResult::kUndone:
+            return through_ipsec(packet);
+        case tunnel::RoutingHeaderResult::kBad:
+            return dropped(Counter::kRoutingHeaderBad);
+        case tunnel::RoutingHeaderResult::kNone:
+            break;
+    }
+    return dropped(Counter::kInNotEsp);
+}
+
+// ESP that is not between home agent and home address belongs to the host's own IPsec.
+PacketPaths::Arrival PacketPaths::sealed(Packet& packet) {
+    const Ipv6Header& ip = ipv6_header(packet);
+    if (ip.source != addresses_.home_agent) return dropped(Counter::kInNotHomeAgent);
+    if (is_care_of_address(ip.destination)) {
+        const Ipv6Address care_of_address = ip.destination;
+        (void)tunnel::rewrite_destination_to_home_address({packet.data, packet.length},
+                                                          care_of_address, addresses_.home_address);
+    }
+    if (ip.destination != addresses_.home_address) return dropped(Counter::kInNotCareOf);
+    return through_ipsec(packet);
+}
+
+PacketPaths::Arrival PacketPaths::through_ipsec(Packet& packet) {
+    parse::Headers headers;
+    if (parse::walk(packet.bytes(), headers) != parse::Error::kNone) {
+        return dropped(Counter::kInMalformed);
+    }
+    // End-to-end ESP of a correspondent is payload (S1.12).
+    const bool is_esp = headers.protocol == number(IpProtocol::kEsp);
+    if (is_esp && (headers.family != 6 || ipv6_header(packet).source != addresses_.home_agent)) {
+        return {Arrived::kPayload, false};
+    }
+    assert(is_normal_form(packet));
+    std::array<Packet*, 1> packets{&packet};
+    std::array<ipsec::Verdict, 1> verdicts{};
+    engine_.inbound(packets, verdicts);
+    if (!ipsec::passes(verdicts[0])) return dropped(Counter::kInPolicy);
+    assert(is_normal_form(packet));
+    if (parse::walk(packet.bytes(), headers) != parse::Error::kNone) {
+        return dropped(Counter::kInMalformed);
+    }
+    const bool is_protected = verdicts[0] == ipsec::Verdict::kInOk;
+    if (is_signalling(packet, headers)) {
+        counters_.add(Counter::kSignallingReceived);
+        return {Arrived::kSignalling, is_protected};
+    }
+    return {Arrived::kPayload, is_protected};
+}
+
+}  // namespace homeport::mobile_node

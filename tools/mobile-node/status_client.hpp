@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The other end of the status socket.
+#pragma once
+
+#include <string>
+
+#include "tools/mobile-node/file_descriptor.hpp"
+
+namespace homeport::mobile_node {
+
+/// `homeport-mn status`: prints the state; the exit status.
+[[nodiscard]] int show_status(const std::string& socket, bool json);
+/// `homeport-mn watch`: prints events until the mobile node ends or a signal comes.
+[[nodiscard]] int watch(const std::string& socket, bool json);
+
+}  // namespace homeport::mobile_node

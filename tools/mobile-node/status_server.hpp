@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The Unix socket of `homeport-mn status` and `homeport-mn watch`. A request is one line, "status"
+// or "watch"; the reply is one line of JSON, or a line for each event until the client goes.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "tools/mobile-node/file_descriptor.hpp"
+
+namespace asio {
+class io_context;
+}
+
+namespace homeport::mobile_node {
+
+class StatusServer {
+  public:
+    static constexpr std::size_t kMostClients = 16;
+    static constexpr std::size_t kLongestRequest = 256;  // octets
+    static constexpr std::size_t kMostUnsent = std::size_t{1}
+                                               << 20;  // octets; then a client is cut
+
+    /// Takes over a socket that nobody listens on. `status` makes the reply.
+    [[nodiscard]] static Result<std::unique_ptr<StatusServer>> create(
+        asio::io_context& context, const std::string& path, std::function<std::string()> status);
+    ~StatusServer();
+    StatusServer(const StatusServer&) = delete;
+    StatusServer& operator=(const StatusServer&) = delete;
+
+    /// Sends a line to all that watch.
+    void publish(const std::string& line);
+
+  private:
+    struct State;
+    explicit StatusServer(std::shared_ptr<State> state);
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace homeport::mobile_node

@@ -53,8 +53,9 @@ class Waker {
 /// What the main lcore writes at the start of the buffer of a packet that it gives to a worker.
 struct FromMain {
     enum class Kind : std::uint8_t {
-        kFrame,   // to be sent on `port` as it is
-        kPacket,  // in normal form, enters IPsec
+        kFrame,        // of the control plane: to be sent on `port` as it is
+        kKernelFrame,  // of the exception TAP of `port`: tunnelled if its destination is bound
+        kPacket,       // of the control plane, in normal form: enters IPsec
     } kind{};
     std::uint16_t port = channel::kNoPort;
     channel::WireAddress reply_to;

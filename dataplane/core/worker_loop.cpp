@@ -109,6 +109,11 @@ void WorkerContext::start_packet(rte_mbuf* packet) {
         transmitter_.put(order.port, packet);
         return;
     }
+    if (order.kind == FromMain::Kind::kKernelFrame) {
+        stage::init_meta(packet, order.port).flags = stage::kMetaOriginated;
+        inject_one(StageId::kParse, packet);
+        return;
+    }
     parse::Headers headers;
     const parse::Error error = parse::walk({stage::data(packet), stage::length(packet)}, headers);
     if (error != parse::Error::kNone) {

@@ -28,6 +28,7 @@ constexpr MacAddress kMadeHere{{0x02, 0x48, 0x50, 0xff, 0xff, 0xff}};
 /// Brings the received Ethernet header back, or makes one. False: there is no room for it.
 bool put_ethernet_header(rte_mbuf* packet, const PacketMeta& notes, const MacAddress& destination) {
     const bool intact = (notes.flags & stage::kMetaL2Intact) != 0;
+    if (notes.family == 0 && !intact) return true;  // ARP and the like: a frame all the way
     auto* const frame =
         reinterpret_cast<EthernetHeader*>(rte_pktmbuf_prepend(packet, sizeof(EthernetHeader)));
     if (frame == nullptr) return false;

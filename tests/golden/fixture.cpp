@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/golden/fixture.hpp"
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_ring.h>
+#include <rte_ring_elem.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "dataplane/base/ip_header.hpp"
+#include "dataplane/port/tx_stage.hpp"
+#include "dataplane/punt/punt_stages.hpp"
+#include "tests/unit/stage/eal.hpp"
+
+namespace homeport::golden {
+
+using channel::Counter;
+using channel::CounterKind;
+using stage::StageId;
+
+// --------------------------------------------------------------------- stages that are not there
+
+namespace {
+
+struct Collected {
+    StageId stage;
+    rte_mbuf* packet;
+};
+/// Filled inside stages, where nothing may be allocated.
+std::array<Collected, 65536> g_collected;
+std::size_t g_collected_count = 0;
+
+template <std::size_t kId>
+void collect(stage::Worker& worker, stage::Batch& in, stage::Edges& out) {
+    for (unsigned i = 0; i < in.count; ++i) {
+        if (g_collected_count == g_collected.size()) {
+            out.drop(in.packets[i], Counter::kNoBuffer);
+            continue;
+        }
+        worker.count(Counter::kAbsorbed);
+        g_collected[g_collected_count++] = {static_cast<StageId>(kId), in.packets[i]};
+    }
+}
+
+template <std::size_t... kIds>
+constexpr auto collectors(std::index_sequence<kIds...>) {
+    return std::array<stage::StageFunction, sizeof...(kIds)>{collect<kIds>...};
+}
+constexpr auto kCollectors = collectors(std::make_index_sequence<stage::kStageCount>());
+
+Bytes bytes_of(const rte_mbuf* packet) {
+    Bytes bytes(rte_pktmbuf_pkt_len(packet));
+    const void* const start =
+        rte_pktmbuf_read(packet, 0, rte_pktmbuf_pkt_len(packet), bytes.data());
+    if (start != bytes.data() && !bytes.empty()) std::memcpy(bytes.data(), start, bytes.size());
+    return bytes;
+}
+
+channel::WireAddress wire_address(std::string_view text) {
+    const auto address = parse_ip_address(text);
+    EXPECT_TRUE(address) << "not an address: " << text;
+    return address ? channel::WireAddress(*address) : channel::WireAddress{};
+}
+
+}  // namespace
+
+// --------------------------------------------------------------------------------------- helpers
+
+MacAddress port_mac(std::uint16_t port) {
+    return {{0x02, 0, 0, 0, 0, static_cast<std::uint8_t>(port + 1)}};
+}
+
+MacAddress host_mac(std::uint16_t port, std::uint8_t host) {
+    return {{0x02, 0, 0, 1, static_cast<std::uint8_t>(port + 1), host}};
+}
+
+namespace {
+
+Bytes framed(const MacAddress& destination, const MacAddress& source,
+             std::span<const std::uint8_t> packet) {
+    Bytes frame(sizeof(EthernetHeader) + packet.size());
+    destination.store(frame.data());
+    source.store(frame.data() + 6);
+    const bool is_v4 = !packet.empty() && packet[0] >> 4 == 4;
+    store_be16(frame.data() + 12, is_v4 ? kEtherTypeIpv4 : kEtherTypeIpv6);
+    std::ranges::copy(packet, frame.begin() + sizeof(EthernetHeader));
+    return frame;
+}
+
+}  // namespace
+
+Bytes to_port(std::uint16_t port, std::span<const std::uint8_t> packet) {
+    return framed(port_mac(port), host_mac(port), packet);
+}
+
+Bytes from_port(std::uint16_t port, std::span<const std::uint8_t> packet, std::uint8_t host) {
+    return framed(host_mac(port, host), port_mac(port), packet);
+}
+
+Bytes packet_in(const Bytes& frame) {
+    if (frame.size() < sizeof(EthernetHeader)) return {};
+    return {frame.begin() + sizeof(EthernetHeader), frame.end()};
+}
+
+Bytes from_hex(std::string_view text) {
+    Bytes bytes;
+    int high = -1;
+    for (const char c : text) {
+        const int digit = c >= '0' && c <= '9'   ? c - '0'
+                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                 : -1;
+        if (digit < 0) continue;
+        if (high < 0) {
+            high = digit;
+        } else {
+            bytes.push_back(static_cast<std::uint8_t>(high << 4 | digit));
+            high = -1;
+        }
+    }
+    return bytes;
+}
+
+std::string to_hex(std::span<const std::uint8_t> bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string text;
+    for (const std::uint8_t byte : bytes) {
+        text += kDigits[byte >> 4];
+        text += kDigits[byte & 15];
+    }
+    return text;
+}
+
+std::uint64_t Result::dropped() const {
+    std::uint64_t sum = 0;
+    for (const channel::CounterDescription& counter : channel::kCounters) {
+        if (counter.kind == CounterKind::kDrop) sum += count(counter.name);
+    }
+    return sum;
+}
+
+std::string Result::to_string() const {
+    std::string text;
+    for (const auto& [name, value] : counters) {
+        text += (text.empty() ? "" : ", ") + name + " " + std::to_string(value);
+    }
+    return text;
+}
+
+// ----------------------------------------------------------------------------------------- set-up
+
+void DataPlaneTest::SetUpTestSuite() {
+    testing::start_eal();
+}
+
+void DataPlaneTest::start(const Options& options) {
+    ASSERT_EQ(context_, nullptr) << "start() is for once a test";
+    config::DataplaneConfig config;
+    config.max_bindings = options.max_bindings;
+    config.max_routes = 4096;
+    config.max_adjacencies = 4096;
+    config.max_sas = 4096;
+    config.reassembly = options.reassembly;
+    config.ipsec.copy_mode = options.ipsec_copy_mode;
+
+    pool_ =
+        rte_pktmbuf_pool_create("golden", 8191, 0, 0, 2048 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+    jumbo_pool_ =
+        rte_pktmbuf_pool_create("golden jumbo", 1023, 0, 0,
+                                channel::kMaxPacket + 128 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+    ASSERT_NE(pool_, nullptr) << rte_strerror(rte_errno);
+    ASSERT_NE(jumbo_pool_, nullptr) << rte_strerror(rte_errno);
+    auto state = core::SharedState::create(config, 1);
+    ASSERT_TRUE(state) << state.error();
+    state_ = std::move(*state);
+    ipsec_ = std::make_unique<core::IpsecWriter>(*state_, 1, config.max_sas);
+    applier_ = std::make_unique<core::CommandApplier>(*state_, *ipsec_,
+                                                      static_cast<core::CommandSink&>(*this));
+
+    build_graph(options);
+    auto statistics = channel::StatisticsWriter::create({.stages = stage::stage_names(),
+                                                         .edges = stage::edge_names(graph_),
+                                                         .workers = 1,
+                                                         .adjacencies = config.max_adjacencies,
+                                                         .sas = config.max_sas,
+                                                         .bindings = config.max_bindings,
+                                                         .tsc_hz = 1});
+    ASSERT_TRUE(statistics) << statistics.error().text;
+    statistics_ = std::make_unique<channel::StatisticsWriter>(std::move(*statistics));
+    auto context = core::WorkerContext::create(config, *state_,
+                                               {.name_suffix = " golden",
+                                                .statistics = statistics_->worker(0),
+                                                .pool = pool_,
+                                                .jumbo_pool = jumbo_pool_,
+                                                .stages = graph_});
+    ASSERT_TRUE(context) << context.error();
+    context_ = std::move(*context);
+    for (std::uint16_t port = 0; port < options.ports; ++port) make_port(port, options);
+    // Tests are not about the rates that are the default.
+    channel::ParametersSet parameters;
+    parameters.icmp_errors_per_second = parameters.punt_packets_per_second =
+        parameters.kernel_packets_per_second = 10000000;
+    apply(parameters);
+}
+
+void DataPlaneTest::build_graph(const Options& options) {
+    std::array<bool, stage::kStageCount> present{};
+    for (const stage::StageDescription* stage : options.stages) {
+        graph_.push_back(*stage);
+        present[static_cast<std::size_t>(stage->id)] = true;
+    }
+    for (const stage::StageDescription* stage :
+         {&punt::kToControlStage, &punt::kToKernelStage, &port::kTxStage}) {
+        if (std::exchange(present[static_cast<std::size_t>(stage->id)], true)) continue;
+        graph_.push_back(*stage);
+    }
+    for (std::size_t id = 0; id < stage::kStageCount; ++id) {
+        if (present[id]) continue;
+        graph_.push_back({.id = static_cast<StageId>(id),
+                          .name = "collected",
+                          .function = kCollectors[id],
+                          .edges = {},
+                          .edge_count = 0});
+    }
+}
+
+namespace {
+
+/// A port whose sent frames can be received from it. It stays for all tests of the process.
+std::uint16_t ring_port(std::uint16_t port, rte_mempool* pool) {
+    const std::string name = "net_ring_golden" + std::to_string(port);
+    std::uint16_t device = 0;
+    if (rte_eth_dev_get_port_by_name(name.c_str(), &device) == 0) return device;
+    rte_eth_conf conf;
+    std::memset(&conf, 0, sizeof conf);
+    EXPECT_EQ(rte_dev_probe(name.c_str()), 0) << name;
+    EXPECT_EQ(rte_eth_dev_get_port_by_name(name.c_str(), &device), 0);
+    EXPECT_EQ(rte_eth_dev_configure(device, 1, 1, &conf), 0);
+    EXPECT_EQ(rte_eth_rx_queue_setup(device, 0, 512, 0, nullptr, pool), 0);
+    EXPECT_EQ(rte_eth_tx_queue_setup(device, 0, 512, 0, nullptr), 0);
+    EXPECT_EQ(rte_eth_dev_start(device), 0);
+    return device;
+}
+
+}  // namespace
+
+void DataPlaneTest::make_port(std::uint16_t port, const Options& options) {
+    PortState state;
+    state.device = ring_port(port, pool_);
+    state.to_kernel = rte_ring_create(("golden kernel" + std::to_string(port)).c_str(), 4096,
+                                      SOCKET_ID_ANY, RING_F_SC_DEQ);
+    ASSERT_NE(state.to_kernel, nullptr);
+    state.shared = std::make_unique<port::TransmitPort>();
+    context_->transmitter().attach(port, state.device, 0, false, *state.shared);
+    context_->set_port(
+        port,
+        {.mac = port_mac(port), .mtu = options.mtu, .in_use = 1, .to_kernel = state.to_kernel});
+    state_->writer().set_port(port, port_mac(port), options.mtu);
+    ports_.push_back(std::move(state));
+}
+
+void DataPlaneTest::TearDown() {
+    context_.reset();
+    for (PortState& port : ports_) rte_ring_free(port.to_kernel);
+    applier_.reset();
+    ipsec_.reset();
+    state_.reset();
+    statistics_.reset();
+    for (rte_mempool* pool : {pool_, jumbo_pool_}) {
+        if (pool == nullptr) continue;
+        EXPECT_EQ(rte_mempool_in_use_count(pool), 0u) << "packets leaked from pool " << pool->name;
+        rte_mempool_free(pool);
+    }
+}
+
+// --------------------------------------------------------------------------------------- commands
+
+/// What the main lcore does in its spare time, until nothing is left to do.
+void DataPlaneTest::settle() {
+    while (state_->writer().poll(0, 1u << 20)) {
+    }
+    context_->refresh();
+}
+
+void DataPlaneTest::add_address(std::uint16_t port, std::string_view address,
+                                std::uint8_t prefix_length, bool is_home_agent_address) {
+    channel::AddressSet record;
+    record.address = wire_address(address);
+    record.port = port;
+    record.prefix_length = prefix_length;
+    record.is_home_agent_address = is_home_agent_address ? 1 : 0;
+    apply(record);
+}
+
+void DataPlaneTest::add_route(std::string_view prefix, std::uint16_t port,
+                              std::string_view next_hop) {
+    channel::RouteSet record;
+    const std::size_t slash = prefix.find('/');
+    record.prefix = wire_address(prefix.substr(0, slash));
+    record.prefix_length =
+        static_cast<std::uint8_t>(std::stoi(std::string(prefix.substr(slash + 1))));
+    if (!next_hop.empty()) record.next_hop = wire_address(next_hop);
+    record.port = port;
+    apply(record);
+}
+
+void DataPlaneTest::add_neighbour(std::uint16_t port, std::string_view address, std::uint8_t host) {
+    channel::NeighbourSet record;
+    record.address = wire_address(address);
+    record.mac = host_mac(port, host);
+    record.port = port;
+    apply(record);
+}
+
+void DataPlaneTest::set_policies(std::span<const channel::PolicyRecord> policies) {
+    channel::SpdReplace record;
+    record.count = static_cast<std::uint32_t>(policies.size());
+    apply(record, {reinterpret_cast<const std::uint8_t*>(policies.data()), policies.size_bytes()});
+}
+
+void DataPlaneTest::bypass_all() {
+    channel::PolicyRecord policy;
+    policy.id = 1;
+    policy.action = channel::PolicyAction::kBypass;
+    set_policies(std::span(&policy, 1));
+}
+
+// ----------------------------------------------------------------------------------------- packets
+
+rte_mbuf* DataPlaneTest::make_mbuf(std::span<const std::uint8_t> bytes) {
+    rte_mbuf* const packet = rte_pktmbuf_alloc(bytes.size() > 2048 - 128 ? jumbo_pool_ : pool_);
+    if (packet == nullptr) return nullptr;
+    // Notes and buffer are as full of rubbish as those of a driver.
+    stage::meta(packet) = {};
+    std::memset(&stage::meta(packet), 0xa5, sizeof(stage::PacketMeta));
+    void* const room = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(bytes.size()));
+    if (room == nullptr) {
+        rte_pktmbuf_free(packet);
+        return nullptr;
+    }
+    std::memcpy(room, bytes.data(), bytes.size());
+    return packet;
+}
+
+void DataPlaneTest::begin() {
+    for (std::size_t i = 0; i < channel::kCounterCount; ++i) {
+        before_[i] = worker().counters[i] + main_counters_[i];
+    }
+    held_before_ = rte_mempool_in_use_count(pool_) + rte_mempool_in_use_count(jumbo_pool_);
+    g_collected_count = 0;
+}
+
+Result DataPlaneTest::end() {
+    Result result;
+    result.sent.resize(ports_.size());
+    result.kernel.resize(ports_.size());
+    collect_ports(result);
+    collect_punts(result);
+    collect_arrivals(result);
+    for (std::size_t i = 0; i < channel::kCounterCount; ++i) {
+        const std::uint64_t rose = worker().counters[i] + main_counters_[i] - before_[i];
+        if (rose != 0) result.counters.emplace(channel::kCounters[i].name, rose);
+    }
+    result.held = rte_mempool_in_use_count(pool_) + rte_mempool_in_use_count(jumbo_pool_);
+    check_invariant(result);
+    return result;
+}
+
+void DataPlaneTest::collect_ports(Result& result) {
+    bool more = true;
+    while (more) {
+        more = !context_->transmitter().flush();
+        for (std::size_t port = 0; port < ports_.size(); ++port) {
+            rte_mbuf* packet = nullptr;
+            while (rte_eth_rx_burst(ports_[port].device, 0, &packet, 1) == 1) {
+                result.sent[port].push_back(bytes_of(packet));
+                rte_pktmbuf_free(packet);
+            }
+        }
+    }
+    for (std::size_t port = 0; port < ports_.size(); ++port) {
+        void* packet = nullptr;
+        while (rte_ring_dequeue(ports_[port].to_kernel, &packet) == 0) {
+            result.kernel[port].push_back(bytes_of(static_cast<rte_mbuf*>(packet)));
+            rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
+            count(Counter::kToKernel);
+        }
+    }
+}
+
+void DataPlaneTest::collect_punts(Result& result) {
+    void* element = nullptr;
+    while (rte_ring_dequeue(context_->to_control(), &element) == 0) {
+        auto* const packet = static_cast<rte_mbuf*>(element);
+        result.punted.push_back({punt::punt_of(packet), bytes_of(packet)});
+        rte_pktmbuf_free(packet);
+        count(Counter::kToControl);
+    }
+    stage::MainRequest request;
+    while (rte_ring_dequeue_elem(context_->to_main(), &request, sizeof request) == 0) {
+        result.requests.push_back(request);
+    }
+}
+
+void DataPlaneTest::collect_arrivals(Result& result) {
+    for (std::size_t i = 0; i < g_collected_count; ++i) {
+        const auto [id, packet] = g_collected[i];
+        result.arrived[id].push_back({stage::meta(packet), bytes_of(packet)});
+        rte_pktmbuf_free(packet);
+    }
+    g_collected_count = 0;
+}
+
+void DataPlaneTest::check_invariant(const Result& result) {
+    std::int64_t balance = 0;
+    for (const channel::CounterDescription& counter : channel::kCounters) {
+        const auto n = static_cast<std::int64_t>(result.count(counter.name));
+        if (counter.kind == CounterKind::kReceived) balance += n;
+        if (counter.kind == CounterKind::kForwarded || counter.kind == CounterKind::kDelivered ||
+            counter.kind == CounterKind::kDrop) {
+            balance -= n;
+        }
+    }
+    const auto held =
+        static_cast<std::int64_t>(result.held) - static_cast<std::int64_t>(held_before_);
+    EXPECT_EQ(balance, held) << "received = forwarded + delivered + dropped + held does not hold: "
+                             << result.to_string() << ", held " << held;
+}
+
+Result DataPlaneTest::feed(std::span<const Frame> frames, unsigned batch) {
+    begin();
+    std::vector<rte_mbuf*> together;
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        rte_mbuf* const packet = make_mbuf(frames[i].bytes);
+        EXPECT_NE(packet, nullptr);
+        if (packet != nullptr) together.push_back(packet);
+        const bool last = i + 1 == frames.size() || frames[i + 1].port != frames[i].port;
+        if (!last && together.size() < batch) continue;
+        context_->receive(frames[i].port, together);
+        together.clear();
+    }
+    return end();
+}
+
+Result DataPlaneTest::feed(std::uint16_t port, std::span<const Bytes> frames, unsigned batch) {
+    std::vector<Frame> all;
+    for (const Bytes& frame : frames) all.push_back({port, frame});
+    return feed(all, batch);
+}
+
+bool DataPlaneTest::give(const core::FromMain& order, std::span<const std::uint8_t> bytes) {
+    rte_mbuf* const packet = make_mbuf(bytes);
+    if (packet == nullptr) return false;
+    std::memcpy(packet->buf_addr, &order, sizeof order);
+    if (rte_ring_enqueue(context_->from_main(), packet) == 0) return true;
+    rte_pktmbuf_free(packet);
+    return false;
+}
+
+Result DataPlaneTest::feed_from_kernel(std::uint16_t port, const Bytes& frame) {
+    begin();
+    EXPECT_TRUE(
+        give({.kind = core::FromMain::Kind::kKernelFrame, .port = port, .reply_to = {}}, frame));
+    count(Counter::kRxKernel);
+    context_->poll();
+    return end();
+}
+
+Result DataPlaneTest::transmit(const Bytes& packet, channel::WireAddress reply_to,
+                               std::uint16_t port) {
+    begin();
+    channel::TransmitPacket record;
+    record.reply_to = reply_to;
+    record.port = port;
+    record.length = static_cast<std::uint16_t>(packet.size());
+    const table::Applied applied = applier_->apply(record, packet);
+    EXPECT_TRUE(applied) << applied.error().text;
+    context_->poll();
+    return end();
+}
+
+Result DataPlaneTest::run_idle(unsigned rounds) {
+    begin();
+    for (unsigned i = 0; i < rounds; ++i) context_->poll();
+    return end();
+}
+
+table::Applied DataPlaneTest::transmit(const channel::TransmitPacket& record,
+                                       ConstByteSpan packet) {
+    if (!give({.kind = core::FromMain::Kind::kPacket,
+               .port = record.port,
+               .reply_to = record.reply_to},
+              packet)) {
+        return std::unexpected(table::WriteError{channel::CommandError::kNoBuffer, "full"});
+    }
+    count(Counter::kRxControl);
+    return {};
+}
+
+table::Applied DataPlaneTest::transmit(const channel::TransmitFrame& record, ConstByteSpan frame) {
+    if (!give({.kind = core::FromMain::Kind::kFrame, .port = record.port, .reply_to = {}}, frame)) {
+        return std::unexpected(table::WriteError{channel::CommandError::kNoBuffer, "full"});
+    }
+    count(Counter::kRxControl);
+    return {};
+}
+
+}  // namespace homeport::golden

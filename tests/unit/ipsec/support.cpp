@@ -28,6 +28,12 @@ std::string hex(ConstByteSpan bytes) {
     return text;
 }
 
+Bytes joined(std::initializer_list<Bytes> parts) {
+    Bytes all;
+    for (const Bytes& part : parts) all.insert(all.end(), part.begin(), part.end());
+    return all;
+}
+
 Buffer::Buffer(const Bytes& packet_bytes, std::uint32_t room)
     : storage_(packet_bytes.size() + 2 * std::size_t{room}) {
     std::copy(packet_bytes.begin(), packet_bytes.end(), storage_.begin() + room);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@ using Bytes = std::vector<std::uint8_t>;
 
 [[nodiscard]] Bytes unhex(std::string_view text);
 [[nodiscard]] std::string hex(ConstByteSpan bytes);
+[[nodiscard]] Bytes joined(std::initializer_list<Bytes> parts);
 [[nodiscard]] inline IpAddress ip(std::string_view text) {
     return parse_ip_address(text).value();
 }

@@ -18,6 +18,7 @@ using test::Bytes;
 using test::hex;
 using test::Host;
 using test::ip;
+using test::joined;
 using test::unhex;
 
 const nlohmann::json& vectors() {
@@ -31,12 +32,6 @@ Bytes project(const char* name) {
 
 Bytes field(const nlohmann::json& vector, const char* name) {
     return unhex(vector[name].get<std::string>());
-}
-
-Bytes joined(std::initializer_list<Bytes> parts) {
-    Bytes all;
-    for (const Bytes& part : parts) all.insert(all.end(), part.begin(), part.end());
-    return all;
 }
 
 Algorithm gcm_of(std::size_t key_length) {

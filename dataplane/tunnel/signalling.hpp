@@ -10,7 +10,7 @@ namespace homeport::tunnel {
 
 /// Immutable once workers see it.
 struct SignallingPolicies {
-    static constexpr unsigned kMax = 16;
+    static constexpr unsigned kMax = 1024;
     unsigned count = 0;
     std::array<std::uint16_t, kMax> ids{};  // ipsec::PolicyId
 

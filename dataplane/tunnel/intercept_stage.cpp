@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Packets to bound addresses, before IPsec: what a router and a tunnel entry point check (P1, P14).
+
+#include "dataplane/base/checksum.hpp"
+#include "dataplane/base/ip_header.hpp"
+#include "dataplane/tunnel/encapsulate.hpp"
+#include "dataplane/tunnel/overhead.hpp"
+#include "dataplane/tunnel/stage_support.hpp"
+#include "dataplane/tunnel/stages.hpp"
+
+namespace homeport::tunnel {
+
+namespace {
+
+using channel::Counter;
+using stage::Batch;
+using stage::Edges;
+using stage::IcmpErrorKind;
+using stage::PacketMeta;
+using stage::StageId;
+using stage::Worker;
+
+enum class InterceptEdge : std::uint8_t { kIpsecOut, kIcmpError };
+
+/// Why a packet is not tunnelled; kNone with a drop counter: silently.
+struct Refusal {
+    bool refused = false;
+    IcmpErrorKind kind = IcmpErrorKind::kNone;
+    Counter drop = Counter::kTunOutLoop;
+    std::uint32_t parameter = 0;
+};
+
+Refusal refuse(IcmpErrorKind kind, Counter drop, std::uint32_t parameter = 0) {
+    return {true, kind, drop, parameter};
+}
+
+/// RFC 2473 section 4.1.1: how deep tunnels may nest is up to the packet's own source.
+Refusal check_encapsulation_limit(rte_mbuf* packet) {
+    const auto limit = encapsulation_limit_of(bytes_of(packet));
+    if (!limit || limit->limit != 0) return {};
+    return refuse(IcmpErrorKind::kParameterProblem, Counter::kTunOutLoop, limit->offset);
+}
+
+Refusal check_ipv6(rte_mbuf* packet, const PacketMeta& notes, const table::Binding& binding) {
+    const auto& ip = *reinterpret_cast<const Ipv6Header*>(stage::data(packet));
+    if (ip.source.is_link_local() || ip.destination.is_link_local()) [[unlikely]] {
+        return refuse(IcmpErrorKind::kAddressUnreachable, Counter::kMip6OutLinkLocal);
+    }
+    const bool originated = (notes.flags & stage::kMetaOriginated) != 0;
+    if (!originated) {
+        // RFC 2473 section 4.1.2, RFC 2003 section 3.2
+        if (ip.source == binding.home_agent_address || ip.source == binding.care_of_address)
+            [[unlikely]] {
+            return refuse(IcmpErrorKind::kNone, Counter::kTunOutLoop);
+        }
+        if (ip.hop_limit <= 1) [[unlikely]] {
+            return refuse(IcmpErrorKind::kTimeExceeded, Counter::kTunOutTtl);
+        }
+    }
+    const std::uint16_t mtu = binding.tunnel_mtu();
+    if (stage::length(packet) > mtu && stage::length(packet) > kIpv6MinimumMtu) [[unlikely]] {
+        return refuse(IcmpErrorKind::kPacketTooBig, Counter::kTunOutPtb, packet_too_big_mtu(mtu));
+    }
+    if (ip.next_header == number(IpProtocol::kDestinationOptions)) [[unlikely]] {
+        return check_encapsulation_limit(packet);
+    }
+    return {};
+}
+
+Refusal check_ipv4(rte_mbuf* packet, const PacketMeta& notes, const table::Binding& binding) {
+    const auto& ip = *reinterpret_cast<const Ipv4Header*>(stage::data(packet));
+    if (ip.source.is_link_local() || ip.destination.is_link_local()) {
+        return refuse(IcmpErrorKind::kAddressUnreachable, Counter::kMip6OutLinkLocal);
+    }
+    if ((notes.flags & stage::kMetaOriginated) == 0) {
+        const Ipv6Address source = table::v4_mapped(ip.source);
+        if (source == binding.home_agent_address || source == binding.care_of_address) {
+            return refuse(IcmpErrorKind::kNone, Counter::kTunOutLoop);
+        }
+        if (ip.ttl <= 1) return refuse(IcmpErrorKind::kTimeExceeded, Counter::kTunOutTtl);
+    }
+    const std::uint16_t mtu = binding.tunnel_mtu();
+    if (stage::length(packet) > mtu && ip.dont_fragment()) {
+        return refuse(IcmpErrorKind::kPacketTooBig, Counter::kTunOutPtb, mtu);
+    }
+    return {};
+}
+
+/// Encapsulation is part of forwarding, which takes one hop (RFC 2473 section 3.1).
+void decrement_hops(rte_mbuf* packet, std::uint8_t family) {
+    std::uint8_t* const header = stage::data(packet);
+    if (family == 6) [[likely]] {
+        --reinterpret_cast<Ipv6Header*>(header)->hop_limit;
+        return;
+    }
+    auto& ip = *reinterpret_cast<Ipv4Header*>(header);
+    const std::uint16_t old_word = load_be16(header + offsetof(Ipv4Header, ttl));
+    --ip.ttl;
+    const std::uint16_t new_word = load_be16(header + offsetof(Ipv4Header, ttl));
+    ip.checksum = Be16(checksum_update(ip.checksum.host(), old_word, new_word));
+}
+
+void intercept(Worker& worker, Batch& in, Edges& out) {
+    const table::BindingTable& bindings = worker.tables->bindings;
+    for (unsigned i = 0; i < in.count; ++i) {
+        rte_mbuf* const packet = in.packets[i];
+        const PacketMeta& notes = stage::meta(packet);
+        const table::Binding& binding = bindings.at(notes.binding);
+        // Written by tunnel-out, two stages on.
+        if (worker.binding_rows != nullptr && binding.counter_index != channel::kNoIndex) {
+            __builtin_prefetch(&worker.binding_rows[binding.counter_index], 1);
+        }
+        const Refusal refusal = notes.family == 6 ? check_ipv6(packet, notes, binding)
+                                                  : check_ipv4(packet, notes, binding);
+        if (refusal.refused) [[unlikely]] {
+            if (refusal.kind == IcmpErrorKind::kNone) {
+                out.drop(packet, refusal.drop);
+            } else {
+                note_icmp_error(packet, refusal.kind, refusal.drop, refusal.parameter);
+                out.to(InterceptEdge::kIcmpError, packet);
+            }
+            continue;
+        }
+        if ((notes.flags & stage::kMetaOriginated) == 0) decrement_hops(packet, notes.family);
+        out.to(InterceptEdge::kIpsecOut, packet);
+    }
+}
+
+}  // namespace
+
+const stage::StageDescription kInterceptStage{
+    .id = StageId::kIntercept,
+    .name = "intercept",
+    .function = intercept,
+    .edges = {{{"ipsec-out", StageId::kIpsecOut}, {"icmp-error", StageId::kIcmpError}}},
+    .edge_count = 2,
+};
+
+}  // namespace homeport::tunnel

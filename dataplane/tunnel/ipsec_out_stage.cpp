@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/base/ip_header.hpp"
+#include "dataplane/ipsec/esp_engine.hpp"
+#include "dataplane/tunnel/overhead.hpp"
+#include "dataplane/tunnel/stage_support.hpp"
+#include "dataplane/tunnel/stages.hpp"
+
+namespace homeport::tunnel {
+
+namespace {
+
+using channel::Counter;
+using ipsec::Verdict;
+using stage::Batch;
+using stage::Edges;
+using stage::PacketMeta;
+using stage::StageId;
+using stage::Worker;
+
+enum class IpsecOutEdge : std::uint8_t { kTunnelOut, kIcmpError };
+
+/// Sequence numbers of an SA have one writer, its owner.
+bool hand_to_owner(Worker& worker, rte_mbuf* packet, Edges& out) {
+    if (worker.worker_count <= 1) [[likely]]
+        return false;
+    const auto owner = worker.esp->outbound_owner(view_of(packet));
+    if (!owner || *owner == worker.index) return false;
+    // A slot found by this worker means nothing to readers of another.
+    stage::meta(packet).binding = channel::kNoIndex;
+    out.hand_over(packet, *owner, StageId::kIpsecOut);
+    return true;
+}
+
+/// Writes anew, from the packet alone, what the stages behind IPsec have to know of it.
+bool note_sealed(Worker& worker, rte_mbuf* packet) {
+    PacketMeta& notes = stage::reset_meta(packet);
+    if (!renew_notes(packet)) return false;
+    // A tunnel or transport header of ours takes no hop; what passed by may be ours or not.
+    const bool sealed = notes.protocol == number(IpProtocol::kEsp);
+    const std::uint8_t* const ip = stage::data(packet);
+    const Ipv6Address source =
+        notes.family == 6 ? reinterpret_cast<const Ipv6Header*>(ip)->source
+                          : table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->source);
+    notes.flags = stage::kMetaPolicyChecked;
+    if (sealed || is_own(worker, source)) notes.flags |= stage::kMetaOriginated;
+    return true;
+}
+
+void give_on(Worker& worker, rte_mbuf* packet, Verdict verdict, Edges& out) {
+    if (worker.ipsec_copy_mode) {
+        rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
+        if (fresh == nullptr) {
+            out.drop(packet, Counter::kNoBuffer);
+            return;
+        }
+        packet = fresh;
+    }
+    // What IPsec let pass untouched is as it was, and so are its notes.
+    if ((verdict == Verdict::kOutProtect || worker.ipsec_copy_mode) &&
+        !note_sealed(worker, packet)) {
+        out.drop(packet, Counter::kIpsecOutMalformed);
+        return;
+    }
+    out.to(IpsecOutEdge::kTunnelOut, packet);
+}
+
+/// RFC 4301 section 8.2.1: tells the sender what fits.
+void refuse_too_big(Worker& worker, rte_mbuf* packet, Edges& out) {
+    const PacketMeta& notes = stage::meta(packet);
+    const std::uint32_t mtu = worker.esp->mtu_for(view_of(packet));
+    const std::uint8_t* const ip = stage::data(packet);
+    const bool may_fragment =
+        notes.family == 4 && !reinterpret_cast<const Ipv4Header*>(ip)->dont_fragment();
+    if (mtu == 0 || may_fragment || (notes.flags & stage::kMetaOriginated) != 0) {
+        out.drop(packet, Counter::kIpsecOutTooBig);
+        return;
+    }
+    note_icmp_error(packet, stage::IcmpErrorKind::kPacketTooBig, Counter::kIpsecOutTooBig,
+                    notes.family == 6 ? packet_too_big_mtu(mtu) : mtu);
+    out.to(IpsecOutEdge::kIcmpError, packet);
+}
+
+void ipsec_out(Worker& worker, Batch& in, Edges& out) {
+    std::array<rte_mbuf*, stage::kBatchSize> packets;
+    std::array<ipsec::Packet, stage::kBatchSize> views;
+    std::array<ipsec::Packet*, stage::kBatchSize> pointers;
+    std::array<Verdict, stage::kBatchSize> verdicts;
+    unsigned count = 0;
+    for (unsigned i = 0; i < in.count; ++i) {
+        rte_mbuf* packet = in.packets[i];
+        if (hand_to_owner(worker, packet, out)) continue;
+        if (worker.ipsec_copy_mode) {
+            const PacketMeta notes = stage::meta(packet);
+            rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
+            if (fresh == nullptr) {
+                out.drop(packet, Counter::kNoBuffer);
+                continue;
+            }
+            packet = fresh;
+            // For the error about a packet that comes to nothing; give_on() forgets it.
+            stage::meta(packet) = notes;
+        }
+        packets[count] = packet;
+        views[count] = view_of(packet);
+        pointers[count] = &views[count];
+        ++count;
+    }
+    if (count == 0) return;
+    worker.esp->outbound(std::span(pointers.data(), count), std::span(verdicts.data(), count));
+    unsigned bypassed = 0;
+    unsigned sealed = 0;
+    for (unsigned i = 0; i < count; ++i) {
+        if (ipsec::passes(verdicts[i])) [[likely]] {
+            verdicts[i] == Verdict::kOutBypass ? ++bypassed : ++sealed;
+            apply(views[i], packets[i]);
+            give_on(worker, packets[i], verdicts[i], out);
+        } else if (verdicts[i] == Verdict::kOutTooBig) {
+            refuse_too_big(worker, packets[i], out);
+        } else {
+            out.drop(packets[i], counter_of(verdicts[i]));
+        }
+    }
+    if (bypassed != 0) worker.count(Counter::kIpsecOutBypass, bypassed);
+    if (sealed != 0) worker.count(Counter::kIpsecOutProtect, sealed);
+}
+
+}  // namespace
+
+const stage::StageDescription kIpsecOutStage{
+    .id = StageId::kIpsecOut,
+    .name = "ipsec-out",
+    .function = ipsec_out,
+    .edges = {{{"tunnel-out", StageId::kTunnelOut}, {"icmp-error", StageId::kIcmpError}}},
+    .edge_count = 2,
+};
+
+}  // namespace homeport::tunnel

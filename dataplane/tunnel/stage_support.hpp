@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the stages of this room share. Not for others.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <cstdint>
+
+#include "dataplane/channel/counter.hpp"
+#include "dataplane/ipsec/packet.hpp"
+#include "dataplane/ipsec/verdict.hpp"
+#include "dataplane/parse/header_walk.hpp"
+#include "dataplane/stage/stage.hpp"
+#include "dataplane/stage/worker.hpp"
+#include "dataplane/table/tables.hpp"
+
+namespace homeport::tunnel {
+
+inline constexpr std::uint16_t kEthernetLength = 14;
+
+[[nodiscard]] channel::Counter counter_of(parse::Error error);
+[[nodiscard]] channel::Counter counter_of(ipsec::Verdict verdict);
+
+/// Octets of an mbuf from its first to its last.
+[[nodiscard]] inline ConstByteSpan bytes_of(rte_mbuf* packet) {
+    return {stage::data(packet), stage::length(packet)};
+}
+
+/// The one-segment mbuf as header work and IPsec see it.
+[[nodiscard]] inline ipsec::Packet view_of(rte_mbuf* packet) {
+    return {stage::data(packet), stage::length(packet), rte_pktmbuf_headroom(packet),
+            rte_pktmbuf_tailroom(packet)};
+}
+/// Makes the mbuf what `view`, which came from view_of(packet), has become.
+inline void apply(const ipsec::Packet& view, rte_mbuf* packet) {
+    packet->data_off =
+        static_cast<std::uint16_t>(view.data - static_cast<const std::uint8_t*>(packet->buf_addr));
+    packet->data_len = static_cast<std::uint16_t>(view.length);
+    packet->pkt_len = view.length;
+}
+
+/// Cuts `octets` off the front of a one-segment mbuf that has them.
+inline void cut_front(rte_mbuf* packet, std::uint16_t octets) {
+    packet->data_off = static_cast<std::uint16_t>(packet->data_off + octets);
+    packet->data_len = static_cast<std::uint16_t>(packet->data_len - octets);
+    packet->pkt_len -= octets;
+}
+inline void set_length(rte_mbuf* packet, std::uint16_t octets) {
+    packet->data_len = octets;
+    packet->pkt_len = octets;
+}
+
+/// Notes for an ICMP error about the packet, which ends under `drop`.
+inline void note_icmp_error(rte_mbuf* packet, stage::IcmpErrorKind kind, channel::Counter drop,
+                            std::uint32_t parameter = 0, std::uint8_t code = 0) {
+    stage::PacketMeta& notes = stage::meta(packet);
+    notes.reason = static_cast<std::uint8_t>(kind);
+    notes.code = code;
+    notes.parameter = parameter;
+    notes.drop = static_cast<std::uint16_t>(drop);
+}
+
+/// A packet of this host to nobody's knowledge but the table's: its address is one of ours.
+[[nodiscard]] inline bool is_own(const stage::Worker& worker, const Ipv6Address& address) {
+    return worker.tables->local_addresses.find(address) != nullptr;
+}
+
+/// A fresh buffer with the same octets, and nothing but the driver's notes in common (S1.9). The
+/// old one is freed. Null: no buffer, the old one is as it was.
+[[nodiscard]] rte_mbuf* into_fresh_buffer(const stage::Worker& worker, rte_mbuf* packet);
+
+/// Reads family, protocol and upper-layer offset of an IP packet anew. False: it is malformed.
+[[nodiscard]] bool renew_notes(rte_mbuf* packet);
+
+/// Adds to one direction of a binding's row of statistics.
+inline void count_out(const stage::Worker& worker, const table::Binding& binding,
+                      std::uint32_t octets) {
+    if (worker.binding_rows == nullptr || binding.counter_index == channel::kNoIndex) return;
+    channel::BindingRow& row = worker.binding_rows[binding.counter_index];
+    __atomic_store_n(&row.out_packets, row.out_packets + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&row.out_bytes, row.out_bytes + octets, __ATOMIC_RELAXED);
+}
+inline void count_in(const stage::Worker& worker, const table::Binding& binding,
+                     std::uint32_t octets) {
+    if (worker.binding_rows == nullptr || binding.counter_index == channel::kNoIndex) return;
+    channel::BindingRow& row = worker.binding_rows[binding.counter_index];
+    __atomic_store_n(&row.in_packets, row.in_packets + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&row.in_bytes, row.in_bytes + octets, __ATOMIC_RELAXED);
+}
+
+}  // namespace homeport::tunnel

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The stages of the tunnel module, and those that bring packets to it. Paths P1, P2, P5, P6, P14.
+//
+// What they expect of whoever injects packets:
+// * parse: Ethernet frames of a port, notes from init_meta(); or bare IP packets that some stage
+//   gave it back (the driver has counted their passes). Frames that the kernel sent by an
+//   exception TAP have kMetaOriginated: those to bound addresses are tunnelled, all others leave
+//   by port `in_port` as they are.
+// * home-address: what ReplyToTable::take_waiting() gives, before each run.
+// * ipsec-out: packets of the control plane in normal form, kMetaOriginated. If they have a
+// reply-to
+//   address it goes into ReplyToTable::set_reply() in the same run.
+#pragma once
+
+#include "dataplane/stage/stage.hpp"
+
+namespace homeport::tunnel {
+
+/// Ethernet, the header walk, padding cut off.
+extern const stage::StageDescription kParseStage;
+/// What a packet is and whose.
+extern const stage::StageDescription kClassifyStage;
+/// Home Address option: record the wire source, make normal form (P5).
+extern const stage::StageDescription kHomeAddressStage;
+/// Reverse tunnels: check and strip (P2, P14).
+extern const stage::StageDescription kTunnelInStage;
+/// ESP for us; SPD check of signalling that is not ESP.
+extern const stage::StageDescription kIpsecInStage;
+/// Packets to bound addresses: TTL, loops, scope, MTU (P1, P14).
+extern const stage::StageDescription kInterceptStage;
+/// SPD and protection of what goes to bound addresses, and of what the control plane sends.
+extern const stage::StageDescription kIpsecOutStage;
+/// Towards the care-of address: tunnel header, routing header or rewriting (P1, P3, P6, P14).
+extern const stage::StageDescription kTunnelOutStage;
+
+}  // namespace homeport::tunnel

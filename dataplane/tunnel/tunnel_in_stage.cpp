@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Reverse tunnels: P2, and P14 for IPv4 inside.
+
+#include "dataplane/base/ip_header.hpp"
+#include "dataplane/tunnel/decapsulate.hpp"
+#include "dataplane/tunnel/rewrite.hpp"
+#include "dataplane/tunnel/stage_support.hpp"
+#include "dataplane/tunnel/stages.hpp"
+
+namespace homeport::tunnel {
+
+namespace {
+
+using channel::Counter;
+using stage::Batch;
+using stage::Edges;
+using stage::PacketMeta;
+using stage::StageId;
+using stage::Worker;
+
+enum class TunnelInEdge : std::uint8_t { kParse };
+
+/// Packets of the batch whose inner source is to be looked up.
+struct Lookups {
+    unsigned count = 0;
+    std::array<rte_mbuf*, stage::kBatchSize> packets;
+    std::array<Inner, stage::kBatchSize> inners;
+    std::array<const Ipv6Address*, stage::kBatchSize> sources;
+    std::array<Ipv6Address, stage::kBatchSize> mapped;
+    std::array<std::uint32_t, stage::kBatchSize> slots;
+};
+
+/// Inner sources that nobody's tunnel may bring (mipv6.md section 4.2, RFC 6275 section 10.4.5).
+bool is_forbidden(const std::uint8_t* inner, std::uint8_t family) {
+    if (family == 6) {
+        const Ipv6Address& source = reinterpret_cast<const Ipv6Header*>(inner)->source;
+        const std::uint8_t first = source.bytes[0];
+        if (first != 0 && first < 0xfe) [[likely]]
+            return false;
+        return !source.is_unicast_routable();
+    }
+    const Ipv4Address& source = reinterpret_cast<const Ipv4Header*>(inner)->source;
+    return !source.is_unicast() || source.is_link_local();
+}
+
+/// Looks at the inner header; what can be judged without a binding is.
+void collect(rte_mbuf* packet, Lookups& lookups, Edges& out) {
+    const PacketMeta& notes = stage::meta(packet);
+    const std::uint8_t* const inner = stage::data(packet) + notes.upper_offset;
+    const Inner peeked = peek_inner(bytes_of(packet).subspan(notes.upper_offset), notes.protocol);
+    if (peeked.family == 0) [[unlikely]] {
+        out.drop(packet, Counter::kTunInMalformed);
+        return;
+    }
+    if (is_forbidden(inner, peeked.family)) [[unlikely]] {
+        out.drop(packet, Counter::kTunInBadInnerSource);
+        return;
+    }
+    const unsigned i = lookups.count++;
+    lookups.packets[i] = packet;
+    lookups.inners[i] = peeked;
+    if (peeked.family == 6) [[likely]] {
+        lookups.sources[i] = &reinterpret_cast<const Ipv6Header*>(inner)->source;
+    } else {
+        lookups.mapped[i] = table::v4_mapped(reinterpret_cast<const Ipv4Header*>(inner)->source);
+        lookups.sources[i] = &lookups.mapped[i];
+    }
+}
+
+/// A source without binding is a home address that is not bound, or none at all.
+Counter without_binding(const Worker& worker, const Ipv6Address& source) {
+    return worker.tables->home_prefixes.find(source) != nullptr ? Counter::kMip6RtNoBinding
+                                                                : Counter::kMip6RtInnerSource;
+}
+
+/// True: decapsulated.
+bool decapsulate_one(const Worker& worker, rte_mbuf* packet, const Inner& inner,
+                     const table::Binding& binding, Edges& out) {
+    const PacketMeta& notes = stage::meta(packet);
+    std::uint8_t* const outer = stage::data(packet);
+    if (reinterpret_cast<const Ipv6Header*>(outer)->source != binding.care_of_address)
+        [[unlikely]] {
+        out.drop(packet, Counter::kMip6RtBadSource);
+        return false;
+    }
+    if ((binding.flags & channel::kBindingRequireEsp) != 0 &&
+        (notes.flags & stage::kMetaDecrypted) == 0) [[unlikely]] {
+        out.drop(packet, Counter::kMip6RtNeedEsp);
+        return false;
+    }
+    if (!carry_ecn_inwards(outer + notes.upper_offset, traffic_class_of(outer))) [[unlikely]] {
+        out.drop(packet, Counter::kTunInEcnDrop);
+        return false;
+    }
+    cut_front(packet, notes.upper_offset);
+    set_length(packet, inner.length);
+    count_in(worker, binding, inner.length);
+    stage::reset_meta(packet).flags = stage::kMetaDecapsulated;
+    out.to(TunnelInEdge::kParse, packet);
+    return true;
+}
+
+void tunnel_in(Worker& worker, Batch& in, Edges& out) {
+    Lookups lookups;
+    for (unsigned i = 0; i < in.count; ++i) collect(in.packets[i], lookups, out);
+    if (lookups.count == 0) return;
+    const table::BindingTable& bindings = worker.tables->bindings;
+    bindings.find_bulk(lookups.sources.data(), lookups.count, lookups.slots.data());
+    if (worker.binding_rows != nullptr) {
+        for (unsigned i = 0; i < lookups.count; ++i) {
+            if (lookups.slots[i] == table::kNoSlot) continue;
+            const std::uint32_t row = bindings.at(lookups.slots[i]).counter_index;
+            if (row != channel::kNoIndex) __builtin_prefetch(&worker.binding_rows[row], 1);
+        }
+    }
+    unsigned done = 0;
+    for (unsigned i = 0; i < lookups.count; ++i) {
+        rte_mbuf* const packet = lookups.packets[i];
+        const std::uint32_t slot = lookups.slots[i];
+        if (slot == table::kNoSlot || bindings.at(slot).tentative()) [[unlikely]] {
+            out.drop(packet, slot != table::kNoSlot ? Counter::kMip6RtNoBinding
+                                                    : without_binding(worker, *lookups.sources[i]));
+            continue;
+        }
+        if (decapsulate_one(worker, packet, lookups.inners[i], bindings.at(slot), out)) ++done;
+    }
+    if (done != 0) worker.count(Counter::kTunInDecapsulated, done);
+}
+
+}  // namespace
+
+const stage::StageDescription kTunnelInStage{
+    .id = StageId::kTunnelIn,
+    .name = "tunnel-in",
+    .function = tunnel_in,
+    .edges = {{{"parse", StageId::kParse}}},
+    .edge_count = 1,
+};
+
+}  // namespace homeport::tunnel

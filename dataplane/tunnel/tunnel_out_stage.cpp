@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Behind IPsec: everything that goes to a home address goes to the care-of address from here on.
+// The binding is looked at here and nowhere before, so a packet that was inside IPsec when the
+// mobile node moved takes the new way (S1.13).
+#include "dataplane/base/ip_header.hpp"
+#include "dataplane/ipsec/queries.hpp"
+#include "dataplane/tunnel/encapsulate.hpp"
+#include "dataplane/tunnel/reply_to_table.hpp"
+#include "dataplane/tunnel/rewrite.hpp"
+#include "dataplane/tunnel/routing_header.hpp"
+#include "dataplane/tunnel/signalling.hpp"
+#include "dataplane/tunnel/stage_support.hpp"
+#include "dataplane/tunnel/stages.hpp"
+
+namespace homeport::tunnel {
+
+namespace {
+
+using channel::Counter;
+using stage::Batch;
+using stage::Edges;
+using stage::PacketMeta;
+using stage::StageId;
+using stage::Worker;
+
+enum class TunnelOutEdge : std::uint8_t { kTx, kForward, kFragment };
+
+enum : std::uint8_t {  // mobility header types that take a routing header, RFC 6275, 5142, 5846
+    kBindingAcknowledgement = 6,
+    kHomeAgentSwitch = 12,
+    kBindingRevocation = 16,
+};
+constexpr std::uint8_t kMobilePrefixAdvertisement = 147;
+constexpr std::size_t kMobilityTypeOffset = 2;
+
+class TunnelOut {
+  public:
+    TunnelOut(Worker& worker, Edges& out)
+        : worker_(worker),
+          tables_(*worker.tables),
+          hop_limit_(worker.parameters->tunnel_hop_limit),
+          out_(out) {}
+
+    void run(Batch& in);
+
+  private:
+    void find_bindings(Batch& in);
+    void take(rte_mbuf* packet);
+    [[nodiscard]] bool is_ours(rte_mbuf* packet, const PacketMeta& notes,
+                               const table::Binding* binding) const;
+    [[nodiscard]] bool is_signalling(rte_mbuf* packet, const PacketMeta& notes) const;
+    void send_signalling(rte_mbuf* packet, PacketMeta& notes, const table::Binding* binding);
+    void rewrite(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
+    void encapsulate(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
+    [[nodiscard]] bool put_limited_header(rte_mbuf* packet, const Ipv6Tunnel& tunnel);
+    void send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacency, std::uint16_t mtu);
+
+    Worker& worker_;
+    const table::Tables& tables_;
+    std::uint8_t hop_limit_;
+    Edges& out_;
+    unsigned encapsulated_ = 0;
+};
+
+/// Packets that were sealed, or made here, have no binding in their notes.
+void TunnelOut::find_bindings(Batch& in) {
+    std::array<rte_mbuf*, stage::kBatchSize> packets;
+    std::array<const Ipv6Address*, stage::kBatchSize> keys;
+    std::array<Ipv6Address, stage::kBatchSize> mapped;
+    std::array<std::uint32_t, stage::kBatchSize> slots;
+    unsigned count = 0;
+    for (unsigned i = 0; i < in.count; ++i) {
+        const PacketMeta& notes = stage::meta(in.packets[i]);
+        if (notes.binding != channel::kNoIndex) [[likely]]
+            continue;
+        const std::uint8_t* const ip = stage::data(in.packets[i]);
+        packets[count] = in.packets[i];
+        keys[count] = &reinterpret_cast<const Ipv6Header*>(ip)->destination;
+        if (notes.family != 6) {
+            mapped[count] = table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->destination);
+            keys[count] = &mapped[count];
+        }
+        ++count;
+    }
+    if (count == 0) [[likely]]
+        return;
+    tables_.bindings.find_bulk(keys.data(), count, slots.data());
+    for (unsigned i = 0; i < count; ++i) {
+        if (slots[i] == table::kNoSlot || tables_.bindings.at(slots[i]).tentative()) continue;
+        stage::meta(packets[i]).binding = slots[i];
+    }
+}
+
+/// S1.12: what this home agent made; the same from a correspondent is payload.
+bool TunnelOut::is_ours(rte_mbuf* packet, const PacketMeta& notes,
+                        const table::Binding* binding) const {
+    if (notes.family != 6) return false;
+    const Ipv6Address& source = reinterpret_cast<const Ipv6Header*>(stage::data(packet))->source;
+    if (binding != nullptr && source == binding->home_agent_address) return true;
+    return is_own(worker_, source);
+}
+
+/// S1.18: ESP is told by its SPI, plain signalling (of a laboratory) by its type.
+bool TunnelOut::is_signalling(rte_mbuf* packet, const PacketMeta& notes) const {
+    const std::uint8_t* const upper = stage::data(packet) + notes.upper_offset;
+    const std::size_t octets = stage::length(packet) - std::size_t{notes.upper_offset};
+    if (notes.protocol == number(IpProtocol::kMobility)) {
+        if (octets <= kMobilityTypeOffset) return false;
+        const std::uint8_t type = upper[kMobilityTypeOffset];
+        return type == kBindingAcknowledgement || type == kHomeAgentSwitch ||
+               type == kBindingRevocation;
+    }
+    if (notes.protocol == number(IpProtocol::kIcmpv6)) {
+        return octets != 0 && upper[0] == kMobilePrefixAdvertisement;
+    }
+    if (octets < 8 || worker_.signalling == nullptr || worker_.ipsec_queries == nullptr) {
+        return false;
+    }
+    const ipsec::Spi spi{load_be32(upper)};
+    const IpAddress home_address = destination_of(bytes_of(packet));
+    for (const std::uint16_t policy : worker_.signalling->view()) {
+        if (worker_.ipsec_queries->spi_for_policy(policy, home_address).contains(spi)) return true;
+    }
+    return false;
+}
+
+/// P6, S1.50: to where the request came from, or else to where the mobile node is.
+void TunnelOut::send_signalling(rte_mbuf* packet, PacketMeta& notes,
+                                const table::Binding* binding) {
+    const Ipv6Address home_address = destination_of(bytes_of(packet));
+    IpAddress wire_destination = home_address;
+    if (const auto reply = worker_.reply_to->take_reply(home_address)) {
+        wire_destination = reply->address;
+    } else if (binding != nullptr) {
+        wire_destination = binding->care_of_address;
+    } else {
+        out_.drop(packet, Counter::kMip6NoReplyTo);
+        return;
+    }
+    const Ipv6Address* const care_of_address = std::get_if<Ipv6Address>(&wire_destination);
+    if (care_of_address == nullptr || care_of_address->is_v4_mapped()) {
+        out_.drop(packet, Counter::kMip6NoReplyTo);
+        return;
+    }
+    notes.flags |= stage::kMetaEncapsulated | stage::kMetaMayFragmentOuter;
+    if (*care_of_address == home_address) {  // at home: no routing header
+        out_.to(TunnelOutEdge::kForward, packet);
+        return;
+    }
+    ipsec::Packet view = view_of(packet);
+    if (!insert_type2_routing_header(view, *care_of_address)) {
+        out_.drop(packet, Counter::kNoBuffer);
+        return;
+    }
+    apply(view, packet);
+    notes.upper_offset = static_cast<std::uint16_t>(notes.upper_offset + kType2RoutingHeaderLength);
+    worker_.count(Counter::kRh2Inserted);
+    if (binding != nullptr && *care_of_address == binding->care_of_address) {
+        send(packet, notes, binding->adjacency, binding->path_mtu);
+    } else {
+        out_.to(TunnelOutEdge::kForward, packet);
+    }
+}
+
+/// P3, S1.12: octets 24 to 39 and nothing else.
+void TunnelOut::rewrite(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding) {
+    if (binding.encapsulation != channel::Encapsulation::kIpv6) {
+        out_.drop(packet, Counter::kTunOutNoBinding);
+        return;
+    }
+    count_out(worker_, binding, stage::length(packet));
+    reinterpret_cast<Ipv6Header*>(stage::data(packet))->destination = binding.care_of_address;
+    notes.flags |= stage::kMetaEncapsulated | stage::kMetaMayFragmentOuter;
+    send(packet, notes, binding.adjacency, binding.path_mtu);
+}
+
+/// The packet is itself a tunnel packet with a limit, which the new header carries on (RFC 2473
+/// section 4.1.1).
+bool TunnelOut::put_limited_header(rte_mbuf* packet, const Ipv6Tunnel& tunnel) {
+    std::optional<std::uint8_t> carried;
+    if (const auto limit = encapsulation_limit_of(bytes_of(packet)); limit && limit->limit != 0) {
+        carried = static_cast<std::uint8_t>(limit->limit - 1);
+    }
+    ipsec::Packet view = view_of(packet);
+    if (encapsulate_in_ipv6(view, tunnel, carried) != EncapsulateError::kNone) return false;
+    apply(view, packet);
+    return true;
+}
+
+/// P1, P14.
+void TunnelOut::encapsulate(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding) {
+    if (binding.encapsulation != channel::Encapsulation::kIpv6) [[unlikely]] {
+        out_.drop(packet, Counter::kTunOutNoBinding);
+        return;
+    }
+    const std::uint8_t* const inner = stage::data(packet);
+    const std::uint16_t length = stage::length(packet);
+    const bool pipe = (binding.flags & channel::kBindingDscpPipe) != 0;
+    const Ipv6Tunnel tunnel{binding.home_agent_address, binding.care_of_address, hop_limit_,
+                            pipe ? Dscp::kPipe : Dscp::kUniform};
+    if (rte_pktmbuf_headroom(packet) < kEncapsulationLimitOverhead) [[unlikely]] {
+        out_.drop(packet, Counter::kNoBuffer);
+        return;
+    }
+    if (notes.family == 6 && inner[offsetof(Ipv6Header, next_header)] ==
+                                 number(IpProtocol::kDestinationOptions)) [[unlikely]] {
+        if (!put_limited_header(packet, tunnel)) {
+            out_.drop(packet, Counter::kNoBuffer);
+            return;
+        }
+    } else {
+        packet->data_off = static_cast<std::uint16_t>(packet->data_off - kIpv6TunnelOverhead);
+        set_length(packet, static_cast<std::uint16_t>(length + kIpv6TunnelOverhead));
+        write_ipv6_tunnel_header(stage::data(packet), tunnel,
+                                 outer_traffic_class(traffic_class_of(inner), tunnel.dscp), length,
+                                 number(notes.family == 6 ? IpProtocol::kIpv6 : IpProtocol::kIpv4));
+    }
+    notes.family = 6;
+    notes.flags |= stage::kMetaEncapsulated | stage::kMetaMayFragmentOuter;
+    count_out(worker_, binding, length);
+    ++encapsulated_;
+    send(packet, notes, binding.adjacency, binding.path_mtu);
+}
+
+/// `adjacency`: of the care-of address, or kNoIndex. `mtu`: octets that get there.
+void TunnelOut::send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacency,
+                     std::uint16_t mtu) {
+    notes.adjacency = adjacency;
+    notes.flags &= static_cast<std::uint16_t>(~stage::kMetaL2Intact);
+    if (stage::length(packet) > mtu) [[unlikely]] {
+        notes.parameter = mtu;
+        worker_.count(Counter::kTunOutFragmented);
+        out_.to(TunnelOutEdge::kFragment, packet);
+        return;
+    }
+    const table::Adjacency* const hop = tables_.adjacencies.find(adjacency);
+    const bool resolved = hop != nullptr && hop->resolved != 0;
+    out_.to(resolved ? TunnelOutEdge::kTx : TunnelOutEdge::kForward, packet);
+}
+
+void TunnelOut::take(rte_mbuf* packet) {
+    PacketMeta& notes = stage::meta(packet);
+    const table::Binding* const binding =
+        notes.binding == channel::kNoIndex ? nullptr : &tables_.bindings.at(notes.binding);
+    const bool esp = notes.protocol == number(IpProtocol::kEsp);
+    // Packets that can be signalling or sealed data of this home agent are few.
+    if (esp || notes.protocol == number(IpProtocol::kMobility) ||
+        notes.protocol == number(IpProtocol::kIcmpv6)) [[unlikely]] {
+        if (is_ours(packet, notes, binding)) {
+            if (is_signalling(packet, notes)) {
+                send_signalling(packet, notes, binding);
+                return;
+            }
+            if (esp && binding != nullptr) {
+                rewrite(packet, notes, *binding);
+                return;
+            }
+        }
+    }
+    if (binding != nullptr) {
+        encapsulate(packet, notes, *binding);
+    } else {
+        out_.to(TunnelOutEdge::kForward, packet);
+    }
+}
+
+void TunnelOut::run(Batch& in) {
+    find_bindings(in);
+    for (unsigned i = 0; i < in.count; ++i) take(in.packets[i]);
+    if (encapsulated_ != 0) worker_.count(Counter::kTunOutEncapsulated, encapsulated_);
+}
+
+void tunnel_out(Worker& worker, Batch& in, Edges& out) {
+    TunnelOut(worker, out).run(in);
+}
+
+}  // namespace
+
+const stage::StageDescription kTunnelOutStage{
+    .id = StageId::kTunnelOut,
+    .name = "tunnel-out",
+    .function = tunnel_out,
+    .edges = {{{"tx", StageId::kTx},
+               {"forward", StageId::kForward},
+               {"fragment", StageId::kFragment}}},
+    .edge_count = 3,
+};
+
+}  // namespace homeport::tunnel

@@ -133,11 +133,11 @@ class Lab:
 
     def veth(self, namespace, name, peer_namespace, peer_name):
         """A cable. Checksums are made in software, so that captures and DPDK see right ones."""
-        self.shell(f"ip link add {name} netns {self.prefix}{namespace} type veth "
+        self.shell(f"ip link add name {name} netns {self.prefix}{namespace} type veth "
                    f"peer name {peer_name} netns {self.prefix}{peer_namespace}")
         for where, device in ((namespace, name), (peer_namespace, peer_name)):
             self.run(where, ["ethtool", "-K", device, "tx", "off"])
-            self.ip(where, f"link set {device} up")
+            self.ip(where, f"link set dev {device} up")
 
     @staticmethod
     def shell(command, check=True, timeout=30):
@@ -293,7 +293,7 @@ class RoamingNetwork:
             lab.veth("mn", net, "inet", net)
             lab.ip("inet", f"addr add 2001:db8:{net}::1/64 dev {net} nodad")
         for net in ("home", "a", "b"):
-            lab.ip("mn", f"link set {net} down")
+            lab.ip("mn", f"link set dev {net} down")
 
     def attach_ports(self):
         """Moves the kernel ends of the data plane's ports to where their cables end."""
@@ -441,13 +441,13 @@ state_file: {lab.directory}/mn-state
     def plug(self, network):
         """The mobile node's cable to `network` ("home", "a", "b") comes up."""
         lab = self.lab
-        lab.ip("mn", f"link set {network} up")
+        lab.ip("mn", f"link set dev {network} up")
         if network in CARE_OF:
             lab.ip("mn", f"addr replace {CARE_OF[network]}/64 dev {network} nodad")
             lab.ip("mn", f"route replace default via 2001:db8:{network}::1 dev {network}")
 
     def unplug(self, network):
-        self.lab.ip("mn", f"link set {network} down")
+        self.lab.ip("mn", f"link set dev {network} down")
 
     def move(self, old, new):
         """Break before make: the old cable goes, the new one comes."""

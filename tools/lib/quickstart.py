@@ -156,8 +156,8 @@ Everything is still running. In another terminal, as root:
   {enter}ha {build}/tools/hactl/hactl --socket {net.management} show stages
   {enter}mn {build}/tools/mobile-node/homeport-mn --config {net.mn_config} status
   {enter}cn ping {HOME_ADDRESS}
-  ip -n {lab.prefix}mn link set a down     # and b up: the node moves
-  ip -n {lab.prefix}mn link set b up
+  ip -n {lab.prefix}mn link set dev a down     # and b up: the node moves
+  ip -n {lab.prefix}mn link set dev b up
   ip -n {lab.prefix}mn addr replace {CARE_OF['b']}/64 dev b nodad
   ip -n {lab.prefix}mn route replace default via 2001:db8:b::1 dev b
 

@@ -30,7 +30,7 @@ struct ProfileSelectors {
     AddressSource remote = AddressSource::kProfile;
 };
 
-struct ProfileBinding {
+struct ProfileUse {
     PolicyId policy = 0;
     AddressSource remote = AddressSource::kNone;
     RemoteKey address;  ///< with kProfile
@@ -57,7 +57,7 @@ struct SaProfile {
     AddressKey tunnel_remote;
     Lifetime lifetime;
     std::vector<ProfileSelectors> selectors;
-    std::vector<ProfileBinding> policies;
+    std::vector<ProfileUse> policies;
 
     // Of the writer only.
     std::string identity;  ///< under which the store finds it again
@@ -90,12 +90,12 @@ struct alignas(64) SecurityAssociation {
 
     Spi spi;
     std::uint32_t salt = 0;             ///< as in memory of the keying material, not a number
-    PolicyId policy = kNominalDiscard;  ///< of the first binding; kNominalDiscard: none
+    PolicyId policy = kNominalDiscard;  ///< of the first use; kNominalDiscard: none
     std::atomic<std::uint16_t> path_mtu{0};
     std::uint8_t owner = 0;
     Family remote_family = Family::kNone;
     std::atomic<std::uint8_t> state{0};
-    bool bound_by_remote = false;  ///< the first binding is by `remote`
+    bool bound_by_remote = false;  ///< the first use is by `remote`
     /// Outbound: last number used. Inbound: highest number authenticated.
     std::atomic<std::uint64_t> sequence{0};
     std::atomic<std::uint64_t> packets{0};

@@ -16,12 +16,12 @@ namespace homeport::ipsec {
 
 /// An entry of the SPD that an SA belongs to. For an outbound SA this makes the SPD-S cache entry
 /// that leads to it; for an inbound SA it is what selectors_for_spi() tells.
-struct PolicyBinding {
+struct PolicyUse {
     PolicyId policy = 0;
     /// The remote address, for an entry with populate_remote; nothing for others.
     std::optional<IpAddress> remote;
 
-    friend bool operator==(const PolicyBinding&, const PolicyBinding&) = default;
+    friend bool operator==(const PolicyUse&, const PolicyUse&) = default;
 };
 
 /// 0 means no limit. Soft: an event. Hard: the SA is not used any more. Octets count whole packets
@@ -57,7 +57,7 @@ struct SaParameters {
     std::uint16_t replay_window = 1024;
     /// Inbound: what may come out of the SA; at least one.
     std::vector<Selectors> selectors;
-    std::vector<PolicyBinding> policies;
+    std::vector<PolicyUse> policies;
     Lifetime lifetime;
     /// Outbound: number of the first packet. Inbound: lowest number accepted. More than 1 for an SA
     /// that is restored: it goes on beyond the highest number that can have been used.

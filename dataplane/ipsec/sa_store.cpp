@@ -10,11 +10,11 @@ namespace homeport::ipsec {
 
 namespace {
 
-/// The one remote address that an SA is about: that of its first binding that has one, else the
+/// The one remote address that an SA is about: that of its first use that has one, else the
 /// single remote address of its first selectors.
 RemoteKey remote_of(const SaParameters& parameters) {
-    for (const PolicyBinding& binding : parameters.policies) {
-        if (binding.remote) return RemoteKey::of(*binding.remote);
+    for (const PolicyUse& use : parameters.policies) {
+        if (use.remote) return RemoteKey::of(*use.remote);
     }
     for (const Selectors& selectors : parameters.selectors) {
         if (selectors.remote.size() == 1 && selectors.remote[0].first == selectors.remote[0].last) {
@@ -55,12 +55,12 @@ std::string identity_of(const SaProfile& profile) {
           profile.lifetime.hard_packets}) {
         add(limit);
     }
-    for (const ProfileBinding& binding : profile.policies) {
-        add(binding.policy);
-        add(binding.remote);
-        add(binding.address.family);
-        add(binding.address.address.high);
-        add(binding.address.address.low);
+    for (const ProfileUse& use : profile.policies) {
+        add(use.policy);
+        add(use.remote);
+        add(use.address.family);
+        add(use.address.address.high);
+        add(use.address.address.low);
     }
     for (const ProfileSelectors& entry : profile.selectors) {
         add(entry.remote);
@@ -100,10 +100,10 @@ std::unique_ptr<SaProfile> make_profile(const SaParameters& parameters, const Re
         profile->replay_window = parameters.replay_window;
     }
     fill_tunnel(*profile, parameters, remote);
-    for (const PolicyBinding& binding : parameters.policies) {
-        ProfileBinding entry{binding.policy, AddressSource::kNone, {}};
-        if (binding.remote) {
-            const RemoteKey key = RemoteKey::of(*binding.remote);
+    for (const PolicyUse& use : parameters.policies) {
+        ProfileUse entry{use.policy, AddressSource::kNone, {}};
+        if (use.remote) {
+            const RemoteKey key = RemoteKey::of(*use.remote);
             entry.remote = key == remote ? AddressSource::kSaRemote : AddressSource::kProfile;
             if (key != remote) entry.address = key;
         }
@@ -165,7 +165,7 @@ std::uint64_t SaStore::inbound_hash_of(TaggedTable::Word word, void*) {
 
 std::uint64_t SaStore::outbound_hash_of(TaggedTable::Word word, void*) {
     if (TaggedTable::flag(word)) return TaggedTable::pointer<CacheNode>(word)->key.hash();
-    return bindings_of(*TaggedTable::pointer<SecurityAssociation>(word)).front().hash();
+    return policy_keys_of(*TaggedTable::pointer<SecurityAssociation>(word)).front().hash();
 }
 
 void SaStore::free_node(void* object, void*) {
@@ -254,7 +254,7 @@ Result<SaHandle> SaStore::add(const SaParameters& parameters, std::uint64_t gene
     if (profile->direction == Direction::kInbound) {
         publish_inbound(sa);
     } else {
-        for (const PolicyKey& key : bindings_of(*sa)) bind(key, sa);
+        for (const PolicyKey& key : policy_keys_of(*sa)) bind(key, sa);
     }
     return handle;
 }
@@ -265,7 +265,7 @@ SecurityAssociation* SaStore::detach(SaHandle handle) {
     if (sa->profile->direction == Direction::kInbound) {
         withdraw_inbound(sa);
     } else {
-        for (const PolicyKey& key : bindings_of(*sa)) unbind(key, sa);
+        for (const PolicyKey& key : policy_keys_of(*sa)) unbind(key, sa);
     }
     const std::uint32_t index = handle.value & ((1u << kHandleIndexBits) - 1);
     handle_slots_[index].sa = nullptr;
@@ -297,12 +297,12 @@ std::vector<SaHandle> SaStore::handles() const {
     return result;
 }
 
-std::vector<PolicyKey> SaStore::bindings_of(const SecurityAssociation& sa) {
+std::vector<PolicyKey> SaStore::policy_keys_of(const SecurityAssociation& sa) {
     std::vector<PolicyKey> keys;
-    for (const ProfileBinding& binding : sa.profile->policies) {
-        PolicyKey key{binding.policy, {}};
-        if (binding.remote == AddressSource::kSaRemote) key.remote = sa.remote_key();
-        if (binding.remote == AddressSource::kProfile) key.remote = binding.address;
+    for (const ProfileUse& use : sa.profile->policies) {
+        PolicyKey key{use.policy, {}};
+        if (use.remote == AddressSource::kSaRemote) key.remote = sa.remote_key();
+        if (use.remote == AddressSource::kProfile) key.remote = use.address;
         keys.push_back(key);
     }
     return keys;
@@ -337,7 +337,7 @@ void SaStore::put(const PolicyKey& key, TaggedTable::Word old,
                   const std::vector<SecurityAssociation*>& associations) {
     const std::uint64_t hash = key.hash();
     TaggedTable::Word word = 0;
-    if (associations.size() == 1 && bindings_of(*associations[0]).front() == key) {
+    if (associations.size() == 1 && policy_keys_of(*associations[0]).front() == key) {
         word = TaggedTable::make_word(associations[0], false, hash);
     } else if (!associations.empty()) {
         auto* node = new CacheNode{key, {}};

@@ -30,7 +30,7 @@ struct PolicyKey {
 };
 
 /// A cache entry that one SA's own line cannot stand for: more than one SA (a rekey), or not the
-/// SA's first binding. Immutable.
+/// SA's first use. Immutable.
 struct CacheNode {
     static constexpr std::size_t kMaxAssociations = 4;
     PolicyKey key;
@@ -89,8 +89,8 @@ class SaStore {
     [[nodiscard]] SecurityAssociation* by_handle(SaHandle handle) const;
     [[nodiscard]] std::vector<SaHandle> handles() const;
     [[nodiscard]] std::size_t size() const { return size_; }
-    /// The bindings of `sa` with their addresses filled in.
-    [[nodiscard]] static std::vector<PolicyKey> bindings_of(const SecurityAssociation& sa);
+    /// The uses of `sa` with their addresses filled in.
+    [[nodiscard]] static std::vector<PolicyKey> policy_keys_of(const SecurityAssociation& sa);
 
     [[nodiscard]] CpuArchitecture architecture() const { return architecture_; }
 

@@ -131,11 +131,11 @@ Result<void> check(const SaParameters& p, const SecurityAssociationDatabase::Opt
         if (store.find_inbound(p.spi) != nullptr) return fail(naming(p) + "this SPI is in use");
         return {};
     }
-    for (const PolicyBinding& binding : p.policies) {
-        PolicyKey key{binding.policy, {}};
-        if (binding.remote) key.remote = RemoteKey::of(*binding.remote);
+    for (const PolicyUse& use : p.policies) {
+        PolicyKey key{use.policy, {}};
+        if (use.remote) key.remote = RemoteKey::of(*use.remote);
         if (store.find_all_outbound(key).back() != nullptr) {
-            return fail(naming(p) + "policy entry " + std::to_string(binding.policy) +
+            return fail(naming(p) + "policy entry " + std::to_string(use.policy) +
                         " has 4 SAs for this remote address already; remove an old one first");
         }
     }
@@ -235,12 +235,12 @@ std::optional<SaStatus> SecurityAssociationDatabase::status(SaHandle handle) con
         status.tunnel_local = profile.tunnel_local.address(profile.tunnel_family);
     }
     status.tunnel_remote = tunnel_remote_of(*sa);
-    for (const PolicyKey& key : SaStore::bindings_of(*sa)) {
-        PolicyBinding binding{key.policy, std::nullopt};
+    for (const PolicyKey& key : SaStore::policy_keys_of(*sa)) {
+        PolicyUse use{key.policy, std::nullopt};
         if (key.remote.family != Family::kNone) {
-            binding.remote = key.remote.address.address(key.remote.family);
+            use.remote = key.remote.address.address(key.remote.family);
         }
-        status.policies.push_back(binding);
+        status.policies.push_back(use);
     }
     for (const ProfileSelectors& entry : profile.selectors) {
         Selectors selectors = entry.selectors;

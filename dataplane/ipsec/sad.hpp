@@ -57,7 +57,7 @@ struct SaStatus {
     std::uint16_t path_mtu = 0;
     std::optional<IpAddress> tunnel_local;
     std::optional<IpAddress> tunnel_remote;
-    std::vector<PolicyBinding> policies;
+    std::vector<PolicyUse> policies;
     std::vector<Selectors> selectors;
     std::uint64_t packets = 0;
     std::uint64_t bytes = 0;  ///< of whole inner packets

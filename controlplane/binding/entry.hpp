@@ -36,26 +36,26 @@ enum class NatVerdict : std::uint8_t { kNotApplicable, kNoNat, kNat, kForced };
 enum class PrefixMode : std::uint8_t { kNone, kImplicit, kExplicit };
 
 struct Ipv4Home {
-    Ipv4Prefix prefix;  // the address itself when the length is 32
+    Ipv4Prefix prefix{};  // the address itself when the length is 32
     bool dynamic = false;
     friend bool operator==(const Ipv4Home&, const Ipv4Home&) = default;
 };
 
 /// An address and port seen in an outer IPv4/UDP header; port 0 without UDP.
 struct OuterSource {
-    Ipv4Address address;
+    Ipv4Address address{};
     std::uint16_t port = 0;
     friend bool operator==(const OuterSource&, const OuterSource&) = default;
 };
 
 struct Entry {
-    Ipv6Address home_address;
-    IpAddress care_of_address;
+    Ipv6Address home_address{};
+    IpAddress care_of_address{};
     State state = State::kTentative;
 
     /// Of the newest valid binding update, accepted or not (step 14b).
     std::uint16_t sequence = 0;
-    wire::FourSecondUnits lifetime;  // as granted
+    wire::FourSecondUnits lifetime{};  // as granted
     /// Active: end of the lifetime. Delete-wait: end of the wait. Tentative: end of patience.
     TimePoint deadline{};
     TimePoint registered{};  // since when without a gap
@@ -68,22 +68,22 @@ struct Entry {
     bool force_udp = false;                // F
 
     /// The home agent address that the mobile node registered with.
-    Ipv6Address home_agent;
+    Ipv6Address home_agent{};
     /// Port of the real home link; meaningless if `virtual_home_link`.
     std::uint16_t home_port = 0;
     bool virtual_home_link = true;
-    std::string node;  // identity from the configuration; empty if unknown
+    std::string node{};  // identity from the configuration; empty if unknown
 
     PrefixMode prefix_mode = PrefixMode::kNone;
-    std::vector<Ipv6Prefix> mobile_prefixes;
-    std::vector<Ipv4Home> ipv4_homes;
+    std::vector<Ipv6Prefix> mobile_prefixes{};
+    std::vector<Ipv4Home> ipv4_homes{};
 
     Encapsulation encapsulation = Encapsulation::kIpv6;
     NatVerdict nat = NatVerdict::kNotApplicable;
-    std::optional<OuterSource> outer_source;    // V4ADDR:Z, UDP 4191
-    std::optional<OuterSource> local_endpoint;  // HAv4:port that the binding update was sent to
-    std::optional<OuterSource> esp_source;      // address:Y, learned on UDP 4500
-    std::uint32_t nat_refresh_time = 0;         // seconds
+    std::optional<OuterSource> outer_source{};    // V4ADDR:Z, UDP 4191
+    std::optional<OuterSource> local_endpoint{};  // HAv4:port that the binding update was sent to
+    std::optional<OuterSource> esp_source{};      // address:Y, learned on UDP 4500
+    std::uint32_t nat_refresh_time = 0;           // seconds
 
     [[nodiscard]] bool is_active() const { return state == State::kActive; }
     friend bool operator==(const Entry&, const Entry&) = default;

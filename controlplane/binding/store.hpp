@@ -16,8 +16,8 @@ using WallTime = std::chrono::system_clock::time_point;
 /// The two clocks at one moment. Deadlines are kept as wall-clock times, because the steady clock
 /// starts anew with the machine.
 struct ClockPair {
-    TimePoint steady;
-    WallTime wall;
+    TimePoint steady{};
+    WallTime wall{};
 
     [[nodiscard]] WallTime to_wall(TimePoint time) const {
         return wall + std::chrono::duration_cast<WallTime::duration>(time - steady);
@@ -28,7 +28,7 @@ struct ClockPair {
 };
 
 struct StoreError {
-    std::string what;  // a sentence: operation, file, reason, what was expected
+    std::string what{};  // a sentence: operation, file, reason, what was expected
 };
 
 /// Writes are collected into one transaction until commit(). A change is safe once commit()

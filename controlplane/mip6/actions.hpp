@@ -18,9 +18,9 @@ namespace homeport::mip6 {
 /// A packet in normal form (HA > HoA) for IPsec and the tunnel module. `reply_to` is the wire
 /// source of the binding update that it answers, whatever the binding cache says (RFC 6275 9.5.4).
 struct SendMobilityMessage {
-    std::vector<std::uint8_t> packet;
-    Ipv6Address home_address;
-    IpAddress reply_to;
+    std::vector<std::uint8_t> packet{};
+    Ipv6Address home_address{};
+    IpAddress reply_to{};
     /// Insert a type 2 routing header. False: to the home address itself, on the home link.
     bool routing_header_2 = false;
     std::uint16_t port = 0;  // where the binding update came in
@@ -29,72 +29,72 @@ struct SendMobilityMessage {
 
 /// The data plane's binding is to become this. Also a change of an existing one.
 struct InstallBinding {
-    binding::Entry entry;
+    binding::Entry entry{};
 };
 
 enum class RemovalReason : std::uint8_t { kDeregistered, kExpired, kCleared, kNotServed };
 struct RemoveBinding {
-    Ipv6Address home_address;
+    Ipv6Address home_address{};
     RemovalReason reason{};
 };
 
 /// For the store: before the next message leaves, commit.
 struct PersistBinding {
-    binding::Entry entry;
+    binding::Entry entry{};
 };
 struct ErasePersisted {
-    Ipv6Address home_address;
+    Ipv6Address home_address{};
 };
 
 /// Probe the addresses on the home link; the verdict comes back by dad_result().
 struct StartDad {
-    Ipv6Address home_address;
-    std::optional<Ipv6Address> link_local;  // probe this one too (flag L)
+    Ipv6Address home_address{};
+    std::optional<Ipv6Address> link_local{};  // probe this one too (flag L)
     std::uint16_t port = 0;
 };
 /// The verdict is no longer wanted.
 struct CancelDad {
-    Ipv6Address home_address;
+    Ipv6Address home_address{};
     std::uint16_t port = 0;
 };
 
 /// To all nodes of the home link, target link-layer address ours, S=0, O=1.
 struct SendUnsolicitedNeighborAdvertisement {
-    Ipv6Address target;
-    Ipv6Address home_agent;  // our address on that link
-    bool router = false;     // R
+    Ipv6Address target{};
+    Ipv6Address home_agent{};  // our address on that link
+    bool router = false;       // R
     std::uint16_t port = 0;
 };
 
 /// The group is counted here: one Join for the first address in it, one Leave for the last.
 struct JoinSolicitedNode {
-    Ipv6Address group;
+    Ipv6Address group{};
     std::uint16_t port = 0;
 };
 struct LeaveSolicitedNode {
-    Ipv6Address group;
+    Ipv6Address group{};
     std::uint16_t port = 0;
 };
 
 /// A whole IPv6 packet for the wire as it is: no binding cache, no IPsec of a mobile node (P8).
 struct SendIcmpv6 {
-    std::vector<std::uint8_t> packet;
-    Ipv6Address destination;
+    std::vector<std::uint8_t> packet{};
+    Ipv6Address destination{};
     std::uint16_t port = 0;
 };
 struct SendBindingError {
-    std::vector<std::uint8_t> packet;
-    Ipv6Address destination;
+    std::vector<std::uint8_t> packet{};
+    Ipv6Address destination{};
     std::uint16_t port = 0;
 };
 
 /// Already counted in HomeAgent::counters(); here for the log.
 struct CountEvent {
     Counter counter{};
-    Ipv6Address home_address;
-    IpAddress wire_source;
+    Ipv6Address home_address{};
+    IpAddress wire_source{};
     /// For kBuRejected.
-    std::optional<wire::BindingStatus> status;
+    std::optional<wire::BindingStatus> status{};
     const char* detail = "";  // static text, for people
 };
 

@@ -17,7 +17,7 @@ namespace homeport::mip6 {
 struct ReceiveInfo {
     bool protected_by_ipsec = false;
     /// Outermost source address on the wire: the care-of address, or the home address at home.
-    IpAddress wire_source;
+    IpAddress wire_source{};
     /// The packet carried a Home Address option.
     bool had_hao = false;
     /// Port that the packet came in on.
@@ -25,17 +25,17 @@ struct ReceiveInfo {
 };
 
 struct BindingRequest {
-    wire::BindingUpdate update;
-    ReceiveInfo info;
-    Ipv6Address home_address;  // source of the normal form
-    Ipv6Address home_agent;    // destination
-    Ipv6Address care_of_address;
-    std::vector<Ipv6Prefix> mobile_prefixes;  // set by steps 20 to 22
+    wire::BindingUpdate update{};
+    ReceiveInfo info{};
+    Ipv6Address home_address{};  // source of the normal form
+    Ipv6Address home_agent{};    // destination
+    Ipv6Address care_of_address{};
+    std::vector<Ipv6Prefix> mobile_prefixes{};  // set by steps 20 to 22
     binding::PrefixMode prefix_mode = binding::PrefixMode::kNone;
     /// Step 14b wrote the sequence number into an entry: to be stored whatever comes of it.
     bool sequence_noted = false;
     /// Answers to IPv4 Home Address options (step 23), in their order.
-    std::vector<wire::Ipv4AddressAcknowledgement> ipv4_answers;
+    std::vector<wire::Ipv4AddressAcknowledgement> ipv4_answers{};
 
     [[nodiscard]] bool is_over_ipv6() const {
         return std::holds_alternative<Ipv6Address>(info.wire_source);

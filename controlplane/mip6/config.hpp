@@ -19,20 +19,20 @@ using binding::TimePoint;
 
 /// A prefix that holds home addresses.
 struct HomePrefix {
-    Ipv6Prefix prefix;
+    Ipv6Prefix prefix{};
     /// No link behind it: no duplicate address detection and no neighbor discovery.
     bool is_virtual = true;
     /// Port of the real home link.
     std::uint16_t port = 0;
     /// Ends of the prefix's lifetimes; none: infinite.
-    std::optional<TimePoint> valid_until;
-    std::optional<TimePoint> preferred_until;
+    std::optional<TimePoint> valid_until{};
+    std::optional<TimePoint> preferred_until{};
 };
 
 /// A mobile node that is known by name.
 struct MobileNodePolicy {
-    std::string identity;
-    std::vector<Ipv6Address> home_addresses;
+    std::string identity{};
+    std::vector<Ipv6Address> home_addresses{};
     bool prohibited = false;  // status 129
     /// It is being moved to another home agent: no extension of its binding (RFC 5142 5.3).
     bool switching_away = false;
@@ -40,7 +40,7 @@ struct MobileNodePolicy {
     bool ike_moves_endpoint = false;
     bool mobile_router = false;  // may set R
     /// Prefixes that it may name, and that implicit mode gives it.
-    std::vector<Ipv6Prefix> mobile_prefixes;
+    std::vector<Ipv6Prefix> mobile_prefixes{};
     bool ipv4_home_prohibited = false;
 };
 
@@ -52,7 +52,7 @@ struct RateLimit {
 
 /// Another home agent of the home link, for address discovery (RFC 6275 10.5).
 struct OtherHomeAgent {
-    Ipv6Address address;
+    Ipv6Address address{};
     std::uint16_t preference = 0;
     bool mobile_routers = false;
 };
@@ -60,9 +60,9 @@ struct OtherHomeAgent {
 struct HomeAgentConfig {
     bool enabled = true;  // false: status 131
     /// Our addresses that mobile nodes register with. The first is the preferred one.
-    std::vector<Ipv6Address> home_agent_addresses;
-    std::vector<HomePrefix> home_prefixes;
-    std::vector<MobileNodePolicy> nodes;
+    std::vector<Ipv6Address> home_agent_addresses{};
+    std::vector<HomePrefix> home_prefixes{};
+    std::vector<MobileNodePolicy> nodes{};
     /// Serve home addresses of the home prefixes that no entry of `nodes` names; else status 129.
     bool accept_unknown_nodes = false;
 
@@ -77,15 +77,15 @@ struct HomeAgentConfig {
     unsigned neighbor_advertisements = 3;
 
     /// Binding Refresh Advice in acknowledgements. Must stay off while bindings are persistent.
-    std::optional<wire::FourSecondUnits> refresh_advice;
+    std::optional<wire::FourSecondUnits> refresh_advice{};
     bool persistent_bindings = true;
 
     bool mobile_router_service = false;  // RFC 3963
     bool accept_force_udp = false;       // RFC 5555
 
-    std::vector<Ipv6Prefix> coa_deny;  // status 174
+    std::vector<Ipv6Prefix> coa_deny{};  // status 174
 
-    binding::Limits limits;
+    binding::Limits limits{};
     RateLimit bu_rate_node{5, 10};
     RateLimit bu_rate_all{10'000, 20'000};
     RateLimit binding_error_rate{10, 20};
@@ -93,7 +93,7 @@ struct HomeAgentConfig {
     RateLimit dhaad_rate{10, 20};
 
     std::uint16_t dhaad_preference = 0;
-    std::vector<OtherHomeAgent> other_home_agents;
+    std::vector<OtherHomeAgent> other_home_agents{};
 };
 
 }  // namespace homeport::mip6

@@ -79,7 +79,6 @@ void HomeAgent::fill_entry(Entry& entry, const BindingRequest& request) const {
     const wire::BindingUpdate& update = request.update;
     const HomePrefix* prefix = home_prefix_of(request.home_address);
     entry.care_of_address = request.care_of_address;
-    entry.sequence = update.sequence;
     entry.home_registration = update.home_registration;
     entry.link_local = update.link_local;
     entry.key_management_mobility = grants_key_management_mobility(request);
@@ -96,6 +95,7 @@ void HomeAgent::fill_entry(Entry& entry, const BindingRequest& request) const {
 binding::Entry HomeAgent::new_entry(const BindingRequest& request) const {
     Entry entry;
     entry.home_address = request.home_address;
+    entry.sequence = request.update.sequence;  // later ones are noted by step 14b
     if (const MobileNodePolicy* policy = policy_of(request.home_address)) {
         entry.node = policy->identity;
     }

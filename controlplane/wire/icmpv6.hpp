@@ -43,14 +43,14 @@ struct Icmpv6ErrorMessage {
     /// MTU of type 2, pointer of type 4, else 0.
     std::uint32_t parameter = 0;
     /// As much of the packet that failed as fits into 1280 octets.
-    std::vector<std::uint8_t> invoking_packet;
+    std::vector<std::uint8_t> invoking_packet{};
     friend bool operator==(const Icmpv6ErrorMessage&, const Icmpv6ErrorMessage&) = default;
 };
 struct EchoMessage {
     bool reply = false;
     std::uint16_t identifier = 0;
     std::uint16_t sequence = 0;
-    std::vector<std::uint8_t> data;
+    std::vector<std::uint8_t> data{};
     friend bool operator==(const EchoMessage&, const EchoMessage&) = default;
 };
 /// MLDv1 (RFC 2710): query, report, done. A query longer than 24 octets is MLDv2's: the rest is
@@ -58,7 +58,7 @@ struct EchoMessage {
 struct MulticastListener {
     Icmpv6Type type = Icmpv6Type::kMulticastListenerReport;
     std::uint16_t maximum_delay = 0;  // milliseconds
-    Ipv6Address group;
+    Ipv6Address group{};
     friend bool operator==(const MulticastListener&, const MulticastListener&) = default;
 };
 /// One record of an MLDv2 report (RFC 3810 5.2.12).
@@ -72,12 +72,12 @@ struct MulticastRecord {
         kBlockOldSources = 6,
     };
     Type type = Type::kChangeToExclude;
-    Ipv6Address group;
-    std::vector<Ipv6Address> sources;
+    Ipv6Address group{};
+    std::vector<Ipv6Address> sources{};
     friend bool operator==(const MulticastRecord&, const MulticastRecord&) = default;
 };
 struct MulticastListenerReportV2 {
-    std::vector<MulticastRecord> records;
+    std::vector<MulticastRecord> records{};
     friend bool operator==(const MulticastListenerReportV2&,
                            const MulticastListenerReportV2&) = default;
 };
@@ -91,7 +91,7 @@ struct HomeAgentDiscoveryRequest {
 struct HomeAgentDiscoveryReply {
     std::uint16_t identifier = 0;
     bool mobile_routers = false;
-    std::vector<Ipv6Address> home_agents;
+    std::vector<Ipv6Address> home_agents{};
     friend bool operator==(const HomeAgentDiscoveryReply&,
                            const HomeAgentDiscoveryReply&) = default;
 };
@@ -106,7 +106,7 @@ struct MobilePrefixAdvertisement {
     std::uint16_t identifier = 0;
     bool managed = false;              // M
     bool other_configuration = false;  // O
-    NdOptions options;
+    NdOptions options{};
     friend bool operator==(const MobilePrefixAdvertisement&,
                            const MobilePrefixAdvertisement&) = default;
 };
@@ -114,7 +114,7 @@ struct UnknownIcmpv6 {
     std::uint8_t type = 0;
     std::uint8_t code = 0;
     /// Everything behind the checksum.
-    std::vector<std::uint8_t> body;
+    std::vector<std::uint8_t> body{};
     friend bool operator==(const UnknownIcmpv6&, const UnknownIcmpv6&) = default;
 };
 

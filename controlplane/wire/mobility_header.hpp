@@ -69,31 +69,31 @@ enum class Ipv4AckStatus : std::uint8_t {
 };
 
 struct BindingRefreshRequest {
-    MobilityOptions options;
+    MobilityOptions options{};
     friend bool operator==(const BindingRefreshRequest&, const BindingRefreshRequest&) = default;
 };
 struct HomeTestInit {
     std::uint64_t cookie = 0;
-    MobilityOptions options;
+    MobilityOptions options{};
     friend bool operator==(const HomeTestInit&, const HomeTestInit&) = default;
 };
 struct CareOfTestInit {
     std::uint64_t cookie = 0;
-    MobilityOptions options;
+    MobilityOptions options{};
     friend bool operator==(const CareOfTestInit&, const CareOfTestInit&) = default;
 };
 struct HomeTest {
     std::uint16_t nonce_index = 0;
     std::uint64_t cookie = 0;
     std::uint64_t keygen_token = 0;
-    MobilityOptions options;
+    MobilityOptions options{};
     friend bool operator==(const HomeTest&, const HomeTest&) = default;
 };
 struct CareOfTest {
     std::uint16_t nonce_index = 0;
     std::uint64_t cookie = 0;
     std::uint64_t keygen_token = 0;
-    MobilityOptions options;
+    MobilityOptions options{};
     friend bool operator==(const CareOfTest&, const CareOfTest&) = default;
 };
 struct BindingUpdate {
@@ -108,8 +108,8 @@ struct BindingUpdate {
     bool tlv_header = false;               // T, RFC 5845
     bool overwrite = false;                // O, RFC 5648
     std::uint16_t sequence = 0;
-    FourSecondUnits lifetime;
-    MobilityOptions options;
+    FourSecondUnits lifetime{};
+    MobilityOptions options{};
     friend bool operator==(const BindingUpdate&, const BindingUpdate&) = default;
 };
 struct BindingAcknowledgement {
@@ -119,22 +119,22 @@ struct BindingAcknowledgement {
     bool proxy_registration = false;       // P, RFC 5213
     bool tlv_header = false;               // T, RFC 5845
     std::uint16_t sequence = 0;
-    FourSecondUnits lifetime;
-    MobilityOptions options;
+    FourSecondUnits lifetime{};
+    MobilityOptions options{};
     friend bool operator==(const BindingAcknowledgement&, const BindingAcknowledgement&) = default;
 };
 enum class BindingErrorStatus : std::uint8_t { kUnknownBinding = 1, kUnrecognizedType = 2 };
 struct BindingError {
     BindingErrorStatus status = BindingErrorStatus::kUnknownBinding;
     /// Of the Home Address option of the packet that failed; unspecified if it had none.
-    Ipv6Address home_address;
-    MobilityOptions options;
+    Ipv6Address home_address{};
+    MobilityOptions options{};
     friend bool operator==(const BindingError&, const BindingError&) = default;
 };
 /// RFC 5142. No address means: discover one.
 struct HomeAgentSwitch {
-    std::vector<Ipv6Address> addresses;
-    MobilityOptions options;
+    std::vector<Ipv6Address> addresses{};
+    MobilityOptions options{};
     friend bool operator==(const HomeAgentSwitch&, const HomeAgentSwitch&) = default;
 };
 enum class RevocationType : std::uint8_t { kIndication = 1, kAcknowledgement = 2 };
@@ -147,7 +147,7 @@ struct BindingRevocation {
     bool proxy_binding = false;      // P
     bool ipv4_binding_only = false;  // V
     bool global = false;             // G
-    MobilityOptions options;
+    MobilityOptions options{};
     friend bool operator==(const BindingRevocation&, const BindingRevocation&) = default;
 };
 

@@ -16,12 +16,12 @@ namespace homeport::wire {
 
 /// Type 2, in a BA from a home agent and in HA Switch.
 struct BindingRefreshAdvice {
-    FourSecondUnits interval;
+    FourSecondUnits interval{};
     friend bool operator==(const BindingRefreshAdvice&, const BindingRefreshAdvice&) = default;
 };
 /// Type 3.
 struct AlternateCareOfAddress {
-    Ipv6Address address;
+    Ipv6Address address{};
     friend bool operator==(const AlternateCareOfAddress&, const AlternateCareOfAddress&) = default;
 };
 /// Type 4, in a BU to a correspondent node.
@@ -32,27 +32,27 @@ struct NonceIndices {
 };
 /// Type 5; must be the last option.
 struct BindingAuthorizationData {
-    std::vector<std::uint8_t> authenticator;
+    std::vector<std::uint8_t> authenticator{};
     friend bool operator==(const BindingAuthorizationData&,
                            const BindingAuthorizationData&) = default;
 };
 /// Type 6 (RFC 3963 4.3). The length is as received: it may exceed 128.
 struct MobileNetworkPrefix {
     std::uint8_t prefix_length = 0;
-    Ipv6Address prefix;
+    Ipv6Address prefix{};
     friend bool operator==(const MobileNetworkPrefix&, const MobileNetworkPrefix&) = default;
 };
 /// Type 8 (RFC 4283). Subtype 1 is a network access identifier.
 struct MobileNodeIdentifier {
     std::uint8_t subtype = 1;
-    std::vector<std::uint8_t> identifier;
+    std::vector<std::uint8_t> identifier{};
     friend bool operator==(const MobileNodeIdentifier&, const MobileNodeIdentifier&) = default;
 };
 /// Type 9 (RFC 4285 5). Subtype 1 is MN-HA, 2 is MN-AAA.
 struct MessageAuthentication {
     std::uint8_t subtype = 1;
     std::uint32_t spi = 0;
-    std::vector<std::uint8_t> data;
+    std::vector<std::uint8_t> data{};
     friend bool operator==(const MessageAuthentication&, const MessageAuthentication&) = default;
 };
 /// Type 10 (RFC 4285 6): NTP time stamp.
@@ -64,14 +64,14 @@ struct ReplayProtection {
 struct Ipv4HomeAddress {
     std::uint8_t prefix_length = 32;
     bool prefix_requested = false;
-    Ipv4Address address;
+    Ipv4Address address{};
     friend bool operator==(const Ipv4HomeAddress&, const Ipv4HomeAddress&) = default;
 };
 /// Type 30 (RFC 5555 3.2.1).
 struct Ipv4AddressAcknowledgement {
     std::uint8_t status = 0;
     std::uint8_t prefix_length = 32;
-    Ipv4Address address;
+    Ipv4Address address{};
     friend bool operator==(const Ipv4AddressAcknowledgement&,
                            const Ipv4AddressAcknowledgement&) = default;
 };
@@ -83,7 +83,7 @@ struct NatDetection {
 };
 /// Type 32 (RFC 5555 3.1.2).
 struct Ipv4CareOfAddress {
-    Ipv4Address address;
+    Ipv4Address address{};
     friend bool operator==(const Ipv4CareOfAddress&, const Ipv4CareOfAddress&) = default;
 };
 /// Type 35 (RFC 5648 4.1).
@@ -91,13 +91,13 @@ struct BindingIdentifier {
     std::uint16_t identifier = 0;
     std::uint8_t status = 0;
     bool simultaneous_home_and_foreign = false;
-    std::variant<std::monostate, Ipv4Address, Ipv6Address> care_of_address;
+    std::variant<std::monostate, Ipv4Address, Ipv6Address> care_of_address{};
     friend bool operator==(const BindingIdentifier&, const BindingIdentifier&) = default;
 };
 /// Any other type: skipped by receivers, kept as it came.
 struct UnknownOption {
     std::uint8_t type = 0;
-    std::vector<std::uint8_t> data;
+    std::vector<std::uint8_t> data{};
     friend bool operator==(const UnknownOption&, const UnknownOption&) = default;
 };
 

@@ -13,12 +13,12 @@ namespace homeport::wire {
 
 /// Type 1.
 struct SourceLinkLayerAddress {
-    MacAddress address;
+    MacAddress address{};
     friend bool operator==(const SourceLinkLayerAddress&, const SourceLinkLayerAddress&) = default;
 };
 /// Type 2.
 struct TargetLinkLayerAddress {
-    MacAddress address;
+    MacAddress address{};
     friend bool operator==(const TargetLinkLayerAddress&, const TargetLinkLayerAddress&) = default;
 };
 /// Type 3. Lifetimes in seconds, all ones: infinite.
@@ -29,7 +29,7 @@ struct PrefixInformation {
     bool router_address = false;  // R (RFC 6275 7.2): `prefix` is a whole address of the router
     std::uint32_t valid_lifetime = 0;
     std::uint32_t preferred_lifetime = 0;
-    Ipv6Address prefix;
+    Ipv6Address prefix{};
     friend bool operator==(const PrefixInformation&, const PrefixInformation&) = default;
 };
 /// Type 5.
@@ -52,7 +52,7 @@ struct HomeAgentInformation {
 /// Any other type; `data` excludes type and length and has 8n-2 octets.
 struct UnknownNdOption {
     std::uint8_t type = 0;
-    std::vector<std::uint8_t> data;
+    std::vector<std::uint8_t> data{};
     friend bool operator==(const UnknownNdOption&, const UnknownNdOption&) = default;
 };
 using NdOption =
@@ -69,7 +69,7 @@ template <class T>
 }
 
 struct RouterSolicitation {
-    NdOptions options;
+    NdOptions options{};
     friend bool operator==(const RouterSolicitation&, const RouterSolicitation&) = default;
 };
 struct RouterAdvertisement {
@@ -80,20 +80,20 @@ struct RouterAdvertisement {
     std::uint16_t router_lifetime = 0;  // seconds
     std::uint32_t reachable_time = 0;   // milliseconds
     std::uint32_t retrans_timer = 0;    // milliseconds
-    NdOptions options;
+    NdOptions options{};
     friend bool operator==(const RouterAdvertisement&, const RouterAdvertisement&) = default;
 };
 struct NeighborSolicitation {
-    Ipv6Address target;
-    NdOptions options;
+    Ipv6Address target{};
+    NdOptions options{};
     friend bool operator==(const NeighborSolicitation&, const NeighborSolicitation&) = default;
 };
 struct NeighborAdvertisement {
     bool router = false;          // R
     bool solicited = false;       // S
     bool override_entry = false;  // O
-    Ipv6Address target;
-    NdOptions options;
+    Ipv6Address target{};
+    NdOptions options{};
     friend bool operator==(const NeighborAdvertisement&, const NeighborAdvertisement&) = default;
 };
 

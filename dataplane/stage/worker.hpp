@@ -21,6 +21,9 @@ namespace homeport::ipsec {
 class EspEngine;
 class Queries;
 }  // namespace homeport::ipsec
+namespace homeport::forward {
+class Reassembler;
+}
 namespace homeport::port {
 class Transmitter;
 }
@@ -77,6 +80,7 @@ struct Worker {
     const tunnel::SignallingPolicies* signalling = nullptr;
     tunnel::ReplyToTable* reply_to = nullptr;
     port::Transmitter* transmitter = nullptr;
+    forward::Reassembler* reassembler = nullptr;
     const channel::ParametersSet* parameters = nullptr;  // swapped by the main lcore under RCU
     std::array<PortView, channel::kMaxPorts> ports{};
 

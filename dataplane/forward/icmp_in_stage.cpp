@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <rte_ring_elem.h>
+
+#include <algorithm>
+
+#include "dataplane/base/checksum.hpp"
+#include "dataplane/forward/quoted_packet.hpp"
+#include "dataplane/forward/stage_support.hpp"
+#include "dataplane/forward/stages.hpp"
+
+namespace homeport::forward {
+
+namespace {
+
+using channel::Counter;
+using stage::Batch;
+using stage::Edges;
+using stage::IcmpErrorKind;
+using stage::PacketMeta;
+using stage::StageId;
+using stage::Worker;
+
+enum class IcmpInEdge : std::uint8_t { kToKernel, kSend };
+
+constexpr std::uint8_t kDestinationUnreachable = 1;
+constexpr std::uint8_t kPacketTooBig = 2;
+constexpr std::uint8_t kTimeExceeded = 3;
+constexpr std::uint8_t kParameterProblem = 4;
+
+struct Message {
+    std::uint8_t type;
+    std::uint8_t code;
+    std::uint32_t data;
+    ConstByteSpan quote;  // the packet that the message is about, cut off somewhere
+};
+
+/// The message in a packet, if it is whole and its checksum right.
+std::optional<Message> read_message(rte_mbuf* packet, const PacketMeta& notes) {
+    const ConstByteSpan octets = bytes_of(packet);
+    if (notes.family != 6 || octets.size() < notes.upper_offset + sizeof(IcmpHeader)) {
+        return std::nullopt;
+    }
+    const ConstByteSpan icmp = octets.subspan(notes.upper_offset);
+    const Ipv6Header& ip = ipv6_of(packet);
+    const std::uint64_t sum =
+        pseudo_header_sum(ip.source, ip.destination, static_cast<std::uint32_t>(icmp.size()),
+                          number(IpProtocol::kIcmpv6));
+    if (checksum_finish(checksum_add(sum, icmp)) != 0) return std::nullopt;
+    const auto& header = *reinterpret_cast<const IcmpHeader*>(icmp.data());
+    return Message{header.type, header.code, header.data.host(), icmp.subspan(sizeof(IcmpHeader))};
+}
+
+/// The binding in whose tunnel the quoted packet was; null if we sent no such packet.
+const table::Binding* binding_of(const Worker& worker, const QuotedPacket& quoted) {
+    const table::BindingTable& bindings = worker.tables->bindings;
+    const std::uint32_t slot = bindings.find(quoted.home_address);
+    if (slot == table::kNoSlot) return nullptr;
+    const table::Binding& binding = bindings.at(slot);
+    const bool ours = !binding.tentative() && binding.care_of_address == quoted.destination &&
+                      binding.home_agent_address == quoted.source;
+    return ours ? &binding : nullptr;
+}
+
+void learn_path_mtu(Worker& worker, const table::Binding& binding, std::uint32_t mtu) {
+    // A packet that the floor of 1280 octets does not help is fragmented anyway (RFC 8200 section
+    // 5).
+    if (mtu >= binding.path_mtu || worker.to_main == nullptr) return;
+    stage::MainRequest request{.kind = stage::MainRequest::Kind::kPathMtu,
+                               .home_address = binding.home_address,
+                               .mtu = mtu};
+    // A full ring loses it; the next packet that is too big brings it again.
+    (void)rte_ring_enqueue_elem(worker.to_main, &request, sizeof request);
+}
+
+/// What the sender of the inner packet is told (RFC 2473 section 8), if anything.
+std::optional<IcmpError> relayed(const Message& message, const QuotedPacket& quoted,
+                                 const table::Binding& binding) {
+    if (message.type != kPacketTooBig) {
+        return IcmpError{.kind = IcmpErrorKind::kAddressUnreachable};
+    }
+    const std::uint32_t overhead = table::overhead_of(binding.encapsulation);
+    const std::uint32_t mtu = message.data > overhead ? message.data - overhead : 0;
+    if (quoted.inner_family == 6) {
+        if (quoted.inner_length <= kIpv6MinimumMtu) return std::nullopt;
+        return IcmpError{.kind = IcmpErrorKind::kPacketTooBig,
+                         .parameter = std::max<std::uint32_t>(mtu, kIpv6MinimumMtu)};
+    }
+    if (!quoted.inner_dont_fragment) return std::nullopt;
+    return IcmpError{.kind = IcmpErrorKind::kPacketTooBig,
+                     .parameter = std::max<std::uint32_t>(mtu, 68)};
+}
+
+/// The port by which the sender of the inner packet is reached, or the one of the message.
+std::uint16_t port_towards_source(const Worker& worker, const QuotedPacket& quoted,
+                                  std::uint16_t otherwise) {
+    const Ipv6Address source =
+        quoted.inner_family == 6
+            ? reinterpret_cast<const Ipv6Header*>(quoted.inner.data())->source
+            : table::v4_mapped(reinterpret_cast<const Ipv4Header*>(quoted.inner.data())->source);
+    const table::Hop hop = worker.tables->next_hop(quoted.inner_family, source);
+    return hop.port == channel::kNoPort ? otherwise : hop.port;
+}
+
+bool is_about_tunnels(std::uint8_t type) {
+    return type >= kDestinationUnreachable && type <= kParameterProblem;
+}
+
+/// A Packet Too Big that our packet was not too big for is no answer to it.
+bool is_plausible(const Message& message, const QuotedPacket& quoted) {
+    return message.type != kPacketTooBig || message.data < quoted.length;
+}
+
+void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& out) {
+    const auto message = read_message(packet, notes);
+    if (!message || !is_about_tunnels(message->type)) {
+        out.to(IcmpInEdge::kToKernel, packet);
+        return;
+    }
+    const QuotedPacket quoted = read_quote(message->quote);
+    if (quoted.kind == QuotedPacket::Kind::kCutOff) {
+        // Too little to find out whose packet it was, but a tunnel's if it came from us.
+        if (worker.tables->local_addresses.find(quoted.source) != nullptr) {
+            out.drop(packet, Counter::kIcmpRelayShort);
+        } else {
+            out.to(IcmpInEdge::kToKernel, packet);
+        }
+        return;
+    }
+    const table::Binding* const binding =
+        quoted.kind == QuotedPacket::Kind::kOther ? nullptr : binding_of(worker, quoted);
+    if (binding == nullptr || !is_plausible(*message, quoted)) {
+        out.to(IcmpInEdge::kToKernel, packet);
+        return;
+    }
+    if (message->type == kPacketTooBig) learn_path_mtu(worker, *binding, message->data);
+    rte_mbuf* relay = nullptr;
+    if (quoted.kind == QuotedPacket::Kind::kTunnel) {
+        const auto error = relayed(*message, quoted, *binding);
+        // Time Exceeded in reassembly (code 1) says that something was lost, no more.
+        const bool silent = message->type == kTimeExceeded && message->code != 0;
+        if (error && !silent) {
+            relay = make_icmp_error(worker, quoted.inner, quoted.inner_family, *error,
+                                    port_towards_source(worker, quoted, notes.in_port), false);
+        }
+    }
+    out.absorb(packet);
+    if (relay == nullptr) return;
+    worker.count(Counter::kIcmpRelayed);
+    out.to(IcmpInEdge::kSend, relay);
+}
+
+void icmp_in(Worker& worker, Batch& in, Edges& out) {
+    for (unsigned i = 0; i < in.count; ++i) {
+        rte_mbuf* const packet = in.packets[i];
+        handle(worker, packet, stage::meta(packet), out);
+    }
+}
+
+}  // namespace
+
+const stage::StageDescription kIcmpInStage{
+    .id = StageId::kIcmpIn,
+    .name = "icmp-in",
+    .function = icmp_in,
+    .edges = {{{"to-kernel", StageId::kToKernel}, {"send", StageId::kIpsecOut}}},
+    .edge_count = 2,
+};
+
+}  // namespace homeport::forward

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/forward/quoted_packet.hpp"
+
+#include "dataplane/base/ip_header.hpp"
+#include "dataplane/table/binding_table.hpp"
+
+namespace homeport::forward {
+
+namespace {
+
+constexpr std::uint8_t kRoutingType2 = 2;
+constexpr std::size_t kRoutingType2Length = 24;  // RFC 6275 section 6.4.1
+
+void read_inner(ConstByteSpan inner, std::uint8_t protocol, QuotedPacket& quoted) {
+    quoted.kind = QuotedPacket::Kind::kCutOff;
+    quoted.inner = inner;
+    if (protocol == number(IpProtocol::kIpv6)) {
+        if (inner.size() < sizeof(Ipv6Header) || inner[0] >> 4 != 6) return;
+        const auto& ip = *reinterpret_cast<const Ipv6Header*>(inner.data());
+        quoted.inner_family = 6;
+        quoted.home_address = ip.destination;
+        quoted.inner_length = sizeof(Ipv6Header) + std::uint32_t{ip.payload_length.host()};
+    } else {
+        if (inner.size() < sizeof(Ipv4Header) || inner[0] >> 4 != 4) return;
+        const auto& ip = *reinterpret_cast<const Ipv4Header*>(inner.data());
+        quoted.inner_family = 4;
+        quoted.home_address = table::v4_mapped(ip.destination);
+        quoted.inner_length = ip.total_length.host();
+        quoted.inner_dont_fragment = ip.dont_fragment();
+    }
+    quoted.kind = QuotedPacket::Kind::kTunnel;
+}
+
+}  // namespace
+
+QuotedPacket read_quote(ConstByteSpan quote) {
+    QuotedPacket quoted;
+    if (quote.size() < sizeof(Ipv6Header) || quote[0] >> 4 != 6) return quoted;
+    const auto& ip = *reinterpret_cast<const Ipv6Header*>(quote.data());
+    quoted.source = ip.source;
+    quoted.destination = ip.destination;
+    quoted.length = sizeof(Ipv6Header) + std::uint32_t{ip.payload_length.host()};
+    std::uint8_t next = ip.next_header;
+    std::size_t at = sizeof(Ipv6Header);
+    // What we put on: a tunnel header, a routing header, and a Fragment header between.
+    if (next == number(IpProtocol::kFragment)) {
+        if (quote.size() < at + sizeof(FragmentHeader)) return quoted;
+        const auto& fragment = *reinterpret_cast<const FragmentHeader*>(quote.data() + at);
+        next = fragment.next_header;
+        at += sizeof(FragmentHeader);
+        if ((fragment.offset_flags.host() & 0xfff8) != 0) {
+            const bool tunnel =
+                next == number(IpProtocol::kIpv6) || next == number(IpProtocol::kIpv4);
+            if (tunnel) quoted.kind = QuotedPacket::Kind::kCutOff;
+            return quoted;
+        }
+    }
+    if (next == number(IpProtocol::kIpv6) || next == number(IpProtocol::kIpv4)) {
+        read_inner(quote.subspan(at), next, quoted);
+    } else if (next == number(IpProtocol::kRouting) && quote.size() >= at + kRoutingType2Length &&
+               quote[at + 2] == kRoutingType2) {
+        quoted.kind = QuotedPacket::Kind::kRouting;
+        quoted.home_address = Ipv6Address::load(quote.data() + at + 8);
+    }
+    return quoted;
+}
+
+}  // namespace homeport::forward

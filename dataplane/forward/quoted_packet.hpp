@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The packet that an ICMPv6 error quotes, read as one of our tunnels' packets.
+#pragma once
+
+#include <cstdint>
+
+#include "dataplane/base/address.hpp"
+#include "dataplane/base/byte_order.hpp"
+
+namespace homeport::forward {
+
+struct QuotedPacket {
+    enum class Kind : std::uint8_t {
+        kOther,    // no packet of ours, or none that can be told from others
+        kCutOff,   // of the tunnel, but the quote ends before the inner IP header does
+        kTunnel,   // P1, P14: an IP packet in IPv6; `inner` holds its whole IP header
+        kRouting,  // P6: a reply to `home_address`, with a type 2 routing header
+    };
+    Kind kind = Kind::kOther;
+    std::uint8_t inner_family = 0;
+    bool inner_dont_fragment = false;
+    Ipv6Address source;              // outer: the home agent
+    Ipv6Address destination;         // outer: the care-of address
+    Ipv6Address home_address;        // inner destination, v4-mapped for IPv4
+    std::uint32_t length = 0;        // octets of the outer packet, as its header says
+    std::uint32_t inner_length = 0;  // octets of the inner packet
+    ConstByteSpan inner;             // what is quoted of it
+};
+
+[[nodiscard]] QuotedPacket read_quote(ConstByteSpan quote);
+
+}  // namespace homeport::forward

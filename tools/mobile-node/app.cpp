@@ -48,7 +48,7 @@ struct App::State {
                          stop_when_finished();
                      },
                      [this](unsigned mtu) { mobility.path_mtu(mtu); }}),
-          mobility(context, config, table, data_path, paths, host, *security, counters,
+          mobility(context, config, table, data_path, paths, host, *security, counters, kFirstMtu,
                    [this](const char* event, const std::string& text) { publish(event, text); }),
           signals(context, SIGTERM, SIGINT, SIGHUP),
           shutdown_alarm(context, [this] { stop_when_finished(); }) {}

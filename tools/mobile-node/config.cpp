@@ -194,6 +194,9 @@ void check_whole(const Config& out, Report& report) {
         report.add_at("security.bu", "nothing",
                       "the keys of BU and BA (only lab.unprotected goes without)");
     }
+    if (out.binding_update && out.lab_unprotected) {
+        report.add_at("security.bu", "keys, and lab.unprotected", "one of the two");
+    }
     if (out.binding_update && !out.lab_static_gcm) {
         const auto algorithm = ipsec::parse_algorithm(out.binding_update->algorithm);
         if (algorithm && ipsec::info(*algorithm).is_counter_mode()) {

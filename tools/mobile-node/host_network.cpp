@@ -71,9 +71,10 @@ Result<HostNetwork> HostNetwork::set_up(const Config& config, int index, unsigne
         return done;
     };
     const auto done =
-        run([&] { return host.netlink_.open(); }, [&] { return host.set_link(mtu, true); },
-            [&] { return host.add_addresses(); }, [&] { return host.add_routes(); },
-            [&] { return host.add_rules(); });
+        run([&] { return host.netlink_.open(); }, [&] { return host.change_link(Step::kMtu, mtu); },
+            [&] { return host.change_link(Step::kNoLinkLocal, 0); },
+            [&] { return host.change_link(Step::kUp, 0); }, [&] { return host.add_addresses(); },
+            [&] { return host.add_routes(); }, [&] { return host.add_rules(); });
     if (!done) {
         host.delete_rules();
         return std::unexpected(done.error());
@@ -86,18 +87,19 @@ void HostNetwork::remove() {
 }
 
 Result<void> HostNetwork::set_mtu(unsigned mtu) {
-    return set_link(mtu, false);
+    return change_link(Step::kMtu, mtu);
 }
 
-Result<void> HostNetwork::set_link(unsigned mtu, bool bring_up) {
+Result<void> HostNetwork::change_link(Step step, unsigned mtu) {
     Request request(RTM_NEWLINK, 0);
     auto& link = request.header<ifinfomsg>();
     link.ifi_family = AF_UNSPEC;
     link.ifi_index = index_;
-    if (bring_up) link.ifi_flags = link.ifi_change = IFF_UP;
-    request.number(IFLA_MTU, mtu);
-    if (bring_up) {
-        // No link-local address: the device owns the home addresses and nothing else (S1.5).
+    if (step == Step::kMtu) {
+        request.number(IFLA_MTU, mtu);
+    } else if (step == Step::kUp) {
+        link.ifi_flags = link.ifi_change = IFF_UP;
+    } else {
         nlattr* spec = mnl_attr_nest_start(request.message(), IFLA_AF_SPEC);
         nlattr* inet6 = mnl_attr_nest_start(request.message(), AF_INET6);
         mnl_attr_put_u8(request.message(), IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);

@@ -43,7 +43,10 @@ class HostNetwork {
   private:
     HostNetwork(const Config& config, int index) : config_(config), index_(index) {}
 
-    [[nodiscard]] Result<void> set_link(unsigned mtu, bool bring_up);
+    /// kNoLinkLocal must come before kUp: the device owns the home addresses and nothing else
+    /// (S1.5).
+    enum class Step : std::uint8_t { kMtu, kNoLinkLocal, kUp };
+    [[nodiscard]] Result<void> change_link(Step step, unsigned mtu);
     [[nodiscard]] Result<void> add_addresses();
     [[nodiscard]] Result<void> add_routes();
     [[nodiscard]] Result<void> add_rules();

@@ -50,7 +50,7 @@ bool is_same_place(const Candidate& a, const Candidate& b) {
 
 Mobility::Mobility(asio::io_context& context, const Config& config, const LinkTable& table,
                    DataPath& data_path, PacketPaths& paths, HostNetwork& host, Security& security,
-                   Counters& counters,
+                   Counters& counters, unsigned tunnel_mtu,
                    std::function<void(const char* event, const std::string& text)> changed)
     : context_(context),
       config_(config),
@@ -64,6 +64,7 @@ Mobility::Mobility(asio::io_context& context, const Config& config, const LinkTa
       node_(protocol_config(config), random_sequence()),
       node_alarm_(context, [this] { run(node_.tick(Clock::now())); }),
       announce_alarm_(context, [this] { announce(); }),
+      tunnel_mtu_(tunnel_mtu),
       mtu_alarm_(context, [this] { set_tunnel_mtu(link_mtu(tunnel_interface_)); }) {}
 
 SelectionRules Mobility::rules() const {

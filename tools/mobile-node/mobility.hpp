@@ -44,7 +44,7 @@ class Mobility {
     /// wants to know: with a name of the event and a sentence.
     Mobility(asio::io_context& context, const Config& config, const LinkTable& table,
              DataPath& data_path, PacketPaths& paths, HostNetwork& host, Security& security,
-             Counters& counters,
+             Counters& counters, unsigned tunnel_mtu,
              std::function<void(const char* event, const std::string& text)> changed);
 
     /// Links, addresses or routes changed.
@@ -126,8 +126,8 @@ class Mobility {
     unsigned announcements_left_ = 0;
 
     std::deque<Ipv6Address> earlier_care_of_addresses_;
-    unsigned tunnel_mtu_ = 0;
-    Alarm mtu_alarm_;  // a lowered path MTU is given another try
+    unsigned tunnel_mtu_;  // of the TUN device
+    Alarm mtu_alarm_;      // a lowered path MTU is given another try
 
     std::deque<Handover> handovers_;
     Clock::time_point handover_started_;

@@ -10,6 +10,10 @@
 #include "dataplane/ipsec/cipher_burst.hpp"
 #include "tests/unit/ipsec/support.hpp"
 
+#ifndef HOMEPORT_VECTORS
+#define HOMEPORT_VECTORS "tests/vectors/vectors.json"
+#endif
+
 namespace homeport::ipsec {
 namespace {
 

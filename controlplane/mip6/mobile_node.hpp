@@ -114,19 +114,19 @@ class MobileNode {
         Ipv6Address care_of_address;  // the home address when at home
         bool at_home = false;
         /// What is left of the care-of address's valid lifetime; none: infinite.
-        std::optional<std::chrono::seconds> address_lifetime;
+        std::optional<std::chrono::seconds> address_lifetime{};
     };
     struct Status {
         MobileNodeState state{};
-        std::optional<Ipv6Address> current_care_of_address;
-        std::optional<Ipv6Address> registered_care_of_address;
+        std::optional<Ipv6Address> current_care_of_address{};
+        std::optional<Ipv6Address> registered_care_of_address{};
         std::uint16_t sequence = 0;  // last sent
         std::chrono::seconds granted_lifetime{0};
-        std::optional<TimePoint> expires;
-        std::optional<TimePoint> refresh_at;
-        std::optional<TimePoint> next_transmission;
+        std::optional<TimePoint> expires{};
+        std::optional<TimePoint> refresh_at{};
+        std::optional<TimePoint> next_transmission{};
         unsigned attempts = 0;  // of the outstanding update
-        std::optional<wire::BindingStatus> last_status;
+        std::optional<wire::BindingStatus> last_status{};
         bool prefix_discovery_needed = false;  // a BA had status 1
         bool home_address_unusable = false;    // a BA had status 134
     };

@@ -17,9 +17,6 @@ using channel::Counter;
 using stage::PacketMeta;
 using stage::Worker;
 
-/// Where the fragmentable part begins in the buffer: headers go before it, and before them what a
-/// tunnel needs.
-constexpr std::uint16_t kPayloadOffset = RTE_PKTMBUF_HEADROOM + Reassembler::kMaxHeaders;
 constexpr std::uint8_t kEcnMask = 0x03;
 constexpr unsigned kNotEct = 0;
 constexpr unsigned kCongestionExperienced = 3;
@@ -30,14 +27,6 @@ std::uint8_t ecn_of(rte_mbuf* packet, std::uint8_t family) {
     return traffic_class & kEcnMask;
 }
 
-std::uint32_t room_of(const rte_mbuf* whole) {
-    return whole->buf_len > kPayloadOffset ? whole->buf_len - std::uint32_t{kPayloadOffset} : 0;
-}
-
-std::uint8_t* payload_of(rte_mbuf* whole) {
-    return static_cast<std::uint8_t*>(whole->buf_addr) + kPayloadOffset;
-}
-
 }  // namespace
 
 Reassembler::Reassembler(const ReassemblyLimits& limits)
@@ -46,6 +35,7 @@ Reassembler::Reassembler(const ReassemblyLimits& limits)
       buckets_(std::bit_ceil(entries_.size()), kNone),
       per_source_(std::bit_ceil(entries_.size()) * 4, 0) {
     limits_.per_source = std::clamp(limits.per_source, 1u, 0xffffu);
+    limits_.fragments = std::max(limits.fragments, kMaxFragments);
     for (std::uint32_t i = 0; i < entries_.size(); ++i) {
         entries_[i].next = i + 1 < entries_.size() ? i + 1 : kNone;
     }
@@ -72,9 +62,8 @@ Reassembler::Entry* Reassembler::find(const Key& key) {
     return nullptr;
 }
 
-/// A new entry with a buffer. Where there is none left the oldest packet makes room: an attacker's
-/// fragments must not keep others' out until they time out. Null: this source has too many, or no
-/// buffer could be had.
+/// A new entry. Where there is none left the oldest packet makes room: an attacker's fragments must
+/// not keep others' out until they time out. Null: this source has too many.
 Reassembler::Entry* Reassembler::open(Worker& worker, const Key& key) {
     // By hash: two sources that meet in a slot share their limit.
     const auto source_slot = static_cast<std::uint32_t>(
@@ -84,27 +73,17 @@ Reassembler::Entry* Reassembler::open(Worker& worker, const Key& key) {
         give_up(worker, entries_[oldest_], Counter::kReassemblyLimit);
         close(entries_[oldest_]);
     }
-    rte_mbuf* whole = rte_pktmbuf_alloc(worker.jumbo_pool);
-    for (std::uint32_t i = oldest_; whole == nullptr && i != kNone; i = entries_[i].newer) {
-        if (entries_[i].whole == nullptr) continue;
-        give_up(worker, entries_[i], Counter::kReassemblyLimit);
-        whole = rte_pktmbuf_alloc(worker.jumbo_pool);
-    }
-    if (whole == nullptr) return nullptr;
-
     const std::uint32_t index = free_;
     Entry& entry = entries_[index];
     free_ = entry.next;
     entry.key = key;
     entry.deadline = worker.now_tsc + limits_.timeout_cycles;
-    entry.whole = whole;
-    entry.first = nullptr;
     entry.source_slot = source_slot;
     entry.total = 0;
-    entry.copied = 0;
+    entry.octets = 0;
     entry.ecn_seen = 0;
-    entry.range_count = 0;
-    entry.fragments = 0;
+    entry.given_up = false;
+    entry.count = 0;
     std::uint32_t& bucket = buckets_[bucket_of(key)];
     entry.next = bucket;
     bucket = index;
@@ -119,11 +98,9 @@ Reassembler::Entry* Reassembler::open(Worker& worker, const Key& key) {
 
 /// Buffers go, the entry stays.
 void Reassembler::release(Entry& entry) {
-    rte_pktmbuf_free(entry.whole);
-    rte_pktmbuf_free(entry.first);
-    entry.whole = nullptr;
-    entry.first = nullptr;
-    entry.fragments = 0;
+    for (unsigned i = 0; i < entry.count; ++i) rte_pktmbuf_free(entry.fragments[i].packet);
+    held_ -= entry.count;
+    entry.count = 0;
 }
 
 void Reassembler::close(Entry& entry) {
@@ -143,44 +120,43 @@ void Reassembler::close(Entry& entry) {
 /// Its fragments are lost under `counter`. The entry stays until its time is over: what is still to
 /// come of that packet has to be dropped too (RFC 5722 section 4).
 void Reassembler::give_up(Worker& worker, Entry& entry, Counter counter) {
-    if (entry.fragments != 0) worker.count(counter, entry.fragments);
+    if (entry.count != 0) worker.count(counter, entry.count);
     release(entry);
+    entry.given_up = true;
+}
+
+void Reassembler::give_up_oldest(Worker& worker) {
+    for (std::uint32_t i = oldest_; i != kNone; i = entries_[i].newer) {
+        if (entries_[i].count == 0) continue;
+        give_up(worker, entries_[i], Counter::kReassemblyLimit);
+        return;
+    }
 }
 
 // -------------------------------------------------------------------------------------- fragments
 
-/// Finds the place of a fragment among those that came.
-Reassembler::Fit Reassembler::insert(Entry& entry, const Piece& piece) {
-    auto* const begin = entry.ranges.data();
-    auto* const end = begin + entry.range_count;
+/// Puts a fragment among those that came.
+Reassembler::Fit Reassembler::insert(Entry& entry, const Piece& piece, rte_mbuf* fragment) {
+    auto* const begin = entry.fragments.data();
+    auto* const end = begin + entry.count;
     auto* const at =
-        std::find_if(begin, end, [&](const Range& range) { return range.end > piece.begin; });
+        std::find_if(begin, end, [&](const Held& held) { return held.end > piece.begin; });
     if (at != end && at->begin < piece.end) {
         // RFC 8200 section 4.5: an exact duplicate is no attack.
         return at->begin == piece.begin && at->end == piece.end ? Fit::kDuplicate : Fit::kOverlap;
     }
-    const std::uint32_t last_end = entry.range_count == 0 ? 0 : (end - 1)->end;
+    const std::uint32_t last_end = entry.count == 0 ? 0 : (end - 1)->end;
     if (!piece.more) {
         if (entry.total != 0 || last_end > piece.end) return Fit::kOverlap;
         entry.total = piece.end;
     } else if (entry.total != 0 && piece.end > entry.total) {
         return Fit::kOverlap;
     }
-    if (entry.range_count == kMaxFragments) return Fit::kTooMany;
+    if (entry.count == kMaxFragments) return Fit::kTooMany;
     std::move_backward(at, end, end + 1);
-    *at = {piece.begin, piece.end};
-    ++entry.range_count;
+    *at = {fragment, piece.begin, piece.end, piece.payload_offset};
+    ++entry.count;
     return Fit::kFits;
-}
-
-void Reassembler::note_first(Entry& entry, rte_mbuf* fragment, const parse::Headers& headers,
-                             const Piece& piece) {
-    entry.first = fragment;
-    entry.headers_length = piece.headers_length;
-    if (headers.family == 6) {
-        entry.name_offset = headers.fragment_name_offset;
-        entry.next_header = stage::data(fragment)[headers.fragment_header_offset];
-    }
 }
 
 Reassembler::Result Reassembler::add(Worker& worker, rte_mbuf* fragment,
@@ -200,10 +176,10 @@ Reassembler::Result Reassembler::add(Worker& worker, rte_mbuf* fragment,
                                                       offsetof(FragmentHeader, offset_flags))};
     }
     const Piece piece{.headers_length = headers_length,
+                      .payload_offset = payload_offset,
                       .begin = headers.fragment_offset,
                       .end = static_cast<std::uint16_t>(headers.fragment_offset + octets),
-                      .more = headers.more_fragments,
-                      .payload = bytes_of(fragment).subspan(payload_offset, octets)};
+                      .more = headers.more_fragments};
     const Key key{
         .source = v6 ? ipv6_of(fragment).source : table::v4_mapped(ipv4_of(fragment).source),
         .destination =
@@ -215,11 +191,12 @@ Reassembler::Result Reassembler::add(Worker& worker, rte_mbuf* fragment,
     Entry* entry = find(key);
     if (entry == nullptr) entry = open(worker, key);
     if (entry == nullptr) return {Outcome::kDropped, Counter::kReassemblyLimit};
-    if (entry->whole == nullptr) return {Outcome::kDropped, Counter::kReassemblyOverlap};
-    const bool too_long = piece.end > room_of(entry->whole) ||
-                          piece.end + std::uint32_t{headers_length} > channel::kMaxPacket ||
+    if (entry->given_up) return {Outcome::kDropped, Counter::kReassemblyOverlap};
+    if (held_ >= limits_.fragments) give_up_oldest(worker);
+    if (entry->given_up) return {Outcome::kDropped, Counter::kReassemblyLimit};
+    const bool too_long = piece.end + std::uint32_t{headers_length} > channel::kMaxPacket ||
                           headers_length > kMaxHeaders;
-    const Fit fit = too_long ? Fit::kTooMany : insert(*entry, piece);
+    const Fit fit = too_long ? Fit::kTooMany : insert(*entry, piece, fragment);
     if (fit == Fit::kDuplicate) return {Outcome::kDropped, Counter::kReassemblyOverlap};
     if (fit != Fit::kFits) {
         const Counter counter =
@@ -227,17 +204,13 @@ Reassembler::Result Reassembler::add(Worker& worker, rte_mbuf* fragment,
         give_up(worker, *entry, counter);
         return {Outcome::kDropped, counter};
     }
-
-    std::memcpy(payload_of(entry->whole) + piece.begin, piece.payload.data(), octets);
-    entry->copied += octets;
+    ++held_;
+    entry->octets += octets;
     entry->ecn_seen =
         static_cast<std::uint8_t>(entry->ecn_seen | 1u << ecn_of(fragment, headers.family));
-    ++entry->fragments;
-    if (piece.begin == 0) note_first(*entry, fragment, headers, piece);
-    if (entry->total != 0 && entry->copied == entry->total) {
+    if (entry->total != 0 && entry->octets == entry->total) {
         return complete(worker, *entry, fragment);
     }
-    if (piece.begin != 0) rte_pktmbuf_free(fragment);
     return {Outcome::kKept};
 }
 
@@ -245,10 +218,16 @@ Reassembler::Result Reassembler::add(Worker& worker, rte_mbuf* fragment,
 
 namespace {
 
-void finish_ipv6(std::uint8_t* packet, std::uint16_t length, std::uint16_t name_offset,
-                 std::uint8_t next_header, bool congestion) {
+/// Takes the Fragment header, which stood behind `headers_length` octets, out of the chain.
+void finish_ipv6(std::uint8_t* packet, std::uint16_t length, const std::uint8_t* first_fragment,
+                 std::uint16_t headers_length, bool congestion) {
     auto& ip = *reinterpret_cast<Ipv6Header*>(packet);
-    packet[name_offset] = next_header;
+    std::uint16_t name_offset = offsetof(Ipv6Header, next_header);
+    for (std::uint16_t at = sizeof(Ipv6Header); at < headers_length;) {
+        name_offset = at;
+        at = static_cast<std::uint16_t>(at + (packet[at + 1] + 1) * 8);
+    }
+    packet[name_offset] = first_fragment[headers_length];
     ip.payload_length = Be16(static_cast<std::uint16_t>(length - sizeof(Ipv6Header)));
     if (congestion) packet[1] = static_cast<std::uint8_t>(packet[1] | kEcnMask << 4);
 }
@@ -265,28 +244,47 @@ void finish_ipv4(std::uint8_t* packet, std::uint16_t length, std::uint16_t heade
 
 }  // namespace
 
+/// All fragments are there, but the packet is lost; the caller drops the last one.
+Reassembler::Result Reassembler::lose_complete(Worker& worker, Entry& entry, rte_mbuf* last,
+                                               Counter counter) {
+    auto* const begin = entry.fragments.data();
+    auto* const end = begin + entry.count;
+    std::remove_if(begin, end, [&](const Held& held) { return held.packet == last; });
+    --entry.count;
+    --held_;
+    give_up(worker, entry, counter);
+    close(entry);
+    return {Outcome::kDropped, counter};
+}
+
 Reassembler::Result Reassembler::complete(Worker& worker, Entry& entry, rte_mbuf* last) {
     // RFC 3168 section 5.3: a mark of any fragment marks the packet, unless one was not capable.
     const bool congestion = (entry.ecn_seen >> kCongestionExperienced & 1) != 0;
     const bool incapable = (entry.ecn_seen >> kNotEct & 1) != 0;
     if (congestion && incapable) {
-        // All ranges are there, so this one was not the caller's to keep.
-        const bool last_is_first = entry.first == last;
-        if (last_is_first) entry.first = nullptr;
-        --entry.fragments;
-        give_up(worker, entry, Counter::kReassemblyMalformed);
-        close(entry);
-        return {Outcome::kDropped, Counter::kReassemblyMalformed};
+        return lose_complete(worker, entry, last, Counter::kReassemblyMalformed);
     }
-    rte_mbuf* const whole = entry.whole;
-    const std::uint16_t headers_length = entry.headers_length;
+    const Held& first = entry.fragments[0];
+    const std::uint8_t* const first_octets = stage::data(first.packet);
+    const bool v6 = entry.key.family == 6;
+    const auto headers_length = static_cast<std::uint16_t>(
+        first.payload_offset - (v6 ? sizeof(FragmentHeader) : std::size_t{0}));
     const auto length = static_cast<std::uint16_t>(headers_length + entry.total);
-    whole->data_off = static_cast<std::uint16_t>(kPayloadOffset - headers_length);
-    set_length(whole, length);
+    rte_mbuf* const whole = rte_pktmbuf_alloc(worker.jumbo_pool);
+    if (whole == nullptr || rte_pktmbuf_append(whole, length) == nullptr) {
+        rte_pktmbuf_free(whole);
+        return lose_complete(worker, entry, last, Counter::kNoBuffer);
+    }
     std::uint8_t* const packet = stage::data(whole);
-    std::memcpy(packet, stage::data(entry.first), headers_length);
-    if (entry.key.family == 6) {
-        finish_ipv6(packet, length, entry.name_offset, entry.next_header, congestion);
+    std::memcpy(packet, first_octets, headers_length);
+    for (unsigned i = 0; i < entry.count; ++i) {
+        const Held& held = entry.fragments[i];
+        std::memcpy(packet + headers_length + held.begin,
+                    stage::data(held.packet) + held.payload_offset,
+                    static_cast<std::size_t>(held.end - held.begin));
+    }
+    if (v6) {
+        finish_ipv6(packet, length, first_octets, headers_length, congestion);
     } else {
         finish_ipv4(packet, length, headers_length, congestion);
     }
@@ -297,10 +295,8 @@ Reassembler::Result Reassembler::complete(Worker& worker, Entry& entry, rte_mbuf
     notes.trace_step = last_notes.trace_step;
 
     // One of the fragments goes on as the packet.
-    if (entry.fragments > 1) worker.count(Counter::kAbsorbed, entry.fragments - 1u);
+    worker.count(Counter::kAbsorbed, entry.count - 1u);
     worker.count(Counter::kReassemblyOk);
-    if (entry.first != last) rte_pktmbuf_free(last);
-    entry.whole = nullptr;
     close(entry);
     return {.outcome = Outcome::kComplete, .packet = whole};
 }
@@ -309,10 +305,12 @@ unsigned Reassembler::expire(Worker& worker, std::uint64_t now_tsc, std::span<rt
     unsigned count = 0;
     while (due(now_tsc) && count < expired.size()) {
         Entry& entry = entries_[oldest_];
-        if (entry.first != nullptr) {
-            rte_mbuf* const first = entry.first;
-            entry.first = nullptr;
-            --entry.fragments;
+        if (entry.count != 0 && entry.fragments[0].begin == 0) {
+            rte_mbuf* const first = entry.fragments[0].packet;
+            std::move(entry.fragments.data() + 1, entry.fragments.data() + entry.count,
+                      entry.fragments.data());
+            --entry.count;
+            --held_;
             // RFC 8200 section 4.5: code 1, fragment reassembly time exceeded.
             note_icmp_error(first, {stage::IcmpErrorKind::kTimeExceeded, 1, 0},
                             Counter::kReassemblyTimeout);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Fragments become packets again: IPv6 as RFC 8200 section 4.5 and RFC 5722, IPv4 as RFC 791 and
-// RFC 1858 say. One object a worker. All memory is taken at the start; a fragment is copied into
-// the packet that it belongs to as soon as it comes, so nothing but that packet, and the first
-// fragment for its headers, is held. Not rte_ip_frag: that accepts overlaps, extension headers it
-// does not know, and tells nobody why a fragment was lost.
+// RFC 1858 say. One object a worker. All memory is taken at the start; fragments wait in their own
+// buffers and are copied into one when they are all there. Not rte_ip_frag: that accepts overlaps,
+// refuses extension headers, and tells nobody why a fragment was lost.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -23,13 +22,14 @@ namespace homeport::forward {
 
 struct ReassemblyLimits {
     std::uint32_t entries = 4096;      // packets in reassembly, 1..2^20
-    std::uint64_t timeout_cycles = 0;  // TSC cycles from the first fragment that came
+    std::uint32_t fragments = 8192;    // that wait in all: at most a part of the buffers there are
     std::uint32_t per_source = 64;     // packets in reassembly from one source
+    std::uint64_t timeout_cycles = 0;  // TSC cycles from the first fragment that came
 };
 
 class Reassembler {
   public:
-    static constexpr unsigned kMaxFragments = 64;  // of one packet
+    static constexpr unsigned kMaxFragments = 32;  // of one packet
     /// Octets before the fragmentable part of a packet, the IP header included.
     static constexpr unsigned kMaxHeaders = 128;
 
@@ -69,8 +69,10 @@ class Reassembler {
     [[nodiscard]] bool due(std::uint64_t now_tsc) const {
         return oldest_ != kNone && entries_[oldest_].deadline <= now_tsc;
     }
-    /// Packets in reassembly.
+    /// Packets in reassembly, those included of which nothing is accepted any more.
     [[nodiscard]] std::uint32_t size() const { return used_; }
+    /// Fragments that wait.
+    [[nodiscard]] std::uint32_t held() const { return held_; }
 
   private:
     static constexpr std::uint32_t kNone = 0xffffffff;
@@ -82,35 +84,33 @@ class Reassembler {
         std::uint8_t protocol;  // IPv4 only (RFC 791); 0 for IPv6
         friend bool operator==(const Key&, const Key&) = default;
     };
-    struct Range {
+    /// A fragment that waits.
+    struct Held {
+        rte_mbuf* packet;
         std::uint16_t begin;  // octets of the fragmentable part
         std::uint16_t end;
+        std::uint16_t payload_offset;  // in the packet
     };
     struct Entry {
         Key key;
         std::uint64_t deadline;
-        rte_mbuf* whole;     // null: given up, only remembered so that later fragments are dropped
-        rte_mbuf* first;     // fragment of offset 0, if it came
-        std::uint32_t next;  // in the bucket, or in the list of free entries
+        std::uint32_t next;          // in the bucket, or in the list of free entries
         std::uint32_t older, newer;  // by age
         std::uint32_t source_slot;
-        std::uint32_t total;  // octets of the fragmentable part; 0: not known yet
-        std::uint32_t copied;
-        std::uint16_t headers_length;  // of the first fragment, up to its Fragment header
-        std::uint16_t name_offset;     // IPv6: octet that names the Fragment header
-        std::uint8_t next_header;      // IPv6: what follows it
-        std::uint8_t ecn_seen;         // bit by codepoint
-        std::uint8_t range_count;
-        std::uint8_t fragments;
-        std::array<Range, kMaxFragments> ranges;  // ascending
+        std::uint32_t total;    // octets of the fragmentable part; 0: not known yet
+        std::uint32_t octets;   // of it that are there
+        std::uint8_t ecn_seen;  // bit by codepoint
+        bool given_up;          // only remembered, so that later fragments are dropped
+        std::uint8_t count;
+        std::array<Held, kMaxFragments> fragments;  // ascending
     };
     /// A fragment as the checks and the copy need it.
     struct Piece {
         std::uint16_t headers_length;
+        std::uint16_t payload_offset;
         std::uint16_t begin;
         std::uint16_t end;
         bool more;
-        ConstByteSpan payload;
     };
     enum class Fit : std::uint8_t { kFits, kDuplicate, kOverlap, kTooMany };
 
@@ -120,10 +120,11 @@ class Reassembler {
     void close(Entry& entry);
     void release(Entry& entry);
     void give_up(stage::Worker& worker, Entry& entry, channel::Counter counter);
-    [[nodiscard]] static Fit insert(Entry& entry, const Piece& piece);
-    void note_first(Entry& entry, rte_mbuf* fragment, const parse::Headers& headers,
-                    const Piece& piece);
+    void give_up_oldest(stage::Worker& worker);
+    [[nodiscard]] static Fit insert(Entry& entry, const Piece& piece, rte_mbuf* fragment);
     [[nodiscard]] Result complete(stage::Worker& worker, Entry& entry, rte_mbuf* last);
+    [[nodiscard]] Result lose_complete(stage::Worker& worker, Entry& entry, rte_mbuf* last,
+                                       channel::Counter counter);
 
     ReassemblyLimits limits_;
     std::vector<Entry> entries_;
@@ -133,6 +134,7 @@ class Reassembler {
     std::uint32_t oldest_ = kNone;
     std::uint32_t newest_ = kNone;
     std::uint32_t used_ = 0;
+    std::uint32_t held_ = 0;
 };
 
 }  // namespace homeport::forward

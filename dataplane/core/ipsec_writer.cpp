@@ -231,11 +231,13 @@ Applied IpsecWriter::apply(const channel::SaSet& record) {
         free_rows_.pop_back();
     }
     associations_.emplace(key, notes);
+    by_handle_[notes.handle.value] = key;
     return {};
 }
 
 void IpsecWriter::drop(const SaKey&, const SaNotes& notes) {
     state_.sad().remove(notes.handle);
+    by_handle_.erase(notes.handle.value);
     free_rows_.push_back(notes.row);
     freed_rows_.push_back(notes.row);
 }
@@ -301,6 +303,17 @@ bool IpsecWriter::visit(std::size_t most,
         if (known != associations_.end()) function(known->first, known->second);
     }
     return visiting_.empty();
+}
+
+void IpsecWriter::forget_reports() {
+    for (auto& [key, notes] : associations_) notes.reported_sequence = 0;
+}
+
+const SaNotes* IpsecWriter::find(ipsec::SaHandle handle) const {
+    const auto key = by_handle_.find(handle.value);
+    if (key == by_handle_.end()) return nullptr;
+    const auto known = associations_.find(key->second);
+    return known == associations_.end() ? nullptr : &known->second;
 }
 
 std::vector<std::uint32_t> IpsecWriter::take_freed_rows() {

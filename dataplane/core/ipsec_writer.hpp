@@ -55,10 +55,14 @@ class IpsecWriter {
     std::uint32_t end_sync();
 
     [[nodiscard]] std::size_t size() const { return associations_.size(); }
+    /// Null: not one of the channel's, or gone.
+    [[nodiscard]] const SaNotes* find(ipsec::SaHandle handle) const;
 
     /// function(key, notes) for up to `most` SAs, going on where the last call ended. True: with
     /// this call all have been visited, the next one begins anew.
     bool visit(std::size_t most, const std::function<void(const SaKey&, SaNotes&)>& function);
+    /// Forgets what was reported of sequence numbers: a new control plane is to know them all.
+    void forget_reports();
     /// Rows of the statistics region whose SA went away since the last call.
     [[nodiscard]] std::vector<std::uint32_t> take_freed_rows();
 
@@ -72,6 +76,7 @@ class IpsecWriter {
     std::uint32_t epoch_ = 1;
     bool syncing_ = false;
     std::unordered_map<SaKey, SaNotes, SaKeyHash> associations_;
+    std::unordered_map<std::uint32_t, SaKey> by_handle_;
     std::vector<SaKey> visiting_;
     std::vector<std::uint32_t> free_rows_;
     std::vector<std::uint32_t> freed_rows_;

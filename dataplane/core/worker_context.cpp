@@ -3,7 +3,6 @@
 
 #include <rte_cycles.h>
 #include <rte_errno.h>
-#include <rte_ip_frag.h>
 #include <rte_malloc.h>
 #include <rte_random.h>
 #include <rte_ring.h>
@@ -110,7 +109,7 @@ std::expected<void, std::string> WorkerContext::build(const config::DataplaneCon
     worker_.esp = esp_.get();
 
     if (auto made = make_rings(setup); !made) return made;
-    if (auto made = make_fragment_tables(config); !made) return made;
+    make_reassembler(config.reassembly);
     if (setup.trace_session != nullptr) {
         auto tracer = stage::Tracer::create("trace" + setup.name_suffix, *setup.trace_session);
         if (!tracer) return std::unexpected(tracer.error());
@@ -145,20 +144,15 @@ std::expected<void, std::string> WorkerContext::make_rings(const WorkerSetup& se
     return {};
 }
 
-std::expected<void, std::string> WorkerContext::make_fragment_tables(
-    const config::DataplaneConfig& config) {
-    constexpr std::uint32_t kBucketEntries = 16;
-    const std::uint32_t entries = std::max(config.reassembly.entries, kBucketEntries);
-    const std::uint64_t cycles = rte_get_tsc_hz() / 1000 * config.reassembly.timeout_ms;
-    for (rte_ip_frag_tbl** table : {&worker_.fragments_v6, &worker_.fragments_v4}) {
-        *table = rte_ip_frag_table_create(std::bit_ceil(entries) / kBucketEntries, kBucketEntries,
-                                          entries, cycles, SOCKET_ID_ANY);
-        if (*table == nullptr) return std::unexpected("no memory for reassembly");
-    }
-    worker_.death_row = static_cast<rte_ip_frag_death_row*>(
-        rte_zmalloc("fragments", sizeof(rte_ip_frag_death_row), 64));
-    if (worker_.death_row == nullptr) return std::unexpected("no memory for reassembly");
-    return {};
+void WorkerContext::make_reassembler(const config::ReassemblyConfig& config) {
+    // Fragments that never become whole must not take the buffers of everything else.
+    const std::uint32_t most = worker_.pool == nullptr ? 0 : worker_.pool->size / 4;
+    reassembler_ = std::make_unique<forward::Reassembler>(
+        forward::ReassemblyLimits{.entries = config.entries,
+                                  .fragments = most / std::max(worker_.worker_count, 1u),
+                                  .per_source = config.per_source,
+                                  .timeout_cycles = rte_get_tsc_hz() / 1000 * config.timeout_ms});
+    worker_.reassembler = reassembler_.get();
 }
 
 WorkerContext::~WorkerContext() {
@@ -167,11 +161,6 @@ WorkerContext::~WorkerContext() {
     const std::size_t count = reply_to_.take_waiting(waiting);
     for (std::size_t i = 0; i < count; ++i) rte_pktmbuf_free(static_cast<rte_mbuf*>(waiting[i]));
     driver_.reset();
-    if (worker_.death_row != nullptr) rte_ip_frag_free_death_row(worker_.death_row, 0);
-    rte_free(worker_.death_row);
-    for (rte_ip_frag_tbl* table : {worker_.fragments_v6, worker_.fragments_v4}) {
-        if (table != nullptr) rte_ip_frag_table_destroy(table);
-    }
     free_ring(worker_.to_control);
     free_ring(from_main_);
     free_ring(handed_over_);

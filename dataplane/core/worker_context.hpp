@@ -15,6 +15,7 @@
 #include "dataplane/channel/statistics_writer.hpp"
 #include "dataplane/config/config.hpp"
 #include "dataplane/core/shared_state.hpp"
+#include "dataplane/forward/reassembler.hpp"
 #include "dataplane/ipsec/esp_engine.hpp"
 #include "dataplane/port/transmitter.hpp"
 #include "dataplane/stage/driver.hpp"
@@ -128,9 +129,9 @@ class WorkerContext {
     [[nodiscard]] std::expected<void, std::string> build(const config::DataplaneConfig& config,
                                                          const WorkerSetup& setup);
     [[nodiscard]] std::expected<void, std::string> make_rings(const WorkerSetup& setup);
-    [[nodiscard]] std::expected<void, std::string> make_fragment_tables(
-        const config::DataplaneConfig& config);
+    void make_reassembler(const config::ReassemblyConfig& config);
     void run_stages();
+    bool expire_fragments();
     bool poll_from_main();
     bool poll_handed_over();
     void start_packet(rte_mbuf* packet);
@@ -144,6 +145,7 @@ class WorkerContext {
     Waker* waker_;
     std::unique_ptr<ipsec::EspEngine> esp_;
     tunnel::ReplyToTable reply_to_;
+    std::unique_ptr<forward::Reassembler> reassembler_;
     std::unique_ptr<stage::Tracer> tracer_;
     port::Transmitter transmitter_;
     std::unique_ptr<stage::Driver> driver_;

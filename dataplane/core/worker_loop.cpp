@@ -173,6 +173,17 @@ bool WorkerContext::poll_handed_over() {
     return count != 0;
 }
 
+/// Packets whose fragments did not all come in time.
+bool WorkerContext::expire_fragments() {
+    const std::uint64_t now = rte_rdtsc();
+    if (!reassembler_->due(now)) return false;
+    std::array<rte_mbuf*, kBatchSize> first_fragments;
+    const unsigned count = reassembler_->expire(worker_, now, first_fragments);
+    driver_->inject(StageId::kIcmpError, std::span(first_fragments.data(), count));
+    run_stages();
+    return true;
+}
+
 bool WorkerContext::poll() {
     refresh();
     bool busy = false;
@@ -186,6 +197,7 @@ bool WorkerContext::poll() {
     }
     busy |= poll_handed_over();
     busy |= poll_from_main();
+    busy |= expire_fragments();
     busy |= !transmitter_.flush();
     if (busy) wake_main();
     return busy;

@@ -86,6 +86,7 @@ class Reader {
         }
         if (name == "rss") return rss(value);
         if (name == "own_mac") return own_mac(value);
+        if (name == "link_state") return link_state(value);
         if (name == "promiscuous") return boolean(value, config_.promiscuous);
         if (name == "flow_rules") return flow_rules(value);
         fail(key, "a key of those that pmd-config/generic.yaml lists, not '" + name + "'");
@@ -172,6 +173,12 @@ class Reader {
             return fail(node, "device or derived");
         }
         config_.derived_mac = node.Scalar() == "derived";
+    }
+    void link_state(const YAML::Node& node) {
+        if (!node.IsScalar() || (node.Scalar() != "device" && node.Scalar() != "always_up")) {
+            return fail(node, "device or always_up");
+        }
+        config_.always_up = node.Scalar() == "always_up";
     }
     void flow_rules(const YAML::Node& node) {
         if (!node.IsSequence()) return fail(node, "a list of rules");

@@ -32,6 +32,7 @@ struct PmdConfig {
     std::uint64_t rss = 0;     // RTE_ETH_RSS_* wanted
     bool derived_mac = false;  // the device's address belongs to somebody else
     bool promiscuous = false;
+    bool always_up = false;  // what the device says of its link means nothing
     std::vector<FlowRule> flow_rules;
     std::vector<std::string> limits;
     std::string notes;

@@ -217,6 +217,7 @@ void Port::set_filters() {
 }
 
 LinkState Port::link() const {
+    if (pmd_config_.always_up) return {.up = started_, .speed_mbps = 0};
     rte_eth_link link;
     std::memset(&link, 0, sizeof link);
     if (rte_eth_link_get_nowait(id_, &link) != 0) return {};

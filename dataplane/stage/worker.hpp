@@ -14,9 +14,6 @@
 #include "dataplane/channel/statistics.hpp"
 #include "dataplane/stage/stage.hpp"
 
-struct rte_ip_frag_tbl;
-struct rte_ip_frag_death_row;
-
 namespace homeport::ipsec {
 class EspEngine;
 class Queries;
@@ -86,9 +83,6 @@ struct Worker {
 
     rte_mempool* pool = nullptr;        // for packets made here
     rte_mempool* jumbo_pool = nullptr;  // reassembled packets, up to channel::kMaxPacket octets
-    rte_ip_frag_tbl* fragments_v6 = nullptr;
-    rte_ip_frag_tbl* fragments_v4 = nullptr;
-    rte_ip_frag_death_row* death_row = nullptr;
 
     rte_ring* to_control = nullptr;  // mbufs for the event ring, read by the main lcore
     rte_ring* to_main = nullptr;     // MainRequest elements (rte_ring_elem)

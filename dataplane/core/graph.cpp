@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/core/graph.hpp"
+
+#include <array>
+
+#include "dataplane/forward/stages.hpp"
+#include "dataplane/port/tx_stage.hpp"
+#include "dataplane/punt/punt_stages.hpp"
+#include "dataplane/tunnel/stages.hpp"
+
+namespace homeport::core {
+
+std::span<const stage::StageDescription> all_stages() {
+    static const std::array<stage::StageDescription, stage::kStageCount> stages{
+        tunnel::kParseStage,       tunnel::kClassifyStage,  forward::kReassembleStage,
+        tunnel::kHomeAddressStage, tunnel::kTunnelInStage,  tunnel::kIpsecInStage,
+        forward::kNdProxyStage,    forward::kIcmpInStage,   tunnel::kInterceptStage,
+        tunnel::kIpsecOutStage,    tunnel::kTunnelOutStage, forward::kForwardStage,
+        forward::kIcmpErrorStage,  forward::kFragmentStage, punt::kToControlStage,
+        punt::kToKernelStage,      port::kTxStage,
+    };
+    return stages;
+}
+
+}  // namespace homeport::core

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The main lcore and the control plane: commands in ring order, punts and other events.
+#include <rte_cycles.h>
+#include <rte_ring.h>
+#include <rte_ring_elem.h>
+
+#include <cstring>
+
+#include "dataplane/channel/records.hpp"
+#include "dataplane/core/log.hpp"
+#include "dataplane/core/main_lcore.hpp"
+#include "dataplane/ipsec/sa.hpp"
+#include "dataplane/ipsec/sa_store.hpp"
+#include "dataplane/punt/punt_stages.hpp"
+
+namespace homeport::core {
+
+using channel::CommandError;
+using channel::Counter;
+using table::Applied;
+using table::WriteError;
+
+namespace {
+
+/// Refused commands that are logged; all of them are answered.
+constexpr std::uint64_t kLoggedRefusals = 20;
+constexpr std::uint64_t kSequenceReserve = 1u << 20;
+
+ConstByteSpan octets_of(rte_mbuf* packet) {
+    return {stage::data(packet), stage::length(packet)};
+}
+
+}  // namespace
+
+template <channel::ChannelRecord Event>
+bool MainLcore::send(Event& event, ConstByteSpan trailing) {
+    return server_.send(event, trailing);
+}
+
+// ---------------------------------------------------------------------------- the attachment
+
+void MainLcore::look_at_channel() {
+    using Kind = channel::ServerEvent::Kind;
+    const channel::ServerEvent event = server_.poll();
+    switch (event.kind) {
+        case Kind::kNothing:
+            return;
+        case Kind::kAttached:
+            log(Message::kAttached, event.text);
+            return attached();
+        case Kind::kDetached:
+            log(Message::kDetached, event.text);
+            return stop_trace();
+        case Kind::kObserverAttached:
+            return log(Message::kObserver, event.text);
+        case Kind::kRefused:
+            return log(Message::kRefused, event.text);
+    }
+}
+
+void MainLcore::attached() {
+    last_command_ = acknowledged_ = refused_commands_ = 0;
+    for (const auto& port : ports_) send_port_info(*port);
+    ipsec_.forget_reports();
+}
+
+void MainLcore::send_port_info(const PortContext& port) {
+    channel::PortInfo info;
+    info.port = port.number;
+    info.mtu = port.port->mtu();
+    info.link_up = port.link.up ? 1 : 0;
+    info.link_speed_mbps = port.link.speed_mbps;
+    info.mac = port.port->mac();
+    channel::copy_text(info.name, port.port->name());
+    channel::copy_text(info.kernel_interface, port.tap != nullptr ? port.tap->name() : "");
+    channel::copy_text(info.driver, port.port->driver());
+    // Not attached: told at the next attachment.
+    (void)send(info);
+}
+
+// --------------------------------------------------------------------------------- commands
+
+bool MainLcore::room_for_packets() const {
+    return rte_ring_free_count(workers_.front()->from_main()) != 0 && rte_mempool_empty(pool_) == 0;
+}
+
+bool MainLcore::commands() {
+    channel::RingConsumer& ring = server_.commands();
+    unsigned applied = 0;
+    while (applied < kCommandsAtOnce) {
+        // A packet that finds no room must not be passed by the commands behind it: all wait.
+        if (!room_for_packets()) break;
+        const auto record = ring.peek();
+        if (!record) break;
+        apply_command(*record);
+        ++applied;
+    }
+    if (applied == 0) return false;
+    ring.publish();
+    if (last_command_ != acknowledged_) {
+        channel::Acknowledge acknowledge;
+        acknowledge.number = last_command_;
+        if (send(acknowledge)) acknowledged_ = last_command_;
+    }
+    return true;
+}
+
+void MainLcore::apply_command(std::span<std::uint8_t> record) {
+    const auto header = channel::decode_header<channel::CommandHeader>(record);
+    Applied applied;
+    const auto decoded =
+        channel::dispatch_command(record, [&](const auto& command, ConstByteSpan trailing) {
+            applied = applier_.apply(command, trailing);
+        });
+    const bool secret = header && header->type == channel::CommandType::kSaSet;
+    channel::RingConsumer& ring = server_.commands();
+    secret ? ring.release_and_wipe() : ring.release();
+    if (header) last_command_ = header->number;
+    if (decoded && applied) return;
+
+    channel::CommandFailed failed;
+    failed.number = header ? header->number : 0;
+    failed.command = header ? header->type : channel::CommandType{};
+    failed.error = decoded ? applied.error().code : channel::command_error_of(decoded.error());
+    channel::copy_text(failed.text, decoded ? applied.error().text : "the record is malformed");
+    (void)send(failed);
+    if (++refused_commands_ > kLoggedRefusals) return;
+    log(Message::kCommandFailed,
+        "command " + std::to_string(failed.number) + " (type " +
+            std::to_string(static_cast<unsigned>(failed.command)) +
+            "): " + (decoded ? applied.error().text : "the record is malformed") +
+            (refused_commands_ == kLoggedRefusals ? "; more of them are not logged" : ""));
+}
+
+Applied MainLcore::give_worker(const FromMain& order, ConstByteSpan bytes) {
+    rte_mbuf* const packet = make_mbuf(bytes.size() + 128);
+    const auto refuse = [&](const char* text) {
+        rte_pktmbuf_free(packet);
+        return std::unexpected(WriteError{CommandError::kNoBuffer, text});
+    };
+    if (packet == nullptr) return refuse("no packet buffer is free");
+    char* const room = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(bytes.size()));
+    if (room == nullptr) return refuse("the packet is longer than a packet buffer");
+    std::memcpy(room, bytes.data(), bytes.size());
+    std::memcpy(packet->buf_addr, &order, sizeof order);
+    if (rte_ring_enqueue(workers_.front()->from_main(), packet) != 0) {
+        return refuse("the worker's ring is full");
+    }
+    count(Counter::kRxControl);
+    return {};
+}
+
+Applied MainLcore::transmit(const channel::TransmitPacket& record, ConstByteSpan packet) {
+    return give_worker(
+        {.kind = FromMain::Kind::kPacket, .port = record.port, .reply_to = record.reply_to},
+        packet);
+}
+
+Applied MainLcore::transmit(const channel::TransmitFrame& record, ConstByteSpan frame) {
+    if (record.port >= ports_.size()) {
+        return std::unexpected(WriteError{CommandError::kUnknownPort,
+                                          "port " + std::to_string(record.port) + ", there are " +
+                                              std::to_string(ports_.size())});
+    }
+    if (frame.size() < 14) {
+        return std::unexpected(
+            WriteError{CommandError::kMalformed, "a frame of less than 14 octets"});
+    }
+    return give_worker({.kind = FromMain::Kind::kFrame, .port = record.port, .reply_to = {}},
+                       frame);
+}
+
+void MainLcore::sync_done(const channel::EndSync& record, std::uint32_t swept) {
+    channel::SyncDone done;
+    done.epoch = record.epoch;
+    done.swept = swept;
+    (void)send(done);
+    region_.set(&channel::StatisticsHeader::fast_path_ready, 1);
+    const table::TableWriter& writer = state_.writer();
+    log(Message::kSynchronized, std::to_string(writer.binding_count()) + " bindings, " +
+                                    std::to_string(writer.route_count()) + " routes, " +
+                                    std::to_string(ipsec_.size()) + " SAs; " +
+                                    std::to_string(swept) + " entries of before were swept");
+}
+
+// ------------------------------------------------------------------------------------ events
+
+bool MainLcore::punts() {
+    bool busy = false;
+    for (const auto& worker : workers_) {
+        std::array<rte_mbuf*, kBurst> packets;
+        const unsigned count = rte_ring_sc_dequeue_burst(
+            worker->to_control(), reinterpret_cast<void**>(packets.data()), kBurst, nullptr);
+        for (unsigned i = 0; i < count; ++i) send_punt(packets[i]);
+        if (count != 0) rte_pktmbuf_free_bulk(packets.data(), count);
+        busy |= count != 0;
+    }
+    return busy;
+}
+
+void MainLcore::send_punt(rte_mbuf* packet) {
+    channel::Punt punt = punt::punt_of(packet);
+    punt.length = stage::length(packet);
+    count(send(punt, octets_of(packet)) ? Counter::kToControl : Counter::kPuntFull);
+}
+
+bool MainLcore::requests() {
+    bool busy = false;
+    for (const auto& worker : workers_) {
+        stage::MainRequest request;
+        for (unsigned i = 0; i < kBurst; ++i) {
+            if (rte_ring_sc_dequeue_elem(worker->to_main(), &request, sizeof request) != 0) break;
+            busy = true;
+            if (!state_.writer().path_mtu(request.home_address, request.mtu)) continue;
+            channel::PathMtu event;
+            event.home_address = request.home_address.is_v4_mapped()
+                                     ? channel::WireAddress(table::v4_of(request.home_address))
+                                     : channel::WireAddress(request.home_address);
+            event.mtu = request.mtu;
+            (void)send(event);
+        }
+    }
+    return busy;
+}
+
+void MainLcore::look_at_lifetimes() {
+    for (const auto& worker : workers_) {
+        ipsec::LifetimeEvent expired;
+        for (unsigned i = 0; i < kBurst && worker->esp().next_event(expired); ++i) {
+            channel::SaLifetime event;
+            event.spi = expired.spi.value;
+            event.direction = expired.direction == ipsec::Direction::kInbound
+                                  ? channel::SaDirection::kInbound
+                                  : channel::SaDirection::kOutbound;
+            event.hard = expired.hard ? 1 : 0;
+            if (const SaNotes* notes = ipsec_.find(expired.handle)) event.peer = notes->peer;
+            (void)send(event);
+        }
+    }
+}
+
+/// A part of them each millisecond, all of them in a quarter of a second.
+void MainLcore::look_at_associations() {
+    for (const std::uint32_t row : ipsec_.take_freed_rows()) region_.set_sa(row, {});
+    ipsec_.visit(ipsec_.size() / 250 + 1,
+                 [this](const SaKey& key, SaNotes& notes) { look_at_association(key, notes); });
+}
+
+void MainLcore::look_at_association(const SaKey& key, SaNotes& notes) {
+    const ipsec::SecurityAssociation* const sa = state_.sad().store().by_handle(notes.handle);
+    if (sa == nullptr) return;
+    channel::SaRow row;
+    row.spi = key.spi;
+    row.direction = static_cast<std::uint8_t>(key.direction);
+    row.in_use = 1;
+    row.policy_id = notes.policy_id;
+    row.peer = notes.peer;
+    row.packets = sa->packets.load(std::memory_order_relaxed);
+    row.bytes = sa->bytes.load(std::memory_order_relaxed);
+    for (const auto& errors : sa->cold().errors) {
+        row.errors += errors.load(std::memory_order_relaxed);
+    }
+    row.highest_sequence = sa->sequence.load(std::memory_order_relaxed);
+    region_.set_sa(notes.row, row);
+
+    // What is reported is reserved: enough for what the SA can send until the next look, so that
+    // one that is restored from the report never repeats a number.
+    const std::uint64_t sent = row.highest_sequence - notes.last_sequence;
+    notes.last_sequence = row.highest_sequence;
+    if (key.direction != channel::SaDirection::kOutbound ||
+        row.highest_sequence + kSequenceReserve / 2 + 2 * sent < notes.reported_sequence) {
+        return;
+    }
+    channel::SaHighWater event;
+    event.spi = key.spi;
+    event.policy_id = notes.policy_id;
+    event.peer = notes.peer;
+    event.sequence = row.highest_sequence + kSequenceReserve + 4 * sent;
+    if (send(event)) notes.reported_sequence = event.sequence;
+}
+
+// ------------------------------------------------------------------------------------- trace
+
+Applied MainLcore::trace(const channel::TraceStart& record) {
+    wanted_filter_ = stage::TraceFilter{.address = record.address, .port = record.port};
+    wanted_packets_ = record.packets;
+    wanted_by_ = 0;
+    for (std::size_t i = 0; i < workers_.size(); ++i) wanted_by_ |= std::uint64_t{1} << i;
+    trace_session_.stop();
+    set_trace_filters();
+    log(Message::kTraceStarted, std::to_string(record.packets) + " packets are to be traced");
+    return {};
+}
+
+void MainLcore::stop_trace() {
+    trace_session_.stop();
+    wanted_filter_.reset();
+}
+
+void MainLcore::set_trace_filters() {
+    if (!wanted_filter_) return;
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+        stage::Tracer* const tracer = workers_[i]->tracer();
+        if ((wanted_by_ >> i & 1) == 0) continue;
+        if (tracer == nullptr || tracer->set_filter(*wanted_filter_)) {
+            wanted_by_ &= ~(std::uint64_t{1} << i);
+        }
+    }
+    if (wanted_by_ != 0) return;
+    trace_session_.start(wanted_packets_);
+    wanted_filter_.reset();
+}
+
+bool MainLcore::traces() {
+    set_trace_filters();
+    bool busy = false;
+    std::uint64_t lost = 0;
+    for (const auto& worker : workers_) {
+        stage::Tracer* const tracer = worker->tracer();
+        if (tracer == nullptr) continue;
+        for (unsigned i = 0; i < kBurst; ++i) {
+            const auto step = tracer->read();
+            if (!step) break;
+            busy = true;
+            channel::Trace event;
+            event.packet = step->packet;
+            event.step = step->step;
+            event.port = step->port;
+            event.tsc = step->tsc;
+            channel::copy_text(event.stage, step->stage);
+            channel::copy_text(event.edge, step->edge);
+            event.packet_length = step->length;
+            event.captured = step->captured;
+            std::memcpy(event.bytes, step->bytes.data(), sizeof event.bytes);
+            (void)send(event);
+        }
+        lost += tracer->lost_steps();
+    }
+    if (lost > lost_steps_ && !busy) {
+        log(Message::kTraceLost, std::to_string(lost - lost_steps_) + " steps");
+        lost_steps_ = lost;
+    }
+    return busy;
+}
+
+}  // namespace homeport::core

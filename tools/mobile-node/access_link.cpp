@@ -92,8 +92,8 @@ SendResult result_of(ssize_t sent) {
 
 Result<AccessLink> AccessLink::open(int index, const std::string& name) {
     AccessLink link(index, name);
-    for (const IpProtocol protocol :
-         {IpProtocol::kIpv6, IpProtocol::kIpv4, IpProtocol::kRouting, IpProtocol::kEsp}) {
+    for (const IpProtocol protocol : {IpProtocol::kIpv6, IpProtocol::kIpv4, IpProtocol::kRouting,
+                                      IpProtocol::kEsp, IpProtocol::kMobility}) {
         auto fd = link.open_socket(number(protocol));
         if (!fd) return std::unexpected(fd.error());
         link.receivers_.push_back({number(protocol), std::move(*fd)});

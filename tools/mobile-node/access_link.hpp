@@ -2,10 +2,10 @@
 // Raw sockets on one access interface: the wire side of the mobile node.
 //
 // There is one socket for each protocol that the home agent sends us: IPv6 and IPv4 in IPv6 (P2,
-// P14), routing header (P6), ESP (P6 at home). The kernel reassembles fragments before it hands
-// them over, does neighbor discovery, routing by the interface's own routes, and fragmentation on
-// the way out. That a raw socket takes the protocol keeps the kernel from answering "unrecognized
-// next header"; for the routing header see host_network.hpp.
+// P14), routing header (P6), ESP (P6 at home), mobility header. The kernel reassembles fragments
+// before it hands them over, does neighbor discovery, routing by the interface's own routes, and
+// fragmentation on the way out. That a raw socket takes the protocol keeps the kernel from
+// answering "unrecognized next header"; for the routing header see host_network.hpp.
 #pragma once
 
 #include <cstdint>

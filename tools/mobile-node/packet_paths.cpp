@@ -153,6 +153,9 @@ PacketPaths::Arrival PacketPaths::inbound(Packet& packet) {
     const Ipv6Header& ip = ipv6_header(packet);
     const std::uint8_t protocol = ip.next_header;
     if (protocol == number(IpProtocol::kEsp)) return sealed(packet);
+    if (protocol == number(IpProtocol::kMobility) && ip.destination == addresses_.home_address) {
+        return through_ipsec(packet);
+    }
     // What else comes here is meant for the kernel or for others, unless the home agent sent it to
     // a care-of address (RFC 6275 section 11.3.3).
     if (!is_care_of_address(ip.destination)) return dropped(Counter::kInNotCareOf);

@@ -62,7 +62,7 @@ class PacketPaths {
         Arrived what = Arrived::kDropped;
         bool is_protected = false;  // came through ESP
     };
-    /// A whole packet from an access link, IPv6 with next header 41, 4, 43 or 50. What is not
+    /// A whole packet from an access link, IPv6 with next header 41, 4, 43, 50 or 135. What is not
     /// dropped is in normal form afterwards.
     [[nodiscard]] Arrival inbound(Packet& packet);
 

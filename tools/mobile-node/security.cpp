@@ -46,8 +46,14 @@ Result<void> Security::add_policies(const Config& config) {
     sa::PolicyOptions options;
     options.protect_return_routability = false;
     options.unprotected = config.lab_unprotected;
-    auto done =
-        spd_.replace(sa::mobile_node_policies(config.home_address, config.home_agent, options));
+    auto entries = sa::mobile_node_policies(config.home_address, config.home_agent, options);
+    if (config.lab_unprotected) {
+        // Its packets all go by the entry before it, which the database would not accept.
+        std::erase_if(entries, [](const ipsec::PolicyEntry& entry) {
+            return entry.id == sa::policy_id(sa::TableEntry::kBindingUpdate);
+        });
+    }
+    const auto done = spd_.replace(std::move(entries));
     if (!done) return fail(done.error().text);
     return {};
 }

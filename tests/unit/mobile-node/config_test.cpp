@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/mobile-node/config.hpp"
+
+#include <gtest/gtest.h>
+
+namespace homeport::mobile_node {
+namespace {
+
+constexpr std::string_view kGood = R"(home_address: "2001:db8:1::100"
+home_agent: "2001:db8:1::1"
+security:
+  bu: {spi_in: 0x20001, spi_out: 0x10001, algorithm: aes128-cbc-hmac-sha256-128,
+       key_file_in: ba.key, key_file_out: keys/bu.key}
+)";
+
+std::string errors_of(std::string_view text) {
+    const auto config = parse(text, "/etc/mn.yaml");
+    return config ? "no error" : config::to_string(config.error());
+}
+
+std::string with(std::string_view line) {
+    return std::string(kGood) + std::string(line) + "\n";
+}
+
+TEST(Config, the_least_that_is_needed_gets_defaults) {
+    const auto config = parse(kGood, "/etc/homeport/mn.yaml");
+    ASSERT_TRUE(config) << config::to_string(config.error());
+    EXPECT_EQ(config->home_prefix.to_string(), "2001:db8:1::/64");
+    EXPECT_EQ(config->lifetime.count(), 420);
+    EXPECT_EQ(config->first_registration_timeout.count(), 1500);
+    EXPECT_TRUE(config->interfaces.empty());
+    EXPECT_EQ(config->tunnel.name, "homeport0");
+    ASSERT_EQ(config->tunnel.routes.size(), 1u);
+    EXPECT_EQ(config->tunnel.routes[0].to_string(), "::/0");
+    ASSERT_TRUE(config->binding_update);
+    EXPECT_EQ(config->binding_update->spi_in, 0x20001u);
+    EXPECT_EQ(config->binding_update->key_file_in, "/etc/homeport/ba.key");
+    EXPECT_EQ(config->binding_update->key_file_out, "/etc/homeport/keys/bu.key");
+    EXPECT_EQ(config->binding_update->replay_window, 0);
+}
+
+TEST(Config, unknown_key_names_place_and_nearest) {
+    EXPECT_EQ(errors_of(with("liftime: 30")),
+              "/etc/mn.yaml:6:1: liftime: found the unknown key 'liftime', expected a known key; "
+              "the nearest is 'lifetime'");
+}
+
+TEST(Config, errors_tell_line_column_found_and_expected) {
+    const auto expect = [](std::string_view line, std::string_view part) {
+        const std::string errors = errors_of(with(line));
+        EXPECT_NE(errors.find(part), std::string::npos) << line << ": " << errors;
+    };
+    expect("lifetime: 3", "6:11: lifetime: found '3', expected a whole number from 4 to 262140");
+    expect("interfaces: [eth0, eth0]", "expected each interface once");
+    expect("interfaces: [a_name_that_is_too_long]", "1 to 15 characters");
+    expect("interfaces: []", "at least one interface, or all");
+    expect("interfaces: [homeport0]", "the tunnel device 'homeport0'");
+    expect("home_interface: wlan0\ninterfaces: [eth0]",
+           "found 'wlan0', expected one of interfaces");
+    expect("home_prefix: 2001:db8:2::/64", "a prefix that holds the home address");
+    expect("home_prefix: 2001:db8:1::1/64", "a prefix without host bits");
+    expect("ipv4_home_address: 224.0.0.1", "a unicast IPv4 address");
+    expect("tunnel: {table: 254}", "a routing table other than");
+    expect("tunnel: {routes: [nonsense]}", "an IPv6 prefix, address/length");
+    expect("log_level: loud", "one of debug, info, warning, error");
+    expect("lab: {unprotected: on}", "one of the two");
+    expect("home_address: \"2001:db8:1::100\"", "a second time");
+}
+
+TEST(Config, addresses_are_required_and_differ) {
+    EXPECT_NE(errors_of("home_address: ff02::1\n").find("a unicast routable IPv6 address"),
+              std::string::npos);
+    EXPECT_NE(errors_of("lab: {unprotected: on}\n").find("the key 'home_agent'"),
+              std::string::npos);
+    EXPECT_NE(errors_of("home_address: \"2001:db8::1\"\nhome_agent: \"2001:db8::1\"\n")
+                  .find("an address other than the home address"),
+              std::string::npos);
+}
+
+TEST(Config, binding_updates_need_keys_but_for_the_lab_switch) {
+    constexpr std::string_view kBare =
+        "home_address: \"2001:db8:1::100\"\nhome_agent: \"2001:db8:1::1\"\n";
+    EXPECT_NE(errors_of(kBare).find("security.bu: found nothing"), std::string::npos);
+    EXPECT_TRUE(parse(std::string(kBare) + "lab: {unprotected: on}\n", "x"));
+}
+
+TEST(Config, static_keys_and_counter_modes_need_the_lab_switch) {
+    std::string text(kGood);
+    const std::string_view name = "aes128-cbc-hmac-sha256-128";
+    text.replace(text.find(name), name.size(), "aes128-gcm16");
+    EXPECT_NE(errors_of(text).find("lab.static_gcm allows it"), std::string::npos);
+    EXPECT_TRUE(parse(text + "lab: {static_gcm: on}\n", "x"));
+    text.replace(text.find("aes128-gcm16"), 12, "aes128-gmc16");
+    EXPECT_NE(errors_of(text).find("the nearest is 'aes128-gcm16'"), std::string::npos);
+}
+
+TEST(Config, replay_window_is_off_or_at_least_64) {
+    const auto text = [](const char* window) {
+        std::string out(kGood);
+        out.insert(out.find("key_file_in"), std::string("replay_window: ") + window + ", ");
+        return out;
+    };
+    EXPECT_NE(errors_of(text("63")).find("0 or 64 to 4096"), std::string::npos);
+    EXPECT_TRUE(parse(text("64"), "x"));
+    EXPECT_TRUE(parse(text("0"), "x"));
+}
+
+TEST(Config, text_that_is_not_yaml_is_an_error_with_a_place) {
+    EXPECT_NE(errors_of("a: [1, 2\nb: 3").find("/etc/mn.yaml:2:"), std::string::npos);
+}
+
+TEST(Config, reload_tells_what_needs_a_restart) {
+    const auto one = parse(kGood, "x");
+    const auto other = parse(with("lifetime: 60\ninterfaces: [a]\ntunnel: {name: mip0}"), "x");
+    ASSERT_TRUE(one && other);
+    EXPECT_EQ(needs_restart(*one, *other), "lifetime, tunnel");
+    EXPECT_EQ(needs_restart(*one, *parse(with("interfaces: [a]\nlog_level: debug"), "x")), "");
+}
+
+}  // namespace
+}  // namespace homeport::mobile_node

@@ -100,10 +100,11 @@ enum class NoBinding : std::uint8_t { kForwardHome, kDrop };  // S1.17
 struct HomeLinkConfig {
     Ipv6Prefix prefix;  // masked
     std::string port;   // name of a port: a real home link; empty: a virtual prefix ("virtual")
-    NoBinding no_binding = NoBinding::kForwardHome;        // virtual prefixes: drop, unless set
-    bool duplicate_address_detection = true;               // virtual prefixes: false
-    std::uint32_t valid_lifetime = kInfiniteLifetime;      // seconds
-    std::uint32_t preferred_lifetime = kInfiniteLifetime;  // seconds, <= valid
+    NoBinding no_binding = NoBinding::kForwardHome;  // virtual prefixes: drop, unless set
+    bool duplicate_address_detection = true;         // virtual prefixes: false
+    // Seconds from the moment that the file is read: the prefix ends then. Infinite: it does not.
+    std::uint32_t valid_lifetime = kInfiniteLifetime;
+    std::uint32_t preferred_lifetime = kInfiniteLifetime;  // <= valid
 
     [[nodiscard]] bool is_virtual() const { return port.empty(); }
     friend bool operator==(const HomeLinkConfig&, const HomeLinkConfig&) = default;
@@ -216,7 +217,7 @@ struct ControlplaneConfig {
     std::vector<MobileNodeRangeConfig> mobile_node_ranges;
     PolicyConfig policy;
     LimitsConfig limits;
-    std::string store_path = "/var/lib/homeport/bindings.db";
+    std::string store_path = "/var/lib/homeport/bindings.db";  // empty ("none"): not kept
     ManagementConfig management;
     LogConfig log;
     TunnelConfig tunnel;

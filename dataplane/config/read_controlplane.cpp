@@ -271,7 +271,9 @@ void read_controlplane(Section section, const std::string& directory, Controlpla
     read_policy(section.section("policy"), out.policy);
     read_limits(section.section("limits"), out.limits);
     Section store = section.section("store");
-    if (const auto v = store.find("path")) v->string(out.store_path);
+    if (const auto v = store.find("path")) {
+        if (v->string(out.store_path) && out.store_path == "none") out.store_path.clear();
+    }
     store.finish();
     Section management = section.section("management");
     if (const auto v = management.find("socket")) v->string(out.management.socket, 107);

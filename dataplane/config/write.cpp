@@ -162,7 +162,7 @@ void write_settings(Map& map, YAML::Emitter& out, const ControlplaneConfig& cp) 
         .put("bu_per_second", cp.limits.bu_per_second)
         .put("bu_per_node_per_second", cp.limits.bu_per_node_per_second);
     map.begin("store");
-    Map(out).put("path", cp.store_path);
+    Map(out).put("path", cp.store_path.empty() ? "none" : cp.store_path);
     map.begin("management");
     Map(out).put("socket", cp.management.socket).optional("group", cp.management.group);
     map.begin("log");

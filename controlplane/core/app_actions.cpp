@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Actions of the protocol module become commands, in their order; acknowledgements wait until the
+// store knows what they promise.
+#include <algorithm>
+
+#include "controlplane/core/app.hpp"
+#include "controlplane/core/log.hpp"
+#include "controlplane/wire/mobility_header.hpp"
+#include "controlplane/wire/neighbor_discovery.hpp"
+#include "dataplane/channel/records.hpp"
+
+namespace homeport::core {
+
+namespace {
+
+// Held messages of one round; more of them are sent and committed in between.
+constexpr std::size_t kMostHeld = 512;
+
+channel::Encapsulation encapsulation_of(binding::Encapsulation encapsulation) {
+    switch (encapsulation) {
+        case binding::Encapsulation::kIpv6:
+            return channel::Encapsulation::kIpv6;
+        case binding::Encapsulation::kIpv4:
+            return channel::Encapsulation::kIpv4;
+        case binding::Encapsulation::kIpv4Udp:
+            return channel::Encapsulation::kUdpIpv4;
+        case binding::Encapsulation::kIpv6Udp:
+            return channel::Encapsulation::kUdpIpv6;
+    }
+    return channel::Encapsulation::kIpv6;
+}
+
+const char* text_of(mip6::RemovalReason reason) {
+    switch (reason) {
+        case mip6::RemovalReason::kDeregistered:
+            return "deregistered";
+        case mip6::RemovalReason::kExpired:
+            return "expired";
+        case mip6::RemovalReason::kCleared:
+            return "cleared by the operator";
+        case mip6::RemovalReason::kNotServed:
+            return "no longer served";
+    }
+    return "?";
+}
+
+}  // namespace
+
+void App::carry_out(const mip6::Actions& actions) {
+    for (const mip6::Action& action : actions) {
+        std::visit([this](const auto& one) { carry_out(one); }, action);
+    }
+    if (held_messages_.size() >= kMostHeld) finish_round();
+}
+
+void App::carry_out(const mip6::SendMobilityMessage& action) {
+    held_messages_.push_back(action);
+}
+
+void App::finish_round() {
+    commit_store();
+    for (const mip6::SendMobilityMessage& message : held_messages_) {
+        // At home the port is known; elsewhere the route to the wire source decides.
+        const bool is_at_home = message.reply_to == IpAddress(message.home_address);
+        send_packet(message.packet, message.reply_to, is_at_home ? message.port : channel::kNoPort);
+    }
+    held_messages_.clear();
+}
+
+void App::commit_store() {
+    if (!store_ || !store_is_dirty_) return;
+    const auto committed = store_->commit();
+    store_is_dirty_ = false;
+    store_problem_ = committed ? "" : committed.error().what;
+    if (!committed) {
+        log_.limited(Message::kStoreWriteFailed, "bindings cannot be kept: " + store_problem_);
+    }
+}
+
+void App::carry_out(const mip6::PersistBinding& action) {
+    if (!store_) return;
+    store_is_dirty_ = true;
+    if (const auto kept = store_->persist(action.entry, clocks()); !kept) {
+        store_problem_ = kept.error().what;
+        log_.limited(Message::kStoreWriteFailed, "bindings cannot be kept: " + store_problem_);
+    }
+}
+
+void App::carry_out(const mip6::ErasePersisted& action) {
+    if (!store_) return;
+    store_is_dirty_ = true;
+    if (const auto erased = store_->erase(action.home_address); !erased) {
+        store_problem_ = erased.error().what;
+        log_.limited(Message::kStoreWriteFailed, "bindings cannot be kept: " + store_problem_);
+    }
+}
+
+void App::carry_out(const mip6::InstallBinding& action) {
+    send_binding(action.entry);
+}
+
+void App::send_binding(const binding::Entry& entry) {
+    const config::ControlplaneConfig& config = config_.controlplane;
+    channel::BindingSet record;
+    record.home_address = channel::WireAddress(entry.home_address);
+    record.care_of_address = channel::WireAddress(entry.care_of_address);
+    record.home_agent_address = channel::WireAddress(entry.home_agent);
+    record.counter_index = counter_rows_.take(entry.home_address);
+    record.encapsulation = encapsulation_of(entry.encapsulation);
+    if (entry.outer_source) record.udp_port = entry.outer_source->port;
+    std::uint16_t flags = 0;
+    if (!entry.virtual_home_link) {
+        record.home_port = ports_.to_data_plane(entry.home_port);
+        flags |= channel::kBindingProxyNd;
+        if (entry.link_local) flags |= channel::kBindingLinkLocal;
+    }
+    if (entry.state == binding::State::kTentative) flags |= channel::kBindingTentative;
+    if (entry.mobile_router) flags |= channel::kBindingRouter;
+    if (config.policy.require_esp) flags |= channel::kBindingRequireEsp;
+    if (config.tunnel.dscp == config::DscpModel::kPipe) flags |= channel::kBindingDscpPipe;
+    record.flags = flags;
+    if (const auto mtu = path_mtus_.find(entry.home_address); mtu != path_mtus_.end()) {
+        record.path_mtu = mtu->second;
+    }
+    send(record);
+}
+
+void App::remove_binding(const Ipv6Address& home_address) {
+    channel::BindingRemove record;
+    record.home_address = channel::WireAddress(home_address);
+    send(record);
+    counter_rows_.give_back(home_address);
+    path_mtus_.erase(home_address);
+}
+
+void App::carry_out(const mip6::RemoveBinding& action) {
+    remove_binding(action.home_address);
+    log_.limited(Message::kBindingRemoved, "binding of " + action.home_address.to_string() +
+                                               " removed: " + text_of(action.reason));
+}
+
+// ------------------------------------------------------------------- duplicate address detection
+
+bool App::probes_home_link(std::uint16_t port) const {
+    return std::ranges::any_of(
+        config_.controlplane.home_links, [&](const config::HomeLinkConfig& link) {
+            return !link.is_virtual() && ports_.number_of(link.port) == port &&
+                   link.duplicate_address_detection;
+        });
+}
+
+void App::carry_out(const mip6::StartDad& action) {
+    // The data plane hands over what neighbours say about a tentative address.
+    if (const auto* entry = home_agent_->bindings().find(action.home_address)) {
+        send_binding(*entry);
+    }
+    if (!probes_home_link(action.port)) {
+        return conclude_dad({action.home_address, true});
+    }
+    for (const auto& probe : dad_.start(action, now())) {
+        send_frame(probe.port, probe.destination, probe.packet);
+    }
+}
+
+void App::carry_out(const mip6::CancelDad& action) {
+    dad_.cancel(action.home_address);
+    remove_binding(action.home_address);
+}
+
+void App::conclude_dad(const mip6::DuplicateAddressDetection::Verdict& verdict) {
+    if (!verdict.unique) {
+        log_.limited(Message::kDuplicateAddress,
+                     "the home address " + verdict.home_address.to_string() +
+                         " is in use on its home link: the registration is refused");
+    }
+    carry_out(home_agent_->dad_result(verdict.home_address, verdict.unique, now()));
+    const auto* entry = home_agent_->bindings().find(verdict.home_address);
+    if (entry == nullptr || !entry->is_active()) remove_binding(verdict.home_address);
+}
+
+// ------------------------------------------------------------------------------------- home link
+
+void App::carry_out(const mip6::SendUnsolicitedNeighborAdvertisement& action) {
+    const auto* info = ports_.info(action.port);
+    if (info == nullptr) return;
+    static const Ipv6Address kAllNodes{{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+    send_frame(action.port, kAllNodes,
+               wire::unsolicited_advertisement(action.home_agent, action.target, info->mac,
+                                               action.router));
+}
+
+void App::carry_out(const mip6::JoinSolicitedNode& action) {
+    send_reports(mld_.join(action.port, action.group, now()));
+}
+
+void App::carry_out(const mip6::LeaveSolicitedNode& action) {
+    send_reports(mld_.leave(action.port, action.group));
+}
+
+void App::send_reports(const MldResponder::Reports& reports) {
+    for (const MldResponder::Report& report : reports) {
+        send_frame(report.port, report.destination, report.packet);
+    }
+}
+
+// --------------------------------------------------------------------------------------- packets
+
+void App::carry_out(const mip6::SendIcmpv6& action) {
+    send_packet(action.packet, std::nullopt,
+                action.destination.is_link_local() ? action.port : channel::kNoPort);
+}
+
+void App::carry_out(const mip6::SendBindingError& action) {
+    send_packet(action.packet, std::nullopt,
+                action.destination.is_link_local() ? action.port : channel::kNoPort);
+}
+
+void App::send_packet(ConstByteSpan packet, const std::optional<IpAddress>& reply_to,
+                      std::uint16_t port) {
+    if (packet.size() > channel::kMaxPacket) return;
+    channel::TransmitPacket record;
+    if (reply_to) record.reply_to = channel::WireAddress(*reply_to);
+    record.port = port == channel::kNoPort ? port : ports_.to_data_plane(port);
+    record.length = static_cast<std::uint16_t>(packet.size());
+    send(record, packet);
+}
+
+// Only to groups: a neighbour's link-layer address is the data plane's business.
+void App::send_frame(std::uint16_t port, const Ipv6Address& destination, ConstByteSpan packet) {
+    const auto* info = ports_.info(port);
+    if (info == nullptr || !destination.is_multicast()) return;
+    const auto frame = wire::ethernet_frame(ethernet_group_of(destination), info->mac, packet);
+    if (frame.size() > channel::kMaxPacket) return;
+    channel::TransmitFrame record;
+    record.port = info->port;
+    record.length = static_cast<std::uint16_t>(frame.size());
+    send(record, frame);
+}
+
+// ------------------------------------------------------------------------------------------- log
+
+void App::carry_out(const mip6::CountEvent& action) {
+    const std::string who = action.home_address.to_string();
+    const auto from = [&] { return " from " + to_string(action.wire_source); };
+    switch (action.counter) {
+        case mip6::Counter::kBindingCreated:
+            log_.limited(Message::kBindingCreated,
+                         "binding of " + who + " created, update" + from());
+            break;
+        case mip6::Counter::kBindingSourceChanged:
+            path_mtus_.erase(action.home_address);  // that of another path
+            log_.limited(Message::kBindingMoved, "binding of " + who + " moved, update" + from());
+            break;
+        case mip6::Counter::kBuRejected:
+            log_.limited(Message::kBindingRejected,
+                         "binding update of " + who + from() + " refused with status " +
+                             std::to_string(static_cast<unsigned>(
+                                 action.status.value_or(wire::BindingStatus{}))) +
+                             ": " + action.detail);
+            break;
+        case mip6::Counter::kIpsecInPolicy:
+            log_.limited(Message::kUnprotectedUpdate,
+                         "a binding update for " + who + from() + " was not protected: dropped");
+            break;
+        default:
+            if (log_.is_debug()) {
+                log_.debug(std::string(mip6::name(action.counter)) + " " + who + from() + " " +
+                           action.detail);
+            }
+            break;
+    }
+}
+
+}  // namespace homeport::core

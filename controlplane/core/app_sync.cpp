@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Full synchronisation with the data plane, and the kernel's view on its way there.
+#include <algorithm>
+
+#include "controlplane/core/app.hpp"
+#include "controlplane/core/home_agent_config.hpp"
+#include "controlplane/core/log.hpp"
+#include "dataplane/channel/records.hpp"
+
+namespace homeport::core {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kPortsPatience = 1s;    // for the data plane to tell of all ports
+constexpr auto kKernelPatience = 10s;  // for the first whole picture of the kernel
+
+std::uint64_t unix_milliseconds() {
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                          std::chrono::system_clock::now().time_since_epoch())
+                                          .count());
+}
+
+}  // namespace
+
+void App::attached() {
+    log_.write(Message::kDataPlaneAttached,
+               "attached to the data plane, build " + data_plane_->build_id());
+    phase_ = Phase::kWaitsForKernel;
+    attached_at_ = now();
+    heartbeat_seen_ = now();
+    ports_.forget();
+    adjacency_packets_.clear();
+    early_punts_.clear();
+}
+
+void App::detached() {
+    phase_ = Phase::kDetached;
+    synchronized_epoch_ = 0;
+    early_punts_.clear();
+}
+
+// State that is not named in a synchronisation is swept: it begins when all of it is known.
+void App::synchronize_if_ready() {
+    if (phase_ != Phase::kWaitsForKernel || !data_plane_->is_attached()) return;
+    const auto waited = now() - attached_at_;
+    if (!ports_.is_complete() && waited < kPortsPatience) return;
+    const bool knows_kernel = !options_.mirror_kernel || (mirror_ && mirror_->in_sync());
+    if (!knows_kernel && waited < kKernelPatience) return;
+    synchronize();
+    while (!early_punts_.empty()) {
+        const EarlyPunt punt = std::move(early_punts_.front());
+        early_punts_.pop_front();
+        take_punt(punt.event, punt.packet);
+    }
+    finish_round();
+    data_plane_->flush();
+    arm_timer();
+}
+
+void App::synchronize() {
+    phase_ = Phase::kRunning;
+    epoch_ = std::max(epoch_ + 1, unix_milliseconds());
+    channel::BeginSync begin;
+    begin.epoch = epoch_;
+    send(begin);
+    channel::ParametersSet parameters = parameters_of(config_.controlplane);
+    send(parameters);
+    send_addresses();
+    send_home_prefixes();
+    send_security();
+    send_bindings();
+    channel::EndSync end;
+    end.epoch = epoch_;
+    send(end);
+    data_plane_->flush();
+    check_home_agent_addresses();
+}
+
+void App::send_addresses() {
+    kernel_addresses_.clear();
+    if (mirror_) mirror_->replay_all(*this);
+    // Tunnels end at these whether the kernel has them or not: a virtual prefix needs no link.
+    for (const Ipv6Address& address : config_.controlplane.home_agent.addresses) {
+        channel::AddressSet record;
+        record.address = channel::WireAddress(address);
+        record.prefix_length = 128;
+        record.is_home_agent_address = 1;
+        send(record);
+    }
+}
+
+void App::send_home_prefixes() {
+    for (const config::HomeLinkConfig& link : config_.controlplane.home_links) {
+        channel::HomePrefixSet record;
+        record.prefix = channel::WireAddress(link.prefix.address);
+        record.prefix_length = link.prefix.length;
+        record.drop_unbound = link.no_binding == config::NoBinding::kDrop ? 1 : 0;
+        if (!link.is_virtual()) {
+            record.port = ports_.to_data_plane(ports_.number_of(link.port));
+            if (record.port == channel::kNoPort) {
+                log_.limited(Message::kPortUnknown, "the data plane has no port " + link.port +
+                                                        ", which is the home link of " +
+                                                        link.prefix.to_string());
+            }
+        }
+        send(record);
+    }
+}
+
+void App::send_bindings() {
+    home_agent_->bindings().for_each([this](const binding::Entry& entry) {
+        if (entry.state != binding::State::kDeleteWait) send_binding(entry);
+    });
+}
+
+void App::send_security() {
+    std::vector<channel::PolicyRecord> policies;
+    for (const ipsec::PolicyEntry& entry : sa_source_->policies()) {
+        policies.push_back(sa::to_record(entry));
+    }
+    channel::SpdReplace replace;
+    replace.count = static_cast<std::uint32_t>(policies.size());
+    send(replace, ConstByteSpan(reinterpret_cast<const std::uint8_t*>(policies.data()),
+                                policies.size() * sizeof(channel::PolicyRecord)));
+    const auto* statistics = data_plane_->statistics();
+    const std::uint32_t workers =
+        statistics != nullptr ? std::max(1u, statistics->worker_count()) : 1;
+    const auto issued = sa_source_->for_each_sa(*ledger_, workers,
+                                                [this](channel::SaSet& record) { send(record); });
+    ledger_problem_ = issued.ledger_error;
+    if (!issued.ledger_error.empty()) {
+        log_.limited(Message::kLedgerFailed,
+                     "sequence numbers of SAs cannot be kept: " + issued.ledger_error);
+    }
+    for (const std::uint32_t spi : issued.used_up) {
+        log_.limited(Message::kSaUsedUp, "the outbound SA " + std::to_string(spi) +
+                                             " has no sequence numbers left and is not put in "
+                                             "force: it needs a new key and a new SPI");
+    }
+}
+
+// On a real home link the kernel must have the home agent's address: it answers for it.
+void App::check_home_agent_addresses() {
+    if (!mirror_) return;
+    for (const config::HomeLinkConfig& link : config_.controlplane.home_links) {
+        const auto address = config_.controlplane.home_agent_address(link.prefix);
+        if (link.is_virtual() || !address) continue;
+        if (kernel_addresses_.contains(*address)) {
+            missing_addresses_.erase(*address);
+        } else if (missing_addresses_.insert(*address).second) {
+            const auto* info = ports_.info(ports_.number_of(link.port));
+            log_.write(Message::kAddressMissing,
+                       "the kernel does not have the home agent's address " + address->to_string() +
+                           "; expected it on " +
+                           (info != nullptr ? std::string(channel::text_of(info->kernel_interface))
+                                            : link.port));
+        }
+    }
+}
+
+bool App::is_home_agent_address(const IpAddress& address) const {
+    const auto* v6 = std::get_if<Ipv6Address>(&address);
+    return v6 != nullptr && std::ranges::find(config_.controlplane.home_agent.addresses, *v6) !=
+                                config_.controlplane.home_agent.addresses.end();
+}
+
+// ------------------------------------------------------------------------- what the kernel tells
+
+void App::link_changed(std::uint16_t port, const netlink::Link& link) {
+    if (!log_.is_debug()) return;
+    log_.debug("interface " + link.name + " of port " + std::to_string(port) +
+               (link.present ? (link.up ? " is up" : " is down") : " is gone"));
+}
+
+void App::address_set(std::uint16_t port, const IpAddress& address, std::uint8_t prefix_length) {
+    channel::AddressSet record;
+    record.address = channel::WireAddress(address);
+    record.port = port;
+    record.prefix_length = prefix_length;
+    record.is_home_agent_address = is_home_agent_address(address) ? 1 : 0;
+    if (record.is_home_agent_address != 0) {
+        kernel_addresses_[std::get<Ipv6Address>(address)] = port;
+    }
+    const auto* v6 = std::get_if<Ipv6Address>(&address);
+    if (v6 != nullptr && v6->is_link_local() && port != channel::kNoPort) {
+        mld_.set_source(ports_.from_data_plane(port), *v6);
+    }
+    send(record);
+}
+
+void App::address_removed(std::uint16_t port, const IpAddress& address) {
+    if (const auto* v6 = std::get_if<Ipv6Address>(&address)) {
+        const auto it = kernel_addresses_.find(*v6);
+        if (it != kernel_addresses_.end() && it->second == port) kernel_addresses_.erase(it);
+    }
+    channel::AddressRemove record;
+    record.address = channel::WireAddress(address);
+    record.port = port;
+    // The one without a port stays for a home agent address: tunnels end there all the same.
+    if (port != channel::kNoPort || !is_home_agent_address(address)) send(record);
+    if (phase_ == Phase::kRunning) check_home_agent_addresses();
+}
+
+void App::route_set(const netlink::Route& route) {
+    channel::RouteSet record;
+    record.prefix = channel::WireAddress(route.prefix);
+    record.prefix_length = route.prefix_length;
+    record.route_type = route.type;
+    record.port = route.port;
+    if (route.next_hop) record.next_hop = channel::WireAddress(*route.next_hop);
+    record.mtu = route.mtu;
+    send(record);
+}
+
+void App::route_removed(const IpAddress& prefix, std::uint8_t prefix_length) {
+    channel::RouteRemove record;
+    record.prefix = channel::WireAddress(prefix);
+    record.prefix_length = prefix_length;
+    send(record);
+}
+
+void App::neighbour_set(std::uint16_t port, const IpAddress& address, const MacAddress& mac) {
+    channel::NeighbourSet record;
+    record.address = channel::WireAddress(address);
+    record.mac = mac;
+    record.port = port;
+    send(record);
+}
+
+void App::neighbour_removed(std::uint16_t port, const IpAddress& address) {
+    channel::NeighbourRemove record;
+    record.address = channel::WireAddress(address);
+    record.port = port;
+    send(record);
+}
+
+void App::in_sync() {
+    if (phase_ == Phase::kRunning) check_home_agent_addresses();
+}
+
+}  // namespace homeport::core

@@ -156,6 +156,14 @@ TEST_P(EveryKind, wrong_padding_is_dropped) {
     EXPECT_EQ(link.receiver.sad->status(link.in)->errors.padding, 2u);
 }
 
+TEST(Inbound, padding_does_not_reach_into_the_esp_header) {
+    // The low octets of the sequence number continue the padding to the left.
+    const test::Pair pair{.algorithm = Algorithm::kNullSha256_128};
+    Link link(pair);
+    Buffer buffer(seal_raw(pair, {3, 4, 4, 41}, 0x0102));
+    EXPECT_EQ(link.receiver.in(buffer), Verdict::kInPadding);
+}
+
 TEST_P(EveryKind, padding_of_255_octets_is_right) {
     const test::Pair pair{.algorithm = GetParam()};
     const std::size_t block = info(GetParam()).block;
@@ -254,6 +262,19 @@ TEST(Inbound, S1_62_packets_from_anothers_address_are_not_let_out_of_an_sa) {
         << "a mapped address is no IPv4 address";
     EXPECT_EQ(host.sad->status(handle)->errors.selector_mismatch, 3u);
     EXPECT_EQ(host.sad->status(handle)->packets, 2u);
+}
+
+TEST(Inbound, a_mapped_address_is_not_the_ipv4_address_of_an_sa) {
+    const test::Pair pair{};
+    Host host;
+    SaParameters p = test::inbound_parameters(pair);
+    p.selectors[0].remote = {AddressRange::of(ip("192.0.2.100"))};
+    host.add(p);
+    Link link(pair);
+    Buffer mapped(link.seal(test::udp({.source = "::ffff:192.0.2.100"})));
+    EXPECT_EQ(host.in(mapped), Verdict::kInSelectorMismatch);
+    Buffer own(link.seal(test::udp({.source = "192.0.2.100", .destination = "198.51.100.200"})));
+    EXPECT_EQ(host.in(own), Verdict::kInOk);
 }
 
 TEST(Inbound, S1_31_a_type_that_may_not_be_received_is_a_mismatch) {

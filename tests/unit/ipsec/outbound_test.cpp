@@ -356,6 +356,12 @@ TEST(Outbound, octets_behind_the_ip_packet_are_cut_off) {
     Buffer buffer(link.seal(test::joined({packet, Bytes(6)})));
     ASSERT_EQ(link.receiver.in(buffer), Verdict::kInOk);
     EXPECT_EQ(buffer.bytes(), packet);
+    PolicyEntry bypass;
+    bypass.action = Action::kBypass;
+    link.sender.policies({bypass});
+    Buffer passed(test::joined({packet, Bytes(6)}));
+    ASSERT_EQ(link.sender.out(passed), Verdict::kOutBypass);
+    EXPECT_EQ(passed.bytes(), packet);
 }
 
 TEST(Outbound, S1_14_changing_the_newest_sa_needs_no_other_change) {

@@ -46,9 +46,19 @@ TEST(Sad, own_and_manual_spis_are_found) {
         const Spi spi = host.sad->status(handle)->spi;
         EXPECT_TRUE(host.sad->remove(handle));
         EXPECT_EQ(host.sad->find_inbound(spi), nullptr) << spi.to_string();
-        EXPECT_FALSE(host.sad->remove(handle)) << "handles are not reused at once";
+        EXPECT_FALSE(host.sad->remove(handle));
     }
     EXPECT_EQ(host.sad->size(), 0u);
+}
+
+TEST(Sad, handles_are_not_reused_at_once) {
+    Host host;
+    const SaHandle first = host.add(inbound_parameters({}));
+    host.sad->remove(first);
+    const SaHandle second = host.add(inbound_parameters({}));
+    EXPECT_FALSE(host.sad->status(first));
+    EXPECT_FALSE(host.sad->remove(first));
+    EXPECT_TRUE(host.sad->remove(second));
 }
 
 TEST(Sad, many_manual_spis) {

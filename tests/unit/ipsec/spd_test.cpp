@@ -181,6 +181,15 @@ Bytes non_initial_fragment(std::uint8_t next) {
     return test::ipv6(kOther, kHome, 44, {next, 0, 1, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8});
 }
 
+TEST_F(Spd, opaque_on_both_sides_takes_only_what_shows_no_type) {
+    PolicyEntry e = entry(9, "fragments", Action::kBypass);
+    e.selectors.protocol = ProtocolSelector::of(IpProtocol::kIcmpv6);
+    e.selectors.local_value = e.selectors.remote_value = ValueSelector::opaque();
+    ASSERT_EQ(error({e}), "no error");
+    EXPECT_EQ(out(test::icmpv6(kHomeAgent, kHome, 128)), kNominalDiscard);
+    EXPECT_EQ(out(non_initial_fragment(58)), 9);
+}
+
 TEST_F(Spd, non_initial_fragments_match_only_any_and_opaque) {
     PolicyEntry ports = entry(1, "ports", Action::kBypass);
     ports.selectors.protocol = ProtocolSelector::of(IpProtocol::kUdp);
@@ -234,6 +243,17 @@ TEST_F(Spd, S1_32_payload_before_any_other_entry_is_found) {
         });
         EXPECT_TRUE(found) << "payload before " << right[place].name;
     }
+}
+
+TEST_F(Spd, S1_32_two_protected_entries_that_overlap_are_found) {
+    PolicyEntry payload = home_agent_table().back();
+    PolicyEntry signalling = home_agent_table()[1];
+    signalling.selectors.remote.clear();
+    const auto findings = lint({payload, signalling});
+    ASSERT_EQ(findings.size(), 1u);
+    EXPECT_EQ(findings[0].kind, LintFinding::Kind::kOverlap);
+    EXPECT_EQ(findings[0].later, kBinding);
+    EXPECT_TRUE(lint({signalling, payload}).empty());
 }
 
 TEST_F(Spd, S1_32_a_hidden_entry_is_refused_and_both_are_named) {

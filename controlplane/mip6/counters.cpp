@@ -40,7 +40,7 @@ std::string_view name(Counter counter) {
         case Counter::kBuAccepted:
             return "mip6.bu.accepted";
         case Counter::kBuRejected:
-            return "mip6.bu.rejected_";
+            return "mip6.bu.rejected_<status>";
         case Counter::kBindingErrorSent:
             return "mip6.be.sent";
         case Counter::kBindingErrorLimited:

@@ -53,7 +53,7 @@ enum class Counter : std::uint8_t {
     kCount,
 };
 
-/// The counter's name; for kBuRejected the part before the status.
+/// The counter's name; for kBuRejected with "<status>" in place of the number.
 [[nodiscard]] std::string_view name(Counter counter);
 
 class Counters {
@@ -80,7 +80,8 @@ class Counters {
         }
         for (std::size_t status = 0; status < rejected_.size(); ++status) {
             if (rejected_[status] == 0) continue;
-            visit(std::string{name(Counter::kBuRejected)} + std::to_string(status),
+            const std::string_view pattern = name(Counter::kBuRejected);
+            visit(std::string{pattern.substr(0, pattern.find('<'))} + std::to_string(status),
                   rejected_[status]);
         }
     }

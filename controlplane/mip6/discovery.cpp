@@ -57,7 +57,7 @@ std::vector<Ipv6Address> HomeAgent::home_agents_list(const Ipv6Address& self, bo
         std::erase_if(agents, [](const OtherHomeAgent& agent) { return !agent.mobile_routers; });
     }
     std::ranges::shuffle(agents, random_);
-    std::ranges::stable_sort(agents, std::ranges::greater{}, &OtherHomeAgent::preference);
+    std::ranges::sort(agents, std::ranges::greater{}, &OtherHomeAgent::preference);
     std::vector<Ipv6Address> list;
     for (const OtherHomeAgent& agent : agents) {
         if (list.size() == kMaxListed) break;

@@ -298,8 +298,8 @@ class RoamingNetwork:
     def attach_ports(self):
         """Moves the kernel ends of the data plane's ports to where their cables end."""
         lab = self.lab
-        wait_until(lambda: "t-wan" in lab.ip("ha", "-o link show") and
-                   "t-home" in lab.ip("ha", "-o link show"), 20, "net_tap devices")
+        # A device that leaves before all its queues are open would be made a second time.
+        self.dataplane.wait_for_output("HP-DP-0001", 30)
         lab.ip("ha", f"link set t-home netns {lab.prefix}home")
         lab.ip("ha", f"link set t-wan netns {lab.prefix}inet")
         lab.ip("home", "link set t-home master br0")
@@ -463,7 +463,7 @@ state_file: {lab.directory}/mn-state
     def binding_care_of(self):
         """Care-of address in force for the mobile node, or nothing."""
         for row in self.bindings():
-            if row.get("home_address") == HOME_ADDRESS:
+            if row.get("home_address") == HOME_ADDRESS and row.get("state") == "active":
                 return row.get("care_of_address")
         return None
 

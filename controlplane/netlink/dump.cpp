@@ -119,8 +119,9 @@ std::expected<bool, Error> Dump::take(Socket& socket, const nlmsghdr& message) {
         }
         return true;
     }
-    if (const auto parsed = parse_message(message)) {
+    if (auto parsed = parse_message(message)) {
         Changes ignored;
+        if (auto* route = std::get_if<RouteMessage>(&*parsed)) route->listed = true;
         state_.apply(*parsed, tables_, ignored);
     }
     return true;

@@ -25,9 +25,7 @@ RouteEntry entry_of(const RouteMessage& message) {
 }
 
 bool share_a_path(const std::vector<NextHop>& a, const std::vector<NextHop>& b) {
-    return std::ranges::any_of(a, [&](const NextHop& hop) {
-        return std::ranges::any_of(b, [&](const NextHop& x) { return hop == x; });
-    });
+    return std::ranges::find_first_of(a, b) != a.end();
 }
 
 bool is_better(const RouteEntry& a, const RouteEntry& b) {
@@ -65,18 +63,36 @@ void add_ipv4(std::vector<RouteEntry>& entries, const RouteMessage& message) {
     }
 }
 
+/// Brings `hops` into the order of `known`, those that are new behind. The kernel's message begins
+/// with the next hop that was added, its list and its dumps end with it.
+void keep_order(std::vector<NextHop>& hops, const std::vector<NextHop>& known) {
+    std::ranges::stable_sort(hops, {}, [&](const NextHop& hop) {
+        return std::ranges::find(known, hop) - known.begin();
+    });
+}
+
 /// IPv6: a message about a route of several next hops tells all of them each time.
 void add_ipv6(std::vector<RouteEntry>& entries, const RouteMessage& message, Changes& changes) {
     RouteEntry entry = entry_of(message);
-    const auto replaced = [&](const RouteEntry& e) {
-        if (e.metric != message.metric) return false;
+    const auto is_older_state = [&](const RouteEntry& e) {
+        if (e.metric != entry.metric || e.preference != entry.preference) return false;
         return message.replaces || share_a_path(e.next_hops, entry.next_hops) ||
                (e.next_hops.empty() && entry.next_hops.empty());
     };
-    const auto removed = std::erase_if(entries, replaced);
+    const auto first = std::ranges::find_if(entries, is_older_state);
+    if (first == entries.end()) {
+        // Where among others of its metric the kernel puts it, only the kernel's list tells.
+        const auto as_good = [&](const RouteEntry& e) { return e.metric == entry.metric; };
+        if (std::ranges::any_of(entries, as_good)) changes.reread |= kRoutes;
+        insert_in_order(entries, std::move(entry), true);
+        return;
+    }
+    if (!message.replaces) keep_order(entry.next_hops, first->next_hops);
     // Which one of several routes of a metric was replaced, the message does not tell.
-    if (message.replaces && removed > 1) changes.reread |= kRoutes;
-    insert_in_order(entries, std::move(entry), true);
+    if (message.replaces && std::any_of(first + 1, entries.end(), is_older_state)) {
+        changes.reread |= kRoutes;
+    }
+    *first = std::move(entry);
 }
 
 void remove_route(std::vector<RouteEntry>& entries, const RouteMessage& message) {
@@ -90,16 +106,12 @@ void remove_route(std::vector<RouteEntry>& entries, const RouteMessage& message)
     }
     if (std::holds_alternative<Ipv4Address>(message.prefix)) return;
     // IPv6 removes the next hops of a route one by one.
-    for (RouteEntry& entry : entries) {
-        if (entry.metric != message.metric || entry.type != message.type) continue;
-        std::erase_if(entry.next_hops, [&](const NextHop& hop) {
-            return std::ranges::any_of(message.next_hops,
-                                       [&](const NextHop& x) { return hop == x; });
+    std::erase_if(entries, [&](RouteEntry& entry) {
+        if (entry.metric != message.metric || entry.type != message.type) return false;
+        const auto gone = std::erase_if(entry.next_hops, [&](const NextHop& hop) {
+            return std::ranges::find(message.next_hops, hop) != message.next_hops.end();
         });
-    }
-    std::erase_if(entries, [&](const RouteEntry& e) {
-        return e.metric == message.metric && e.type == channel::RouteType::kUnicast &&
-               e.next_hops.empty() && !message.next_hops.empty();
+        return gone != 0 && entry.next_hops.empty();
     });
 }
 
@@ -164,6 +176,8 @@ void KernelState::apply(const RouteMessage& message, Changes& changes) {
     auto& entries = message.local_table ? place->second.local : place->second.main;
     if (message.removed) {
         remove_route(entries, message);
+    } else if (message.listed) {
+        insert_in_order(entries, entry_of(message), true);
     } else if (std::holds_alternative<Ipv4Address>(message.prefix)) {
         add_ipv4(entries, message);
     } else {

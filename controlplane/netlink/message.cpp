@@ -23,8 +23,10 @@ using channel::RouteType;
 constexpr auto kIrrelevant = std::unexpected(NotParsed::kIrrelevant);
 constexpr auto kMalformed = std::unexpected(NotParsed::kMalformed);
 
+constexpr std::size_t kTypes = 32;  // attribute types that are looked at are lower
+static_assert(RTA_MAX < kTypes && RTAX_MAX < kTypes && NDA_LLADDR < kTypes && IFLA_MTU < kTypes);
+
 /// The attributes of a message or of an attribute, by type; of a repeated one the last.
-template <std::size_t Max>
 class Attributes {
   public:
     Attributes(const void* first, std::size_t length) {
@@ -32,7 +34,7 @@ class Attributes {
         int left = static_cast<int>(length);
         while (mnl_attr_ok(attribute, left)) {
             const std::uint16_t type = mnl_attr_get_type(attribute);
-            if (type <= Max) places_[type] = attribute;
+            if (type < kTypes) places_[type] = attribute;
             left -= static_cast<int>(MNL_ALIGN(attribute->nla_len));
             attribute = mnl_attr_next(attribute);
         }
@@ -54,7 +56,7 @@ class Attributes {
     }
 
   private:
-    std::array<const nlattr*, Max + 1> places_{};
+    std::array<const nlattr*, kTypes> places_{};
 };
 
 /// The fixed header of a message, or null when the message is too short for it.
@@ -65,12 +67,12 @@ const Header* fixed_header(const nlmsghdr& message) {
 }
 
 /// The attributes behind the fixed header, which is there.
-template <std::size_t Max, class Header>
-Attributes<Max> attributes_behind(const nlmsghdr& message) {
+template <class Header>
+Attributes attributes_behind(const nlmsghdr& message) {
     const std::size_t header = MNL_ALIGN(sizeof(Header));
     const std::size_t payload = mnl_nlmsg_get_payload_len(&message);
     const auto* start = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload(&message));
-    return Attributes<Max>(start + header, payload > header ? payload - header : 0);
+    return Attributes(start + header, payload > header ? payload - header : 0);
 }
 
 std::optional<IpAddress> address_of(int family, ConstByteSpan bytes) {
@@ -88,7 +90,7 @@ std::expected<Message, NotParsed> parse_link(const nlmsghdr& message) {
     if (header == nullptr) return kMalformed;
     // A bridge tells of its ports in messages of its own family.
     if (header->ifi_family != AF_UNSPEC) return kIrrelevant;
-    const auto attributes = attributes_behind<IFLA_MTU + 8, ifinfomsg>(message);
+    const auto attributes = attributes_behind<ifinfomsg>(message);
     LinkMessage link;
     link.removed = message.nlmsg_type == RTM_DELLINK;
     link.index = header->ifi_index;
@@ -107,7 +109,7 @@ std::expected<Message, NotParsed> parse_address(const nlmsghdr& message) {
     const auto* header = fixed_header<ifaddrmsg>(message);
     if (header == nullptr) return kMalformed;
     if (!is_ip(header->ifa_family)) return kIrrelevant;
-    const auto attributes = attributes_behind<IFA_FLAGS, ifaddrmsg>(message);
+    const auto attributes = attributes_behind<ifaddrmsg>(message);
     // IFA_ADDRESS is the peer's on a point-to-point link, and then IFA_LOCAL is there.
     const auto address = address_of(
         header->ifa_family, attributes.octets(attributes.has(IFA_LOCAL) ? IFA_LOCAL : IFA_ADDRESS));
@@ -145,8 +147,7 @@ std::optional<RouteType> route_type_of(std::uint8_t kernel_type) {
 }
 
 /// Gateway and encapsulation, from the attributes of a route or of one of its next hops.
-template <std::size_t Max>
-bool read_path(const Attributes<Max>& attributes, int family, NextHop& hop) {
+bool read_path(const Attributes& attributes, int family, NextHop& hop) {
     hop.encapsulated = attributes.has(RTA_ENCAP) || attributes.has(RTA_NEWDST);
     if (attributes.has(RTA_GATEWAY)) {
         hop.gateway = address_of(family, attributes.octets(RTA_GATEWAY));
@@ -173,8 +174,7 @@ bool read_multipath(ConstByteSpan bytes, int family, std::vector<NextHop>& hops)
         if (header.rtnh_len < sizeof header || header.rtnh_len > bytes.size()) return false;
         NextHop hop;
         hop.index = header.rtnh_ifindex;
-        const Attributes<RTA_MAX> attributes(bytes.data() + sizeof header,
-                                             header.rtnh_len - sizeof header);
+        const Attributes attributes(bytes.data() + sizeof header, header.rtnh_len - sizeof header);
         if (!read_path(attributes, family, hop)) return false;
         hops.push_back(std::move(hop));
         bytes = bytes.subspan(std::min<std::size_t>(RTNH_ALIGN(header.rtnh_len), bytes.size()));
@@ -192,8 +192,8 @@ bool is_mirrored_destination(const IpAddress& prefix) {
 }
 
 std::uint32_t mtu_of(ConstByteSpan metrics) {
-    const Attributes<RTAX_MAX> attributes(metrics.data(), metrics.size());
-    return attributes.template number<std::uint32_t>(RTAX_MTU).value_or(0);
+    const Attributes attributes(metrics.data(), metrics.size());
+    return attributes.number<std::uint32_t>(RTAX_MTU).value_or(0);
 }
 
 std::uint8_t rank_of(std::uint8_t icmpv6_preference) {
@@ -209,9 +209,9 @@ std::expected<Message, NotParsed> parse_route(const nlmsghdr& message) {
         header->rtm_src_len != 0) {
         return kIrrelevant;
     }
-    const auto attributes = attributes_behind<RTA_MAX, rtmsg>(message);
+    const auto attributes = attributes_behind<rtmsg>(message);
     const std::uint32_t table =
-        attributes.template number<std::uint32_t>(RTA_TABLE).value_or(header->rtm_table);
+        attributes.number<std::uint32_t>(RTA_TABLE).value_or(header->rtm_table);
     const auto type = route_type_of(header->rtm_type);
     if ((table != RT_TABLE_MAIN && table != RT_TABLE_LOCAL) || !type) return kIrrelevant;
 
@@ -233,17 +233,15 @@ std::expected<Message, NotParsed> parse_route(const nlmsghdr& message) {
     }
     if (route.prefix_length > (family == AF_INET ? 32 : 128)) return kMalformed;
     if (!is_mirrored_destination(route.prefix)) return kIrrelevant;
-    route.metric = attributes.template number<std::uint32_t>(RTA_PRIORITY).value_or(0);
-    route.preference = rank_of(attributes.template number<std::uint8_t>(RTA_PREF).value_or(0));
-    route.next_hop_object = attributes.template number<std::uint32_t>(RTA_NH_ID).value_or(0);
+    route.metric = attributes.number<std::uint32_t>(RTA_PRIORITY).value_or(0);
+    route.preference = rank_of(attributes.number<std::uint8_t>(RTA_PREF).value_or(0));
+    route.next_hop_object = attributes.number<std::uint32_t>(RTA_NH_ID).value_or(0);
     if (attributes.has(RTA_METRICS)) route.mtu = mtu_of(attributes.octets(RTA_METRICS));
-    if (route.type != RouteType::kUnicast) return route;
-
     if (attributes.has(RTA_MULTIPATH)) {
         if (!read_multipath(attributes.octets(RTA_MULTIPATH), family, route.next_hops)) {
             return kMalformed;
         }
-    } else if (const auto index = attributes.template number<std::int32_t>(RTA_OIF)) {
+    } else if (const auto index = attributes.number<std::int32_t>(RTA_OIF)) {
         NextHop hop;
         hop.index = *index;
         if (!read_path(attributes, family, hop)) return kMalformed;
@@ -256,7 +254,7 @@ std::expected<Message, NotParsed> parse_neighbour(const nlmsghdr& message) {
     const auto* header = fixed_header<ndmsg>(message);
     if (header == nullptr) return kMalformed;
     if (!is_ip(header->ndm_family) || (header->ndm_flags & NTF_PROXY) != 0) return kIrrelevant;
-    const auto attributes = attributes_behind<NDA_LLADDR, ndmsg>(message);
+    const auto attributes = attributes_behind<ndmsg>(message);
     const auto address = address_of(header->ndm_family, attributes.octets(NDA_DST));
     if (!address || header->ndm_ifindex <= 0) return kMalformed;
     const bool is_multicast = std::visit([](const auto& a) { return a.is_multicast(); }, *address);
@@ -281,8 +279,8 @@ std::expected<Message, NotParsed> parse_neighbour(const nlmsghdr& message) {
 
 std::expected<Message, NotParsed> parse_next_hop_object(const nlmsghdr& message) {
     if (fixed_header<nhmsg>(message) == nullptr) return kMalformed;
-    const auto attributes = attributes_behind<NHA_ID, nhmsg>(message);
-    const auto id = attributes.template number<std::uint32_t>(NHA_ID);
+    const auto attributes = attributes_behind<nhmsg>(message);
+    const auto id = attributes.number<std::uint32_t>(NHA_ID);
     if (!id) return kMalformed;
     return NextHopObjectRemoved{*id};
 }

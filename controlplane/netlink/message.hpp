@@ -50,6 +50,7 @@ struct RouteMessage {
     bool removed = false;
     bool replaces = false;  // NLM_F_REPLACE
     bool appends = false;   // NLM_F_APPEND
+    bool listed = false;    // part of a dump: routes come in the order of the kernel's list
     bool local_table = false;
     IpAddress prefix;
     std::uint8_t prefix_length = 0;
@@ -58,7 +59,7 @@ struct RouteMessage {
     std::uint8_t preference = 1;  // RFC 4191: 0 low, 1 medium, 2 high
     std::uint32_t mtu = 0;
     std::uint32_t next_hop_object = 0;
-    std::vector<NextHop> next_hops;  // of kUnicast
+    std::vector<NextHop> next_hops;  // of other types than kUnicast: what tells them apart
 };
 
 /// RTM_NEWNEIGH, RTM_DELNEIGH of IP neighbours, proxy entries apart.

@@ -164,14 +164,15 @@ Result<void> HostNetwork::add_routes() {
 Result<void> HostNetwork::add_rules() {
     delete_rules();
     constexpr std::uint16_t kNew = NLM_F_CREATE | NLM_F_EXCL;
-    if (auto done = address_rule(RTM_NEWRULE, kNew); !done) {
-        return fail("rule from " + config_.home_address.to_string() + ": " + done.error().text);
-    }
+    // Of rules with the same priority the first that was added is the first that is asked.
     if (auto done = silence_rule(RTM_NEWRULE, kNew, icmp_port(4, 0), icmp_port(4, 2)); !done) {
         return fail("rule to " + config_.home_agent.to_string() + ": " + done.error().text);
     }
     if (auto done = silence_rule(RTM_NEWRULE, kNew, icmp_port(1, 4), icmp_port(1, 4)); !done) {
         return fail("rule to " + config_.home_agent.to_string() + ": " + done.error().text);
+    }
+    if (auto done = address_rule(RTM_NEWRULE, kNew); !done) {
+        return fail("rule from " + config_.home_address.to_string() + ": " + done.error().text);
     }
     return {};
 }

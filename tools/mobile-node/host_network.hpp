@@ -3,7 +3,7 @@
 // and routes that lead into it, and the silence towards the home agent. All of it goes again with
 // remove(); what a killed process left behind is taken over by the next.
 //
-// Rules, all with the configured priority:
+// Rules, all with the configured priority; the last one is asked first:
 //   from HOME_ADDRESS lookup TABLE          with FIB_RULE_FIND_SADDR: a packet that has no source
 //                                           address yet matches too, if it would get the home
 //                                           address. Traffic from a care-of address does not match

@@ -69,6 +69,7 @@ class Classification {
     void run(Batch& in);
 
   private:
+    void settle_all(Batch& in);
     void give(ClassifyEdge edge, rte_mbuf* packet) { out_.to(edge, packet); }
     void punt(rte_mbuf* packet, channel::PuntReason reason) {
         stage::meta(packet).reason = static_cast<std::uint8_t>(reason);
@@ -93,6 +94,7 @@ class Classification {
     Worker& worker_;
     const table::Tables& tables_;
     Edges& out_;
+    Batch tunnelled_;
 };
 
 // ----------------------------------------------------------- destinations that no table is asked
@@ -280,9 +282,8 @@ void Classification::settle_local(rte_mbuf* packet, PacketMeta& notes,
     switch (notes.protocol) {
         case number(IpProtocol::kIpv6):
         case number(IpProtocol::kIpv4):
-            give(is_home_agent && notes.family == 6 ? ClassifyEdge::kTunnelIn
-                                                    : ClassifyEdge::kToKernel,
-                 packet);
+            if (!is_home_agent || notes.family != 6) break;
+            tunnelled_.packets[tunnelled_.count++] = packet;
             return;
         case number(IpProtocol::kEsp):
             if (!hand_to_owner(packet)) give(ClassifyEdge::kIpsecIn, packet);
@@ -364,6 +365,11 @@ void Classification::settle_transit(rte_mbuf* packet, PacketMeta& notes,
 }
 
 void Classification::run(Batch& in) {
+    settle_all(in);
+    out_.to_all(ClassifyEdge::kTunnelIn, tunnelled_);
+}
+
+void Classification::settle_all(Batch& in) {
     std::array<rte_mbuf*, stage::kBatchSize> packets;
     std::array<const Ipv6Address*, stage::kBatchSize> keys;
     std::array<Ipv6Address, stage::kBatchSize> mapped;
@@ -402,16 +408,24 @@ void Classification::run(Batch& in) {
     if (count == 0) return;
 
     tables_.bindings.find_bulk(keys.data(), count, slots.data());
+    unsigned bound = 0;
     unsigned rest = 0;
     for (unsigned i = 0; i < count; ++i) {
         if (slots[i] != table::kNoSlot && !tables_.bindings.at(slots[i]).tentative()) [[likely]] {
-            stage::meta(packets[i]).binding = slots[i];
-            give(ClassifyEdge::kIntercept, packets[i]);
+            PacketMeta& notes = stage::meta(packets[i]);
+            if (has_flag(notes, stage::kMetaToGroup)) [[unlikely]] {  // RFC 1812 section 5.3.4
+                out_.drop(packets[i], Counter::kForwardScope);
+                continue;
+            }
+            notes.binding = slots[i];
+            in.packets[bound++] = packets[i];
             continue;
         }
         packets[rest] = packets[i];
         keys[rest++] = keys[i];
     }
+    in.count = bound;
+    out_.to_all(ClassifyEdge::kIntercept, in);
     if (rest == 0) return;
 
     tables_.local_addresses.find_bulk(keys.data(), rest, locals.data());

@@ -102,6 +102,7 @@ void decrement_hops(rte_mbuf* packet, std::uint8_t family) {
 
 void intercept(Worker& worker, Batch& in, Edges& out) {
     const table::BindingTable& bindings = worker.tables->bindings;
+    unsigned kept = 0;
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* const packet = in.packets[i];
         const PacketMeta& notes = stage::meta(packet);
@@ -122,8 +123,10 @@ void intercept(Worker& worker, Batch& in, Edges& out) {
             continue;
         }
         if ((notes.flags & stage::kMetaOriginated) == 0) decrement_hops(packet, notes.family);
-        out.to(InterceptEdge::kIpsecOut, packet);
+        in.packets[kept++] = packet;
     }
+    in.count = kept;
+    out.to_all(InterceptEdge::kIpsecOut, in);
 }
 
 }  // namespace

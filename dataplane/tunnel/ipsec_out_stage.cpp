@@ -46,12 +46,13 @@ bool note_sealed(Worker& worker, rte_mbuf* packet) {
     return true;
 }
 
-void give_on(Worker& worker, rte_mbuf* packet, Verdict verdict, Edges& out) {
+/// What goes on to tunnel-out; null: the packet was dropped.
+rte_mbuf* leave_ipsec(Worker& worker, rte_mbuf* packet, Verdict verdict, Edges& out) {
     if (worker.ipsec_copy_mode) {
         rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
         if (fresh == nullptr) {
             out.drop(packet, Counter::kNoBuffer);
-            return;
+            return nullptr;
         }
         packet = fresh;
     }
@@ -59,9 +60,9 @@ void give_on(Worker& worker, rte_mbuf* packet, Verdict verdict, Edges& out) {
     if ((verdict == Verdict::kOutProtect || worker.ipsec_copy_mode) &&
         !note_sealed(worker, packet)) {
         out.drop(packet, Counter::kIpsecOutMalformed);
-        return;
+        return nullptr;
     }
-    out.to(IpsecOutEdge::kTunnelOut, packet);
+    return packet;
 }
 
 /// RFC 4301 section 8.2.1: tells the sender what fits.
@@ -97,7 +98,7 @@ void ipsec_out(Worker& worker, Batch& in, Edges& out) {
                 continue;
             }
             packet = fresh;
-            // For the error about a packet that comes to nothing; give_on() forgets it.
+            // For the error about a packet that comes to nothing; leave_ipsec() forgets it.
             stage::meta(packet) = notes;
         }
         packets[count] = packet;
@@ -109,11 +110,13 @@ void ipsec_out(Worker& worker, Batch& in, Edges& out) {
     worker.esp->outbound(std::span(pointers.data(), count), std::span(verdicts.data(), count));
     unsigned bypassed = 0;
     unsigned sealed = 0;
+    unsigned kept = 0;
     for (unsigned i = 0; i < count; ++i) {
         if (ipsec::passes(verdicts[i])) [[likely]] {
             verdicts[i] == Verdict::kOutBypass ? ++bypassed : ++sealed;
             apply(views[i], packets[i]);
-            give_on(worker, packets[i], verdicts[i], out);
+            rte_mbuf* const packet = leave_ipsec(worker, packets[i], verdicts[i], out);
+            if (packet != nullptr) in.packets[kept++] = packet;
         } else if (verdicts[i] == Verdict::kOutTooBig) {
             refuse_too_big(worker, packets[i], out);
         } else {
@@ -122,6 +125,8 @@ void ipsec_out(Worker& worker, Batch& in, Edges& out) {
     }
     if (bypassed != 0) worker.count(Counter::kIpsecOutBypass, bypassed);
     if (sealed != 0) worker.count(Counter::kIpsecOutProtect, sealed);
+    in.count = kept;
+    out.to_all(IpsecOutEdge::kTunnelOut, in);
 }
 
 }  // namespace

@@ -61,29 +61,42 @@ parse::Checksum checksum_state(const rte_mbuf* packet, const PacketMeta& notes) 
                                                 : parse::Checksum::kVerify;
 }
 
-void parse_packet(rte_mbuf* packet, PacketMeta& notes, Edges& out) {
+/// True: the packet goes to classify.
+bool parse_packet(rte_mbuf* packet, PacketMeta& notes, Edges& out) {
     parse::Headers headers;
     const parse::Error error =
         parse::walk(bytes_of(packet), headers, checksum_state(packet, notes));
     if (error != parse::Error::kNone) [[unlikely]] {
         if ((notes.flags & stage::kMetaOriginated) != 0 && notes.passes == 0) {
             send_kernel_frame(packet, notes, out);
-            return;
+        } else {
+            out.drop(packet, counter_of(error));
         }
-        out.drop(packet, counter_of(error));
-        return;
+        return false;
     }
     notes.family = headers.family;
     notes.protocol = headers.protocol;
     notes.upper_offset = headers.upper_offset;
     set_length(packet, headers.end);
-    out.to(ParseEdge::kClassify, packet);
+    return true;
+}
+
+/// Gives away a frame that is not an IP packet for us.
+void settle_frame(rte_mbuf* packet, PacketMeta& notes, FrameKind kind, Edges& out) {
+    if (kind == FrameKind::kNotForUs) {
+        out.drop(packet, Counter::kParseL2);
+    } else if ((notes.flags & stage::kMetaOriginated) != 0) {
+        send_kernel_frame(packet, notes, out);
+    } else {
+        out.to(ParseEdge::kToKernel, packet);
+    }
 }
 
 void parse_batch(Worker& worker, Batch& in, Edges& out) {
     for (unsigned i = 0; i < in.count && i < kPrefetchDistance; ++i) {
         rte_prefetch0(stage::data(in.packets[i]));
     }
+    unsigned kept = 0;
     for (unsigned i = 0; i < in.count; ++i) {
         if (i + kPrefetchDistance < in.count) {
             rte_prefetch0(stage::data(in.packets[i + kPrefetchDistance]));
@@ -93,18 +106,14 @@ void parse_batch(Worker& worker, Batch& in, Edges& out) {
         if (notes.passes == 0) {
             const FrameKind kind = take_frame(worker, packet, notes);
             if (kind != FrameKind::kIp) [[unlikely]] {
-                if (kind == FrameKind::kNotForUs) {
-                    out.drop(packet, Counter::kParseL2);
-                } else if ((notes.flags & stage::kMetaOriginated) != 0) {
-                    send_kernel_frame(packet, notes, out);
-                } else {
-                    out.to(ParseEdge::kToKernel, packet);
-                }
+                settle_frame(packet, notes, kind, out);
                 continue;
             }
         }
-        parse_packet(packet, notes, out);
+        if (parse_packet(packet, notes, out)) in.packets[kept++] = packet;
     }
+    in.count = kept;
+    out.to_all(ParseEdge::kClassify, in);
 }
 
 }  // namespace

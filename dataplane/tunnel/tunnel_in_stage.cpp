@@ -95,8 +95,7 @@ bool decapsulate_one(const Worker& worker, rte_mbuf* packet, const Inner& inner,
     cut_front(packet, notes.upper_offset);
     set_length(packet, inner.length);
     count_in(worker, binding, inner.length);
-    stage::reset_meta(packet).flags = stage::kMetaDecapsulated;
-    out.to(TunnelInEdge::kParse, packet);
+    stage::meta(packet).flags = stage::kMetaDecapsulated;  // the rest is for parse to say
     return true;
 }
 
@@ -122,9 +121,14 @@ void tunnel_in(Worker& worker, Batch& in, Edges& out) {
                                                     : without_binding(worker, *lookups.sources[i]));
             continue;
         }
-        if (decapsulate_one(worker, packet, lookups.inners[i], bindings.at(slot), out)) ++done;
+        if (decapsulate_one(worker, packet, lookups.inners[i], bindings.at(slot), out)) {
+            in.packets[done++] = packet;
+        }
     }
-    if (done != 0) worker.count(Counter::kTunInDecapsulated, done);
+    if (done == 0) return;
+    worker.count(Counter::kTunInDecapsulated, done);
+    in.count = done;
+    out.to_all(TunnelInEdge::kParse, in);
 }
 
 }  // namespace

@@ -51,6 +51,7 @@ class TunnelOut {
     [[nodiscard]] bool is_signalling(rte_mbuf* packet, const PacketMeta& notes) const;
     void send_signalling(rte_mbuf* packet, PacketMeta& notes, const table::Binding* binding);
     void rewrite(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
+    void send_home(rte_mbuf* packet);
     void encapsulate(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
     [[nodiscard]] bool put_limited_header(rte_mbuf* packet, const Ipv6Tunnel& tunnel);
     void send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacency, std::uint16_t mtu);
@@ -60,6 +61,7 @@ class TunnelOut {
     std::uint8_t hop_limit_;
     Edges& out_;
     unsigned encapsulated_ = 0;
+    Batch to_tx_;
 };
 
 /// Packets that were sealed, or made here, have no binding in their notes.
@@ -174,6 +176,17 @@ void TunnelOut::rewrite(rte_mbuf* packet, PacketMeta& notes, const table::Bindin
     send(packet, notes, binding.adjacency, binding.path_mtu);
 }
 
+/// S1.17: sealed for a home address without binding. It is at home, or nowhere.
+void TunnelOut::send_home(rte_mbuf* packet) {
+    const table::HomePrefix* const home =
+        tables_.home_prefixes.find(destination_of(bytes_of(packet)));
+    if (home != nullptr && (home->is_virtual() || home->drop_unbound != 0)) {
+        out_.drop(packet, Counter::kTunOutNoBinding);
+        return;
+    }
+    out_.to(TunnelOutEdge::kForward, packet);
+}
+
 /// The packet is itself a tunnel packet with a limit, which the new header carries on (RFC 2473
 /// section 4.1.1).
 bool TunnelOut::put_limited_header(rte_mbuf* packet, const Ipv6Tunnel& tunnel) {
@@ -226,16 +239,20 @@ void TunnelOut::encapsulate(rte_mbuf* packet, PacketMeta& notes, const table::Bi
 void TunnelOut::send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacency,
                      std::uint16_t mtu) {
     notes.adjacency = adjacency;
+    notes.parameter = mtu;
+    notes.reason = 0;  // pieces go by the adjacency
     notes.flags &= static_cast<std::uint16_t>(~stage::kMetaL2Intact);
     if (stage::length(packet) > mtu) [[unlikely]] {
-        notes.parameter = mtu;
-        worker_.count(Counter::kTunOutFragmented);
         out_.to(TunnelOutEdge::kFragment, packet);
         return;
     }
     const table::Adjacency* const hop = tables_.adjacencies.find(adjacency);
     const bool resolved = hop != nullptr && hop->resolved != 0;
-    out_.to(resolved ? TunnelOutEdge::kTx : TunnelOutEdge::kForward, packet);
+    if (resolved) [[likely]] {
+        to_tx_.packets[to_tx_.count++] = packet;
+    } else {
+        out_.to(TunnelOutEdge::kForward, packet);
+    }
 }
 
 void TunnelOut::take(rte_mbuf* packet) {
@@ -251,8 +268,12 @@ void TunnelOut::take(rte_mbuf* packet) {
                 send_signalling(packet, notes, binding);
                 return;
             }
-            if (esp && binding != nullptr) {
-                rewrite(packet, notes, *binding);
+            if (esp) {
+                if (binding != nullptr) {
+                    rewrite(packet, notes, *binding);
+                } else {
+                    send_home(packet);
+                }
                 return;
             }
         }
@@ -267,6 +288,7 @@ void TunnelOut::take(rte_mbuf* packet) {
 void TunnelOut::run(Batch& in) {
     find_bindings(in);
     for (unsigned i = 0; i < in.count; ++i) take(in.packets[i]);
+    out_.to_all(TunnelOutEdge::kTx, to_tx_);
     if (encapsulated_ != 0) worker_.count(Counter::kTunOutEncapsulated, encapsulated_);
 }
 

@@ -148,7 +148,6 @@ TEST_F(Intercept, P1_never_less_than_1280_then_the_outer_packet_is_fragmented) {
         EXPECT_EQ(fragment[0].packet, tunnelled(to_mobile(63, length - 40)));
         EXPECT_EQ(fragment[0].notes.parameter, 1280u);
         EXPECT_NE(fragment[0].notes.flags & stage::kMetaMayFragmentOuter, 0);
-        EXPECT_EQ(result.count("tun.out.fragmented"), 1u);
     }
 }
 

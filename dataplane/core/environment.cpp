@@ -157,12 +157,12 @@ std::expected<EalPlan, std::string> plan_eal(const config::DataplaneConfig& conf
                                              const std::vector<std::string>& extra_arguments,
                                              std::uint64_t free_huge_pages) {
     EalPlan plan;
-    plan.arguments = {"homeport-dataplane",
-                      "--lcores=" + lcores.eal_argument,
+    plan.arguments = {"homeport-dataplane", "--lcores=" + lcores.eal_argument,
                       "--main-lcore=" + std::to_string(lcores.main_lcore),
-                      "--file-prefix=" + config.file_prefix,
-                      "-m",
-                      std::to_string(config.memory_mb)};
+                      "--file-prefix=" + config.file_prefix, "-m", std::to_string(config.memory_mb),
+                      // What DPDK says of things that work, or that are tried and survived.
+                      "--log-level=lib.eal:notice", "--log-level=lib.telemetry:notice",
+                      "--log-level=pmd.net.tap:critical"};
     const std::uint64_t wanted = std::uint64_t{config.memory_mb} << 20;
     bool huge = config.huge_pages == config::HugePages::kOn;
     if (huge && free_huge_pages < wanted) {

@@ -175,6 +175,7 @@ void MainLcore::sync_done(const channel::EndSync& record, std::uint32_t swept) {
     done.epoch = record.epoch;
     done.swept = swept;
     (void)send(done);
+    state_.set_ready();
     region_.set(&channel::StatisticsHeader::fast_path_ready, 1);
     const table::TableWriter& writer = state_.writer();
     log(Message::kSynchronized, std::to_string(writer.binding_count()) + " bindings, " +

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <filesystem>
 
 #include "dataplane/core/graph.hpp"
 #include "dataplane/core/telemetry.hpp"
@@ -259,6 +260,10 @@ Program::Started Program::open_channel() {
         }
         config.socket_group = entry.gr_gid;
     }
+    // Where no service manager made it (RuntimeDirectory=).
+    std::error_code ignored;
+    std::filesystem::create_directory(std::filesystem::path(config_.channel_socket).parent_path(),
+                                      ignored);
     auto server = channel::Server::open(std::move(config), statistics_->region());
     if (!server) return fail(Message::kChannelSocket, server.error().text);
     server_ = std::make_unique<channel::Server>(std::move(*server));

@@ -56,6 +56,11 @@ class SharedState {
     void set_parameters(const channel::ParametersSet& parameters);
     void set_signalling(const tunnel::SignallingPolicies& policies);
 
+    /// Until the first sync of a control plane has ended, nothing is known of addresses and routes:
+    /// frames pass between ports and exception TAPs as they are, and the kernel does what it can.
+    void set_ready() { ready_.store(true, std::memory_order_release); }
+    [[nodiscard]] bool ready() const { return ready_.load(std::memory_order_acquire); }
+
     // Workers, once a loop; valid until their next quiescent state.
     [[nodiscard]] const channel::ParametersSet* parameters() const {
         return parameters_.load(std::memory_order_acquire);
@@ -74,6 +79,7 @@ class SharedState {
     std::unique_ptr<ipsec::SecurityPolicyDatabase> spd_;
     std::unique_ptr<ipsec::SecurityAssociationDatabase> sad_;
     std::unique_ptr<ipsec::Queries> queries_;
+    std::atomic<bool> ready_{false};
     std::atomic<const channel::ParametersSet*> parameters_{nullptr};
     std::atomic<const tunnel::SignallingPolicies*> signalling_{nullptr};
 };

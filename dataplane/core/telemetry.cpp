@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 namespace homeport::core {
 
@@ -31,6 +32,13 @@ std::uint64_t block(std::uint32_t worker) {
     return layout.workers + layout.worker_stride * worker;
 }
 
+/// DPDK takes letters, digits, '_' and '/': "rx.port" becomes "rx/port".
+std::string name_for_dpdk(std::string_view name) {
+    std::string result(name);
+    for (char& c : result) c = c == '-' ? '_' : c == '.' ? '/' : c;
+    return result;
+}
+
 int counters(const char*, const char*, rte_tel_data* reply) {
     const std::scoped_lock lock(g_lock);
     rte_tel_data_start_dict(reply);
@@ -42,7 +50,8 @@ int counters(const char*, const char*, rte_tel_data* reply) {
         }
         // A dictionary of DPDK holds 256 entries: the ones that say something.
         if (sum == 0) continue;
-        rte_tel_data_add_dict_u64(reply, channel::kCounters[counter].name.data(), sum);
+        rte_tel_data_add_dict_u64(reply, name_for_dpdk(channel::kCounters[counter].name).c_str(),
+                                  sum);
     }
     return 0;
 }
@@ -66,11 +75,27 @@ int stages(const char*, const char*, rte_tel_data* reply) {
         rte_tel_data_add_dict_u64(entry, "calls", sum.calls);
         rte_tel_data_add_dict_u64(entry, "packets", sum.packets);
         rte_tel_data_add_dict_u64(entry, "cycles", sum.cycles);
-        // DPDK takes letters, digits, '_' and '/' in names.
-        std::string name = at<channel::NameRow>(layout.stage_names)[stage].name;
-        for (char& c : name) c = c == '-' ? '_' : c;
-        rte_tel_data_add_dict_container(reply, name.c_str(), entry, 0);
+        const char* const name = at<channel::NameRow>(layout.stage_names)[stage].name;
+        rte_tel_data_add_dict_container(reply, name_for_dpdk(name).c_str(), entry, 0);
     }
+    return 0;
+}
+
+int status(const char*, const char*, rte_tel_data* reply) {
+    const std::scoped_lock lock(g_lock);
+    rte_tel_data_start_dict(reply);
+    if (g_statistics == nullptr) return 0;
+    const auto& header = *at<channel::StatisticsHeader>(0);
+    rte_tel_data_add_dict_string(reply, "version", HOMEPORT_VERSION);
+    rte_tel_data_add_dict_u64(reply, "tsc_hz", header.tsc_hz);
+    rte_tel_data_add_dict_u64(reply, "workers", header.worker_count - 1);
+    rte_tel_data_add_dict_u64(reply, "bindings", word(header.current_bindings));
+    rte_tel_data_add_dict_u64(reply, "routes", word(header.current_routes));
+    rte_tel_data_add_dict_u64(reply, "adjacencies", word(header.current_adjacencies));
+    rte_tel_data_add_dict_u64(reply, "sas", word(header.current_sas));
+    rte_tel_data_add_dict_u64(reply, "mbufs_in_use", word(header.mbufs_in_use));
+    rte_tel_data_add_dict_u64(reply, "mbufs_total", word(header.mbufs_total));
+    rte_tel_data_add_dict_u64(reply, "synchronized", word(header.fast_path_ready));
     return 0;
 }
 
@@ -119,6 +144,8 @@ void start_telemetry(const channel::StatisticsWriter& statistics,
                                      "Counters of all workers that are not 0. No parameters");
     (void)rte_telemetry_register_cmd("/homeport/stages", stages,
                                      "Calls, packets and cycles of each stage. No parameters");
+    (void)rte_telemetry_register_cmd("/homeport/status", status,
+                                     "Version and sizes of tables. No parameters");
     (void)rte_telemetry_register_cmd("/homeport/ports", ports,
                                      "Names of the ports. Parameter: a name, for its state");
 }

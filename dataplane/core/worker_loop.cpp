@@ -97,7 +97,8 @@ void WorkerContext::receive(std::uint16_t port, std::span<rte_mbuf* const> frame
             }
             whole[count++] = frame;
         }
-        driver_->inject(StageId::kParse, std::span(whole.data(), count));
+        driver_->inject(state_.ready() ? StageId::kParse : StageId::kToKernel,
+                        std::span(whole.data(), count));
         run_stages();
     }
 }
@@ -110,6 +111,7 @@ void WorkerContext::start_packet(rte_mbuf* packet) {
         return;
     }
     if (order.kind == FromMain::Kind::kKernelFrame) {
+        if (!state_.ready()) return transmitter_.put(order.port, packet);
         stage::init_meta(packet, order.port).flags = stage::kMetaOriginated;
         inject_one(StageId::kParse, packet);
         return;

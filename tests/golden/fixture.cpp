@@ -176,6 +176,7 @@ void DataPlaneTest::start(const Options& options) {
     auto state = core::SharedState::create(config, 1);
     ASSERT_TRUE(state) << state.error();
     state_ = std::move(*state);
+    state_->set_ready();
     ipsec_ = std::make_unique<core::IpsecWriter>(*state_, 1, config.max_sas);
     applier_ = std::make_unique<core::CommandApplier>(*state_, *ipsec_,
                                                       static_cast<core::CommandSink&>(*this));

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A control plane made of lines: reads commands from standard input, sends them to the data plane,
+// prints its events. For tests of homeport-dataplane without homeport-controlplane.
+//
+//   channel-client SOCKET
+//
+//   begin EPOCH | end EPOCH
+//   address PORT ADDRESS/LENGTH [home-agent]
+//   route PREFIX PORT [NEXT-HOP]
+//   neighbour PORT ADDRESS MAC
+//   remove-neighbour PORT ADDRESS
+//   prefix PREFIX PORT|virtual
+//   binding HOME-ADDRESS CARE-OF-ADDRESS HOME-AGENT [HOME-PORT]
+//   bindings COUNT FIRST-HOME-ADDRESS CARE-OF-ADDRESS HOME-AGENT
+//   unbind HOME-ADDRESS
+//   bypass                      everything passes by IPsec
+//   trace PACKETS [ADDRESS]
+//   frame PORT HEX | packet HEX
+//   flush                       waits until all is acknowledged
+//   sleep MILLISECONDS
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <map>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+#include "dataplane/channel/client.hpp"
+
+namespace {
+
+using namespace homeport;
+using channel::WireAddress;
+
+WireAddress wire(const std::string& text) {
+    const auto address = parse_ip_address(text);
+    if (address) return WireAddress(*address);
+    std::cerr << "not an address: " << text << "\n";
+    std::exit(2);
+}
+
+struct WirePrefix {
+    WireAddress address;
+    std::uint8_t length;
+};
+WirePrefix wire_prefix(const std::string& text) {
+    const std::size_t slash = text.find('/');
+    return {wire(text.substr(0, slash)),
+            static_cast<std::uint8_t>(std::stoi(text.substr(slash + 1)))};
+}
+
+std::vector<std::uint8_t> from_hex(const std::string& text) {
+    std::vector<std::uint8_t> bytes;
+    for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
+        bytes.push_back(static_cast<std::uint8_t>(std::stoi(text.substr(i, 2), nullptr, 16)));
+    }
+    return bytes;
+}
+
+class Session {
+  public:
+    explicit Session(channel::Client client) : client_(std::move(client)) {}
+
+    void run() {
+        std::string line;
+        while (std::getline(std::cin, line)) {
+            std::istringstream words(line);
+            std::string verb;
+            if (words >> verb) obey(verb, words);
+            poll();
+        }
+        flush();
+    }
+
+  private:
+    template <class Record>
+    void send(Record record, ConstByteSpan trailing = {}) {
+        for (;;) {
+            const auto number = client_.send(record, trailing);
+            if (number) return;
+            if (number.error() != channel::SendError::kFull) {
+                std::cerr << "send failed: " << static_cast<int>(number.error()) << "\n";
+                std::exit(1);
+            }
+            client_.flush();
+            poll();
+        }
+    }
+
+    void obey(const std::string& verb, std::istringstream& words) {
+        const auto next = [&words] {
+            std::string word;
+            words >> word;
+            return word;
+        };
+        const auto port = [&] { return static_cast<std::uint16_t>(std::stoi(next())); };
+        if (verb == "begin") {
+            send(channel::BeginSync{.header = {}, .epoch = std::stoull(next())});
+        } else if (verb == "end") {
+            send(channel::EndSync{.header = {}, .epoch = std::stoull(next())});
+        } else if (verb == "address") {
+            channel::AddressSet record;
+            record.port = port();
+            const WirePrefix prefix = wire_prefix(next());
+            record.address = prefix.address;
+            record.prefix_length = prefix.length;
+            record.is_home_agent_address = next() == "home-agent";
+            send(record);
+        } else if (verb == "route") {
+            channel::RouteSet record;
+            const WirePrefix prefix = wire_prefix(next());
+            record.prefix = prefix.address;
+            record.prefix_length = prefix.length;
+            record.port = port();
+            if (const std::string hop = next(); !hop.empty()) record.next_hop = wire(hop);
+            send(record);
+        } else if (verb == "neighbour") {
+            channel::NeighbourSet record;
+            record.port = port();
+            record.address = wire(next());
+            record.mac = MacAddress::parse(next()).value();
+            send(record);
+        } else if (verb == "remove-neighbour") {
+            channel::NeighbourRemove record;
+            record.port = port();
+            record.address = wire(next());
+            send(record);
+        } else if (verb == "prefix") {
+            channel::HomePrefixSet record;
+            const WirePrefix prefix = wire_prefix(next());
+            record.prefix = prefix.address;
+            record.prefix_length = prefix.length;
+            const std::string where = next();
+            if (where != "virtual") record.port = static_cast<std::uint16_t>(std::stoi(where));
+            send(record);
+        } else if (verb == "binding" || verb == "bindings") {
+            bind(verb, words);
+        } else if (verb == "unbind") {
+            channel::BindingRemove record;
+            record.home_address = wire(next());
+            send(record);
+        } else if (verb == "bypass") {
+            channel::PolicyRecord policy;
+            policy.id = 1;
+            policy.action = channel::PolicyAction::kBypass;
+            channel::SpdReplace record;
+            record.count = 1;
+            send(record, {reinterpret_cast<const std::uint8_t*>(&policy), sizeof policy});
+        } else if (verb == "trace") {
+            channel::TraceStart record;
+            record.packets = static_cast<std::uint32_t>(std::stoul(next()));
+            if (const std::string address = next(); !address.empty()) {
+                record.address = wire(address);
+            }
+            send(record);
+        } else if (verb == "frame" || verb == "packet") {
+            transmit(verb, words);
+        } else if (verb == "flush") {
+            flush();
+        } else if (verb == "sleep") {
+            wait(std::stoi(next()));
+        } else {
+            std::cerr << "not known: " << verb << "\n";
+            std::exit(2);
+        }
+    }
+
+    void bind(const std::string& verb, std::istringstream& words) {
+        std::uint32_t count = 1;
+        if (verb == "bindings") words >> count;
+        std::string home, care_of, home_agent;
+        words >> home >> care_of >> home_agent;
+        channel::BindingSet record;
+        record.home_address = wire(home);
+        record.care_of_address = wire(care_of);
+        record.home_agent_address = wire(home_agent);
+        if (std::uint16_t home_port = 0; words >> home_port) {
+            record.home_port = home_port;
+            record.flags = channel::kBindingProxyNd;
+        }
+        Ipv6Address address = record.home_address.v6();
+        for (std::uint32_t i = 0; i < count; ++i) {
+            record.counter_index = i;
+            record.home_address.bytes = address.bytes;
+            send(record);
+            store_be64(address.bytes.data() + 8, address.low() + 1);
+        }
+    }
+
+    void transmit(const std::string& verb, std::istringstream& words) {
+        std::uint16_t port = channel::kNoPort;
+        if (verb == "frame") words >> port;
+        std::string hex;
+        words >> hex;
+        const std::vector<std::uint8_t> bytes = from_hex(hex);
+        if (verb == "frame") {
+            channel::TransmitFrame record;
+            record.port = port;
+            record.length = static_cast<std::uint16_t>(bytes.size());
+            return send(record, bytes);
+        }
+        channel::TransmitPacket record;
+        record.length = static_cast<std::uint16_t>(bytes.size());
+        send(record, bytes);
+    }
+
+    void flush() {
+        client_.flush();
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        while (acknowledged_ < client_.last_number()) {
+            poll();
+            std::this_thread::sleep_for(std::chrono::microseconds(100));
+            if (std::chrono::steady_clock::now() > end || client_.closed()) {
+                std::cerr << "not acknowledged\n";
+                std::exit(1);
+            }
+        }
+        std::cout << "acknowledged " << acknowledged_ << std::endl;
+    }
+
+    void wait(int milliseconds) {
+        client_.flush();
+        const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
+        while (std::chrono::steady_clock::now() < end) {
+            poll();
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    }
+
+    void poll() {
+        client_.poll_events(
+            1000, [this](const auto& event, ConstByteSpan packet) { show(event, packet); });
+        std::cout.flush();
+    }
+
+    void show(const channel::Acknowledge& event, ConstByteSpan) { acknowledged_ = event.number; }
+    void show(const channel::CommandFailed& event, ConstByteSpan) {
+        std::cout << "failed " << event.number << " " << channel::text_of(event.text) << "\n";
+    }
+    void show(const channel::SyncDone& event, ConstByteSpan) {
+        std::cout << "sync-done " << event.epoch << " swept " << event.swept << "\n";
+    }
+    void show(const channel::PortInfo& event, ConstByteSpan) {
+        std::cout << "port " << event.port << " " << channel::text_of(event.name) << " "
+                  << event.mac.to_string() << " " << (event.link_up ? "up" : "down") << " "
+                  << channel::text_of(event.kernel_interface) << "\n";
+    }
+    void show(const channel::Punt& event, ConstByteSpan packet) {
+        std::cout << "punt " << static_cast<int>(event.reason) << " port " << event.port
+                  << " octets " << packet.size() << "\n";
+    }
+    void show(const channel::Trace& event, ConstByteSpan) {
+        std::cout << "trace " << event.packet << "." << event.step << " "
+                  << channel::text_of(event.stage) << " -> " << channel::text_of(event.edge)
+                  << " octets " << event.packet_length << "\n";
+    }
+    void show(const channel::SaHighWater&, ConstByteSpan) {}
+    void show(const channel::SaLifetime&, ConstByteSpan) {}
+    void show(const channel::PathMtu& event, ConstByteSpan) {
+        std::cout << "path-mtu " << event.mtu << "\n";
+    }
+
+    channel::Client client_;
+    std::uint64_t acknowledged_ = 0;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 2) {
+        std::cerr << "usage: channel-client SOCKET\n";
+        return 2;
+    }
+    auto client = channel::Client::connect(argv[1], channel::Role::kControlPlane, "channel-client",
+                                           std::chrono::seconds(2));
+    if (!client) {
+        std::cerr << client.error().text << "\n";
+        return 1;
+    }
+    Session(std::move(*client)).run();
+    return 0;
+}

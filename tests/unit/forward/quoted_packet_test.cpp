@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/forward/quoted_packet.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/tunnel/packets.hpp"
+
+namespace homeport::forward {
+namespace {
+
+using Kind = QuotedPacket::Kind;
+using test::Bytes;
+using test::concat;
+using test::ipv4;
+using test::ipv6;
+using test::kCareOfAddress;
+using test::kCorrespondent;
+using test::kHomeAddress;
+using test::kHomeAgent;
+using test::v4;
+
+const Bytes kInner = ipv6(kCorrespondent, kHomeAddress, 17, Bytes(100, 5));
+
+TEST(QuotedPacket, a_tunnel_packet_says_whose_it_is) {
+    const QuotedPacket quoted = read_quote(ipv6(kHomeAgent, kCareOfAddress, 41, kInner));
+    EXPECT_EQ(quoted.kind, Kind::kTunnel);
+    EXPECT_EQ(quoted.source, kHomeAgent);
+    EXPECT_EQ(quoted.destination, kCareOfAddress);
+    EXPECT_EQ(quoted.home_address, kHomeAddress);
+    EXPECT_EQ(quoted.length, 180u);
+    EXPECT_EQ(quoted.inner_length, 140u);
+    EXPECT_EQ(quoted.inner_family, 6);
+    EXPECT_EQ(quoted.inner.size(), 140u);
+}
+
+TEST(QuotedPacket, ipv4_inside_is_known_in_v4_mapped_form) {
+    const Bytes inner =
+        ipv4(v4("203.0.113.1"), v4("192.0.2.100"), 17, Bytes(100, 5), {.flags_offset = 0x4000});
+    const QuotedPacket quoted = read_quote(ipv6(kHomeAgent, kCareOfAddress, 4, inner));
+    EXPECT_EQ(quoted.kind, Kind::kTunnel);
+    EXPECT_EQ(quoted.home_address, *Ipv6Address::parse("::ffff:192.0.2.100"));
+    EXPECT_EQ(quoted.inner_length, 120u);
+    EXPECT_TRUE(quoted.inner_dont_fragment);
+}
+
+TEST(QuotedPacket, lengths_are_those_that_the_headers_say_however_little_is_quoted) {
+    const Bytes whole = ipv6(kHomeAgent, kCareOfAddress, 41, kInner);
+    for (std::size_t length = 0; length <= whole.size(); ++length) {
+        const QuotedPacket quoted = read_quote({whole.data(), length});
+        if (length < 40) {
+            EXPECT_EQ(quoted.kind, Kind::kOther) << length;
+        } else if (length < 80) {
+            EXPECT_EQ(quoted.kind, Kind::kCutOff) << length;
+        } else {
+            EXPECT_EQ(quoted.kind, Kind::kTunnel) << length;
+            EXPECT_EQ(quoted.inner_length, 140u);
+        }
+    }
+}
+
+TEST(QuotedPacket, the_first_piece_of_a_fragmented_packet_is_enough) {
+    const Bytes first =
+        ipv6(kHomeAgent, kCareOfAddress, 44, concat({{41, 0, 0, 1, 0, 0, 0, 9}, kInner}));
+    EXPECT_EQ(read_quote(first).kind, Kind::kTunnel);
+    EXPECT_EQ(read_quote(first).home_address, kHomeAddress);
+    const Bytes later =
+        ipv6(kHomeAgent, kCareOfAddress, 44, concat({{41, 0, 0, 9, 0, 0, 0, 9}, kInner}));
+    EXPECT_EQ(read_quote(later).kind, Kind::kCutOff);
+    const Bytes other =
+        ipv6(kHomeAgent, kCareOfAddress, 44, concat({{17, 0, 0, 9, 0, 0, 0, 9}, kInner}));
+    EXPECT_EQ(read_quote(other).kind, Kind::kOther);
+}
+
+TEST(QuotedPacket, C4_a_reply_with_a_routing_header) {
+    const QuotedPacket quoted = read_quote(test::kC4Wire);
+    EXPECT_EQ(quoted.kind, Kind::kRouting);
+    EXPECT_EQ(quoted.home_address, kHomeAddress);
+    EXPECT_EQ(quoted.destination, kCareOfAddress);
+    EXPECT_EQ(read_quote({test::kC4Wire.data(), 63}).kind, Kind::kOther);
+}
+
+TEST(QuotedPacket, anything_else_is_other) {
+    EXPECT_EQ(read_quote({}).kind, Kind::kOther);
+    EXPECT_EQ(read_quote(ipv6(kHomeAgent, kCareOfAddress, 50, Bytes(60, 1))).kind, Kind::kOther);
+    EXPECT_EQ(read_quote(ipv4(v4("192.0.2.1"), v4("192.0.2.2"), 41, kInner)).kind, Kind::kOther);
+    EXPECT_EQ(read_quote(ipv6(kHomeAgent, kCareOfAddress, 41, Bytes(60, 0x45))).kind,
+              Kind::kCutOff);
+}
+
+}  // namespace
+}  // namespace homeport::forward

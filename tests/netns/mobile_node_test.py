@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The mobile node against a home agent made of scapy: what it sends, and what it makes of answers.
 
-    mobile_node_test.py [NAME...]     runs all, or those whose name contains one of the words
+    mobile_node_test.py [WORD...]     runs all, or those whose name contains one of the words
 """
 import pathlib
 import signal
@@ -10,19 +10,13 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from lab import Lab, LabError, require_root, wait_until  # noqa: E402
+from cases import case, expect, main  # noqa: E402
+from lab import wait_until  # noqa: E402
 from referee_network import (CARE_OF, CORRESPONDENT, HOME_ADDRESS, HOME_AGENT,  # noqa: E402
-                             RefereeNetwork, expect)
-
-TESTS = []
+                             RefereeNetwork)
 
 
-def test(function):
-    TESTS.append(function)
-    return function
-
-
-@test
+@case
 def N3_registers_and_the_referee_finds_no_fault(net):
     net.start()
     net.plug("a")
@@ -38,7 +32,7 @@ def N3_registers_and_the_referee_finds_no_fault(net):
     net.expect_no_faults()
 
 
-@test
+@case
 def S1_5_home_address_is_on_the_tunnel_device_only(net):
     net.start()
     for link in ("a", "home"):
@@ -54,7 +48,7 @@ def S1_5_home_address_is_on_the_tunnel_device_only(net):
         expect(len(device) == 1, f"more than the home address: {device}")
 
 
-@test
+@case
 def N1_both_ends_reach_each_other_through_the_tunnel(net):
     net.start()
     net.plug("a")
@@ -68,7 +62,7 @@ def N1_both_ends_reach_each_other_through_the_tunnel(net):
     net.expect_no_faults()
 
 
-@test
+@case
 def kernel_does_not_answer_the_home_agent_with_errors(net):
     # RH2 is unknown to the kernel, and so may be next header 41: the referee counts each ICMPv6
     # error that quotes a packet of the home agent as a fault.
@@ -84,7 +78,7 @@ def kernel_does_not_answer_the_home_agent_with_errors(net):
     net.expect_no_faults()
 
 
-@test
+@case
 def S1_41_S1_42_tunnel_moves_only_with_the_acknowledgement(net):
     net.interfaces = "[b, a]"
     net.extra = ""
@@ -108,7 +102,7 @@ def S1_41_S1_42_tunnel_moves_only_with_the_acknowledgement(net):
     net.expect_no_faults()
 
 
-@test
+@case
 def make_before_break_loses_nothing(net):
     net.interfaces = "[b, a]"
     net.start()
@@ -124,7 +118,7 @@ def make_before_break_loses_nothing(net):
     net.expect_no_faults()
 
 
-@test
+@case
 def lost_link_moves_at_once(net):
     net.start()
     net.plug("a")
@@ -141,7 +135,7 @@ def lost_link_moves_at_once(net):
     net.expect_no_faults()
 
 
-@test
+@case
 def P5_returns_home_and_leaves_again(net):
     net.start()
     net.plug("a")
@@ -172,7 +166,7 @@ def P5_returns_home_and_leaves_again(net):
     net.expect_no_faults()
 
 
-@test
+@case
 def solicitations_before_the_acknowledgement_are_answered_by_unicast(net):
     from scapy.all import ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6, raw
     net.start()
@@ -204,7 +198,7 @@ def solicitations_before_the_acknowledgement_are_answered_by_unicast(net):
     net.expect_no_faults()
 
 
-@test
+@case
 def no_advertisement_for_the_home_address_on_a_visited_link(net):
     from scapy.all import ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6, raw
     net.start()
@@ -217,7 +211,7 @@ def no_advertisement_for_the_home_address_on_a_visited_link(net):
     expect(net.ask()["advertisements"] == [], "advertised")
 
 
-@test
+@case
 def retransmits_with_back_off_and_new_sequence_numbers(net):
     net.start()
     net.policy(drop=3)
@@ -231,7 +225,7 @@ def retransmits_with_back_off_and_new_sequence_numbers(net):
     net.expect_no_faults()
 
 
-@test
+@case
 def status_135_goes_on_from_the_sequence_number_given(net):
     net.start()
     net.policy(answer="status", status=135, sequence=40000)
@@ -240,7 +234,7 @@ def status_135_goes_on_from_the_sequence_number_given(net):
     expect(net.ask()["updates"][-1]["sequence"] == 40001, str(net.ask()["updates"]))
 
 
-@test
+@case
 def rejection_for_good_stops_and_a_new_network_tries_again(net):
     net.start()
     net.policy(answer="status", status=129)
@@ -254,7 +248,7 @@ def rejection_for_good_stops_and_a_new_network_tries_again(net):
     net.wait_registered("b")
 
 
-@test
+@case
 def bad_acknowledgements_change_nothing(net):
     net.start()
     for answer, counter in (("wrong_key", "mn.in.policy"), ("unprotected", "mn.in.policy"),
@@ -274,7 +268,7 @@ def bad_acknowledgements_change_nothing(net):
     net.expect_no_faults()
 
 
-@test
+@case
 def refreshes_before_the_lifetime_ends(net):
     net.start()
     net.policy(lifetime=8)
@@ -287,7 +281,7 @@ def refreshes_before_the_lifetime_ends(net):
     net.expect_no_faults()
 
 
-@test
+@case
 def deregisters_on_exit_and_leaves_nothing_behind(net):
     net.start()
     net.plug("a")
@@ -306,7 +300,7 @@ def deregisters_on_exit_and_leaves_nothing_behind(net):
     net.expect_no_faults()
 
 
-@test
+@case
 def keeps_the_binding_on_exit_if_told_to(net):
     net.extra = "keep_binding_on_exit: on"
     net.start()
@@ -316,7 +310,7 @@ def keeps_the_binding_on_exit_if_told_to(net):
     expect(net.ask()["binding"] == CARE_OF["a"], "deregistered")
 
 
-@test
+@case
 def takes_over_what_a_killed_process_left(net):
     net.extra = f"state_file: {net.directory}/state"
     net.start()
@@ -334,7 +328,7 @@ def takes_over_what_a_killed_process_left(net):
     expect(net.ping("cn", HOME_ADDRESS) == 5, "not reachable")
 
 
-@test
+@case
 def only_the_home_agent_may_tunnel_to_us(net):
     from scapy.all import ICMPv6EchoRequest, IPv6, raw
     net.start()
@@ -359,7 +353,7 @@ def only_the_home_agent_may_tunnel_to_us(net):
     expect(net.ping("cn", HOME_ADDRESS) == 5, "not reachable after all that")
 
 
-@test
+@case
 def packet_too_big_lowers_the_tunnel_mtu(net):
     from scapy.all import ICMPv6EchoRequest, ICMPv6PacketTooBig, IPv6, Raw, raw
     net.start()
@@ -376,7 +370,7 @@ def packet_too_big_lowers_the_tunnel_mtu(net):
     net.expect_no_faults()
 
 
-@test
+@case
 def reload_takes_new_preferences(net):
     net.interfaces = "[a, b]"
     net.start()
@@ -393,7 +387,7 @@ def reload_takes_new_preferences(net):
     expect(net.status()["care_of_address"] == CARE_OF["b"], "a bad file did harm")
 
 
-@test
+@case
 def applications_need_not_know(net):
     # A new socket gets the home address by itself; one that is bound to a care-of address leaves
     # directly.
@@ -406,7 +400,7 @@ def applications_need_not_know(net):
     expect("dev a" in route, route)
 
 
-@test
+@case
 def unprotected_updates_with_the_lab_switch(net):
     net.security = False
     net.start()
@@ -419,23 +413,4 @@ def unprotected_updates_with_the_lab_switch(net):
     net.expect_no_faults()
 
 
-def run(function):
-    started = time.monotonic()
-    try:
-        with Lab(function.__name__) as lab:
-            function(RefereeNetwork(lab))
-    except (LabError, OSError) as error:
-        print(f"FAIL {function.__name__}: {error}", flush=True)
-        return False
-    print(f"PASS {function.__name__} ({time.monotonic() - started:.1f} s)", flush=True)
-    return True
-
-
-def main():
-    require_root()
-    words = sys.argv[1:]
-    chosen = [f for f in TESTS if not words or any(word in f.__name__ for word in words)]
-    return 0 if all([run(function) for function in chosen]) else 1
-
-
-sys.exit(main())
+main(RefereeNetwork)

@@ -178,8 +178,3 @@ log_level: debug
 
     def reload(self):
         os.kill(self.mobile_node.pid, signal.SIGHUP)
-
-
-def expect(condition, text):
-    if not condition:
-        raise LabError(text)

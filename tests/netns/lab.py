@@ -444,7 +444,8 @@ state_file: {lab.directory}/mn-state
         lab.ip("mn", f"link set dev {network} up")
         if network in CARE_OF:
             lab.ip("mn", f"addr replace {CARE_OF[network]}/64 dev {network} nodad")
-            lab.ip("mn", f"route replace default via 2001:db8:{network}::1 dev {network}")
+            lab.ip("mn", f"route replace default via 2001:db8:{network}::1 dev {network} "
+                         f"metric {100 + ord(network)}")
 
     def unplug(self, network):
         self.lab.ip("mn", f"link set dev {network} down")

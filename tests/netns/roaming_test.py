@@ -1,0 +1,166 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""A TCP transfer and a ping go on while the mobile node moves."""
+import json
+import pathlib
+import re
+import signal
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from cases import case, expect, main  # noqa: E402
+from lab import (CARE_OF, HOME_ADDRESS, HOME_AGENT, ROOT, RoamingNetwork,  # noqa: E402
+                 wait_until)
+from signalling_capture import Capture  # noqa: E402
+
+TCP_PORT = 5001
+
+
+class Transfer:
+    """A TCP connection from `source` to the mobile node, or the other way round."""
+
+    def __init__(self, net, rate=400_000):
+        program = ROOT / "tools/lib/transfer.py"
+        self.receiver = net.lab.start("mn", ["/usr/bin/python3", program, "receive",
+                                             HOME_ADDRESS, TCP_PORT], name="receiver")
+        self.receiver.wait_for_output("ready")
+        self.sender = net.lab.start("cn", ["/usr/bin/python3", program, "send", HOME_ADDRESS,
+                                           TCP_PORT, rate], name="sender")
+        self.sender.wait_for_output("connected", 15)
+
+    def finish(self):
+        """What was received; fails if the connection broke or the content differs."""
+        self.sender.signal(signal.SIGTERM)
+        expect(self.sender.wait(70) == 0, f"sender: {self.sender.output()[-300:]}")
+        expect(self.receiver.wait(70) == 0, f"receiver: {self.receiver.output()[-300:]}")
+        sent = json.loads(self.sender.output().splitlines()[-1])
+        received = json.loads(self.receiver.output().splitlines()[-1])
+        expect(sent["sha256"] == received["sha256"] and sent["octets"] == received["octets"],
+               f"sent {sent}, received {received}")
+        return received
+
+
+class Ping:
+    """Echo requests to the mobile node; which of them were answered."""
+
+    def __init__(self, net, source="cn", interval=0.02):
+        self.process = net.lab.start(source, ["ping", "-n", "-O", "-i", interval, HOME_ADDRESS],
+                                     name="ping")
+
+    def answered(self):
+        return {int(n) for n in re.findall(r"bytes from .* icmp_seq=(\d+) ",
+                                           self.process.output())}
+
+    def wait_for_more(self, count=10, timeout=10):
+        last = max(self.answered(), default=0)
+        wait_until(lambda: len([n for n in self.answered() if n > last]) >= count, timeout,
+                   f"{count} more answers after number {last}")
+
+    def stop(self):
+        """Numbers of requests that were not answered."""
+        self.process.signal(signal.SIGINT)
+        self.process.wait()
+        sent = int(re.search(r"(\d+) packets transmitted", self.process.output()).group(1))
+        return sorted(set(range(1, sent + 1)) - self.answered())
+
+
+def start_at(net, network):
+    net.start()
+    net.plug(network)
+    net.start_mobile_node()
+    net.wait_registered(network)
+    wait_until(lambda: net.mn()["state"] in ("registered", "at-home"), 5, "registered")
+
+
+@case
+def tcp_survives_a_to_b_to_home_to_a(net):
+    start_at(net, "a")
+    transfer, ping = Transfer(net), Ping(net)
+    ping.wait_for_more()
+    for old, new in (("a", "b"), ("b", "home"), ("home", "a"), ("a", "b")):
+        net.move(old, new)
+        net.wait_registered(new)
+        ping.wait_for_more()
+    ping.stop()
+    received = transfer.finish()
+    expect(received["octets"] > 1_000_000, str(received))
+    drops = net.hactl("show", "drops")
+    expect(drops.get("difference", 0) == 0, f"packets unaccounted for: {drops}")
+
+
+@case
+def S1_13_make_before_break_loses_nothing(net):
+    start_at(net, "b")
+    ping = Ping(net)
+    ping.wait_for_more()
+    # a is preferred to b, so the node moves while b is still there.
+    net.plug("a")
+    net.wait_registered("a")
+    ping.wait_for_more(30)
+    lost = ping.stop()
+    expect(lost == [], f"lost {lost}")
+    net.expect_balance()
+
+
+@case
+def at_home_packets_are_native(net):
+    start_at(net, "a")
+    net.move("a", "home")
+    net.wait_registered("home")
+    wait_until(lambda: net.mn()["state"] == "at-home", 10, "at home")
+    capture = Capture(net.lab, "home", "br0", "ip6")
+    expect(net.ping("cn", HOME_ADDRESS, 5), "not reachable at home")
+    expect(net.ping("home", HOME_ADDRESS, 5), "neighbors do not reach it")
+    capture.wait_for(f"icmpv6.type == 129 && ipv6.src == {HOME_ADDRESS}", 10)
+    capture.stop()
+    tunnelled = capture.tshark(["frame.number"], "ipv6.nxt == 41")
+    expect(tunnelled == [], "packets in tunnels on the home link")
+    # Neighbors were told by the mobile node itself (RFC 6275 11.5.5).
+    neighbor = net.lab.ip("home", f"-6 neigh show {HOME_ADDRESS}")
+    mac = net.lab.run("mn", ["cat", "/sys/class/net/home/address"]).strip()
+    expect(mac in neighbor, f"{neighbor}, the mobile node is {mac}")
+
+
+@case
+def nothing_is_lost_between_home_and_away_that_the_links_did_not_lose(net):
+    # The cable at home stays in until the home agent has the binding.
+    start_at(net, "home")
+    ping = Ping(net)
+    ping.wait_for_more()
+    net.mn_config.write_text(net.mn_config.read_text().replace("[home, a, b]", "[a, home, b]"))
+    net.mobile_node.signal(signal.SIGHUP)
+    net.plug("a")
+    net.wait_registered("a")
+    ping.wait_for_more()
+    lost = ping.stop()
+    expect(len(lost) <= 2, f"lost {lost}")
+
+
+@case
+def first_packets_after_a_move_go_to_the_new_care_of_address(net):
+    start_at(net, "a")
+    capture = Capture(net.lab, "inet", "t-wan")
+    ping = Ping(net)
+    ping.wait_for_more()
+    net.move("a", "b")
+    net.wait_registered("b")
+    ping.wait_for_more()
+    ping.stop()
+    capture.stop()
+    rows = capture.tshark(["frame.number", "ipv6.dst", "mip6.ba.status"],
+                          f"ipv6.src == {HOME_AGENT} && (ipv6.nxt == 41 || mip6.mhtype == 6)")
+    answers = [i for i, row in enumerate(rows) if row["mip6.ba.status"] == "0"]
+    expect(len(answers) == 1 and answers[0] > 0, f"acknowledgements at {answers}")
+    before = {row["ipv6.dst"] for row in rows[:answers[0]]}
+    expect(before == {CARE_OF["a"]}, f"destinations before the acknowledgement: {before}")
+    after = {row["ipv6.dst"] for row in rows[answers[0]:] if not row["mip6.ba.status"]}
+    expect(after == {CARE_OF["b"]}, f"destinations after the acknowledgement: {after}")
+
+
+class Network(RoamingNetwork):
+    def expect_balance(self):
+        drops = self.hactl("show", "drops")
+        expect(drops.get("difference", 0) == 0, f"packets unaccounted for: {drops}")
+
+
+main(Network)

@@ -3,8 +3,8 @@
 #include "dataplane/ipsec/esp_engine.hpp"
 #include "dataplane/tunnel/extension_headers.hpp"
 #include "dataplane/tunnel/routing_header.hpp"
-#include "dataplane/tunnel/stage_support.hpp"
 #include "dataplane/tunnel/stages.hpp"
+#include "dataplane/tunnel/support_for_stages.hpp"
 
 namespace homeport::tunnel {
 

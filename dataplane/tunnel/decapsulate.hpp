@@ -8,7 +8,7 @@
 
 #include "dataplane/base/checksum.hpp"
 #include "dataplane/base/ip_header.hpp"
-#include "dataplane/ipsec/packet.hpp"
+#include "dataplane/base/packet.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
 
 namespace homeport::tunnel {

@@ -10,12 +10,12 @@
 
 #include "dataplane/base/address.hpp"
 #include "dataplane/base/ip_header.hpp"
-#include "dataplane/ipsec/packet.hpp"
+#include "dataplane/base/packet.hpp"
 #include "dataplane/tunnel/traffic_class.hpp"
 
 namespace homeport::tunnel {
 
-using Packet = ipsec::Packet;
+using Packet = homeport::Packet;
 
 inline constexpr std::uint16_t kIpv6TunnelOverhead = 40;
 /// With a Tunnel Encapsulation Limit option.

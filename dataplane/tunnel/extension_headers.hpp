@@ -6,12 +6,12 @@
 #include <cstdint>
 
 #include "dataplane/base/byte_order.hpp"
-#include "dataplane/ipsec/packet.hpp"
+#include "dataplane/base/packet.hpp"
 #include "dataplane/parse/header_walk.hpp"
 
 namespace homeport::tunnel {
 
-using Packet = ipsec::Packet;
+using Packet = homeport::Packet;
 
 /// A place between two headers of a packet.
 struct Place {

@@ -5,8 +5,8 @@
 #include "dataplane/tunnel/home_address_option.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
-#include "dataplane/tunnel/stage_support.hpp"
 #include "dataplane/tunnel/stages.hpp"
+#include "dataplane/tunnel/support_for_stages.hpp"
 
 namespace homeport::tunnel {
 

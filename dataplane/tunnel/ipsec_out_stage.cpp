@@ -2,8 +2,8 @@
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/ipsec/esp_engine.hpp"
 #include "dataplane/tunnel/overhead.hpp"
-#include "dataplane/tunnel/stage_support.hpp"
 #include "dataplane/tunnel/stages.hpp"
+#include "dataplane/tunnel/support_for_stages.hpp"
 
 namespace homeport::tunnel {
 

@@ -3,8 +3,8 @@
 
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/parse/header_walk.hpp"
-#include "dataplane/tunnel/stage_support.hpp"
 #include "dataplane/tunnel/stages.hpp"
+#include "dataplane/tunnel/support_for_stages.hpp"
 
 namespace homeport::tunnel {
 

@@ -4,8 +4,8 @@
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/tunnel/decapsulate.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
-#include "dataplane/tunnel/stage_support.hpp"
 #include "dataplane/tunnel/stages.hpp"
+#include "dataplane/tunnel/support_for_stages.hpp"
 
 namespace homeport::tunnel {
 

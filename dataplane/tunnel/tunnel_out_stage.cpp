@@ -9,8 +9,8 @@
 #include "dataplane/tunnel/rewrite.hpp"
 #include "dataplane/tunnel/routing_header.hpp"
 #include "dataplane/tunnel/signalling.hpp"
-#include "dataplane/tunnel/stage_support.hpp"
 #include "dataplane/tunnel/stages.hpp"
+#include "dataplane/tunnel/support_for_stages.hpp"
 
 namespace homeport::tunnel {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/tunnel/stage_support.hpp"
+#include "dataplane/tunnel/support_for_stages.hpp"
 
 #include <cstring>
 

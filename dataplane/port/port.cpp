@@ -233,7 +233,11 @@ void Port::stop() {
 
 Port::~Port() {
     stop();
-    if (id_ != 0xffff && rte_eth_dev_is_valid_port(id_)) rte_eth_dev_close(id_);
+    if (id_ == 0xffff || rte_eth_dev_is_valid_port(id_) == 0) return;
+    rte_eth_dev_info info;
+    const bool known = rte_eth_dev_info_get(id_, &info) == 0;
+    rte_eth_dev_close(id_);
+    if (known && info.device != nullptr) rte_dev_remove(info.device);
 }
 
 }  // namespace homeport::port

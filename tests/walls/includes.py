@@ -24,9 +24,10 @@ WALLS = {
     "dataplane/stage": BASE | {"dataplane/channel", "dataplane/table", "dataplane/ipsec"},
     "dataplane/forward": BASE | {"dataplane/channel", "dataplane/parse", "dataplane/table",
                                  "dataplane/stage", "dataplane/tunnel"},
-    "dataplane/port": BASE | {"dataplane/channel", "dataplane/config", "dataplane/stage"},
+    "dataplane/port": BASE | {"dataplane/channel", "dataplane/config", "dataplane/table",
+                              "dataplane/stage"},
     "dataplane/punt": BASE | {"dataplane/channel", "dataplane/stage", "dataplane/tunnel",
-                              "dataplane/table", "dataplane/parse"},
+                              "dataplane/table", "dataplane/parse", "dataplane/port"},
     "dataplane/core": None,  # every dataplane room
     "controlplane/wire": BASE,
     "controlplane/binding": BASE | {"controlplane/wire"},

@@ -8,7 +8,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OPEN_ENDS = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
-MACHINE = re.compile(r"/(work|home|root)/[a-z]")
+MACHINE = re.compile(r"(?<![\w/])/(work|home|root)/[a-z]")
 SOURCE = {".hpp", ".cpp", ".py", ".sh", ".build"}
 
 found = []

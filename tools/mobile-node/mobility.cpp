@@ -314,7 +314,8 @@ void Mobility::update_route() {
     accept_care_of_addresses();
     const State state = node_.status().state;
     data_path_.set_holding(state == State::kMoving || state == State::kReturning ||
-                           state == State::kRegistering || state == State::kRefreshing);
+                           state == State::kRegistering || state == State::kRefreshing ||
+                           (state == State::kDetached && tunnel_));
     if (route == data_path_.route()) return;
     data_path_.set_route(route);
     spdlog::debug("packets leave by: {}", to_string(route.kind));

@@ -66,9 +66,13 @@ void add_ipv4(std::vector<RouteEntry>& entries, const RouteMessage& message) {
 /// Brings `hops` into the order of `known`, those that are new behind. The kernel's message begins
 /// with the next hop that was added, its list and its dumps end with it.
 void keep_order(std::vector<NextHop>& hops, const std::vector<NextHop>& known) {
-    std::ranges::stable_sort(hops, {}, [&](const NextHop& hop) {
-        return std::ranges::find(known, hop) - known.begin();
-    });
+    auto place = hops.begin();
+    for (const NextHop& hop : known) {
+        const auto found = std::find(place, hops.end(), hop);
+        if (found == hops.end()) continue;
+        std::rotate(place, found, found + 1);
+        ++place;
+    }
 }
 
 /// IPv6: a message about a route of several next hops tells all of them each time.

@@ -309,10 +309,14 @@ std::expected<Message, NotParsed> parse_message(const nlmsghdr& message) {
 }
 
 const nlmsghdr* take_message(ConstByteSpan& datagram) {
+    if (datagram.size() < sizeof(nlmsghdr)) return nullptr;
     const auto* message = reinterpret_cast<const nlmsghdr*>(datagram.data());
-    if (!mnl_nlmsg_ok(message, static_cast<int>(datagram.size()))) return nullptr;
+    // Not mnl_nlmsg_ok(), which takes a length beyond 2^31 for a negative one and lets it pass.
+    if (message->nlmsg_len < sizeof(nlmsghdr) || message->nlmsg_len > datagram.size()) {
+        return nullptr;
+    }
     datagram =
-        datagram.subspan(std::min<std::size_t>(MNL_ALIGN(message->nlmsg_len), datagram.size()));
+        datagram.subspan(std::min<std::size_t>(NLMSG_ALIGN(message->nlmsg_len), datagram.size()));
     return message;
 }
 

@@ -329,6 +329,11 @@ TEST(Datagrams, messages_are_taken_one_by_one_and_a_torn_one_is_left) {
     EXPECT_FALSE(datagram.empty());
     ConstByteSpan nothing;
     EXPECT_EQ(take_message(nothing), nullptr);
+    for (const std::uint32_t length : {0u, 15u, 0x7fffffffu, 0x80000000u, 0xffffffffu}) {
+        words[0] = length;
+        datagram = {reinterpret_cast<const std::uint8_t*>(words.data()), words.size() * 4};
+        EXPECT_EQ(take_message(datagram), nullptr) << length;
+    }
 }
 
 TEST(Datagrams, random_octets_do_no_harm) {

@@ -78,8 +78,6 @@ class Builder {
         return *reinterpret_cast<const nlmsghdr*>(words_.data());
     }
     [[nodiscard]] ConstByteSpan octets() const;
-    /// Makes the message say that it is of another length.
-    void lie_about_length(std::uint32_t length) { words_[0] = length; }
 
   private:
     void append(const void* octets, std::size_t length);

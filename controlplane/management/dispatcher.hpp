@@ -27,6 +27,8 @@ class Dispatcher {
     static constexpr std::size_t kMostReplyOctets = std::size_t{16} << 20;
 
     Dispatcher();
+    Dispatcher(const Dispatcher&) = delete;
+    Dispatcher& operator=(const Dispatcher&) = delete;
 
     /// Precondition: there is a specification of this name.
     void handle(const std::string& command, Handler handler);

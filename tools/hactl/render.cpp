@@ -25,6 +25,16 @@ std::string text_of(const json& row, const char* member) {
     return it == row.end() ? "-" : scalar(*it);
 }
 
+bool is_true(const json& row, const char* member) {
+    const auto it = row.find(member);
+    return it != row.end() && it->is_boolean() && it->get<bool>();
+}
+
+std::int64_t number_of(const json& row, const char* member) {
+    const auto it = row.find(member);
+    return it != row.end() && it->is_number_integer() ? it->get<std::int64_t>() : 0;
+}
+
 std::string count_of(const json& row, const char* member) {
     const auto it = row.find(member);
     return it == row.end() || !it->is_number_integer() ? "-" : grouped(it->get<std::int64_t>());
@@ -146,7 +156,7 @@ std::string show_drops(const json& data) {
         Table table;
         table.column(title).column("PACKETS", Align::kRight);
         for (const json& row : list_of(data, "counters")) {
-            if (row.value("kind", "") == kind) {
+            if (text_of(row, "kind") == kind) {
                 table.row({text_of(row, "name"), count_of(row, "value")});
             }
         }
@@ -168,12 +178,11 @@ std::string show_ports(const json& data) {
     table.column("MISSED", Align::kRight).column("ERRORS", Align::kRight);
     table.column("KERNEL RX", Align::kRight).column("TX", Align::kRight);
     for (const json& row : list_of(data, "ports")) {
-        const std::string link = !row.contains("link_up")      ? "-"
-                                 : row.value("link_up", false) ? "up"
-                                                               : "down";
-        const auto errors = row.value("rx_errors", std::int64_t{0}) +
-                            row.value("tx_errors", std::int64_t{0}) +
-                            row.value("rx_no_buffer", std::int64_t{0});
+        const std::string link = row.find("link_up") == row.end() ? "-"
+                                 : is_true(row, "link_up")        ? "up"
+                                                                  : "down";
+        const auto errors = number_of(row, "rx_errors") + number_of(row, "tx_errors") +
+                            number_of(row, "rx_no_buffer");
         table.row({text_of(row, "index"), text_of(row, "name"), text_of(row, "driver"),
                    text_of(row, "tap"), text_of(row, "mac"), text_of(row, "mtu"), link,
                    count_of(row, "rx_packets"), octets_of(row, "rx_bytes"),
@@ -189,7 +198,7 @@ std::string show_adjacencies(const json& data) {
     table.column("NEXT HOP").column("PORT").column("MAC").column("PACKETS", Align::kRight);
     for (const json& row : list_of(data, "adjacencies")) {
         table.row({text_of(row, "next_hop"), text_of(row, "port"),
-                   row.value("resolved", false) ? text_of(row, "mac") : "unresolved",
+                   is_true(row, "resolved") ? text_of(row, "mac") : "unresolved",
                    count_of(row, "packets")});
     }
     return table.empty() ? "no adjacencies\n" : table.text();
@@ -200,7 +209,7 @@ std::string show_routes(const json& data) {
     table.column("PREFIX").column("TYPE").column("NEXT HOP").column("PORT");
     table.column("MTU", Align::kRight);
     for (const json& row : list_of(data, "routes")) {
-        const bool has_mtu = row.value("mtu", 0) != 0;
+        const bool has_mtu = number_of(row, "mtu") != 0;
         table.row({text_of(row, "prefix"), text_of(row, "type"), text_of(row, "next_hop"),
                    text_of(row, "port"), has_mtu ? text_of(row, "mtu") : "-"});
     }
@@ -279,14 +288,14 @@ std::string trace_show(const json& data) {
         }
     }
     if (out.empty()) out = "nothing was recorded\n";
-    if (data.value("lost", 0) != 0) out += text_of(data, "lost") + " steps did not fit\n";
+    if (number_of(data, "lost") != 0) out += text_of(data, "lost") + " steps did not fit\n";
     return out;
 }
 
 std::string config_check(const json& data) {
     std::string out = text_of(data, "file") + ": ";
-    if (data.value("valid", false)) {
-        return out + "valid" + (data.value("changed", false) ? ", not yet in force" : "") + "\n";
+    if (is_true(data, "valid")) {
+        return out + "valid" + (is_true(data, "changed") ? ", not yet in force" : "") + "\n";
     }
     out += "not valid\n";
     for (const json& error : list_of(data, "errors")) {
@@ -316,7 +325,7 @@ std::string render(const std::string& command, const json& data) {
         {"config show", show_config},     {"trace show", trace_show},
         {"config check", config_check},   {"list commands", list_commands}};
     const auto it = kRenderers.find(command);
-    return printable(it != kRenderers.end() ? it->second(data) : nested(data));
+    return printable(it != kRenderers.end() && data.is_object() ? it->second(data) : nested(data));
 }
 
 }  // namespace homeport::hactl

@@ -1,0 +1,535 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The whole control plane against the other end of a real channel.
+#include "controlplane/core/app.hpp"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "controlplane/core/log.hpp"
+#include "controlplane/management/commands.hpp"
+#include "controlplane/wire/icmpv6.hpp"
+#include "controlplane/wire/mobility_header.hpp"
+#include "fake_data_plane.hpp"
+#include "tools/hactl/connection.hpp"
+
+namespace homeport::core {
+namespace {
+
+using channel::CommandType;
+using namespace std::chrono_literals;
+using test::Command;
+using test::FakeDataPlane;
+
+Ipv6Address address(std::string_view text) {
+    return *Ipv6Address::parse(text);
+}
+
+const Ipv6Address kHomeAgent = address("2001:db8:1::1");
+const Ipv6Address kHomeAddress = address("2001:db8:1::100");
+const Ipv6Address kCareOf = address("2001:db8:a::200");
+const Ipv6Address kOtherCareOf = address("2001:db8:b::200");
+
+std::vector<std::uint8_t> binding_update(std::uint16_t sequence, const Ipv6Address& care_of,
+                                         std::chrono::seconds lifetime = 60s) {
+    wire::BindingUpdate update;
+    update.acknowledge = true;
+    update.home_registration = true;
+    update.sequence = sequence;
+    update.lifetime = wire::FourSecondUnits::floor(lifetime);
+    if (care_of != kHomeAddress) update.options = {wire::AlternateCareOfAddress{care_of}};
+    return wire::mobility_packet(update, kHomeAddress, kHomeAgent);
+}
+
+channel::Punt punt_from(const Ipv6Address& wire_source) {
+    channel::Punt punt;
+    punt.reason = channel::PuntReason::kMobilityHeader;
+    punt.protected_by_ipsec = 1;
+    punt.had_home_address_option = wire_source == kHomeAddress ? 0 : 1;
+    punt.port = 1;
+    punt.recorded_source = channel::WireAddress(wire_source);
+    return punt;
+}
+
+wire::BindingAcknowledgement acknowledgement_in(const Command& command) {
+    const auto view = wire::view_ipv6_packet(command.trailing);
+    EXPECT_TRUE(view);
+    const auto message = wire::decode_mobility_header(view->upper, view->source, view->destination);
+    EXPECT_TRUE(message);
+    EXPECT_TRUE(std::holds_alternative<wire::BindingAcknowledgement>(*message));
+    return std::get<wire::BindingAcknowledgement>(*message);
+}
+
+class AppTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        std::string name =
+            (std::filesystem::temp_directory_path() / "homeport-app-XXXXXX").string();
+        ASSERT_NE(::mkdtemp(name.data()), nullptr);
+        directory_ = name;
+        for (const char* file : {"in.key", "out.key"}) {
+            std::ofstream(directory_ / file) << std::string(96, file[0] == 'i' ? 'a' : 'b');
+            ::chmod((directory_ / file).c_str(), 0600);
+        }
+        config::LogConfig log;
+        log.target = config::LogTarget::kFile;
+        log.file = directory_ / "log";
+        auto opened = Log::open(log);
+        ASSERT_TRUE(opened);
+        log_ = std::move(*opened);
+        write_config("virtual");
+    }
+    void TearDown() override {
+        app_.reset();
+        data_plane_.reset();
+        std::filesystem::remove_all(directory_);
+    }
+
+    void write_config(const std::string& link, const std::string& more = "") {
+        std::ofstream(file()) << "dataplane:\n  channel_socket: "
+                              << (directory_ / "channel").string()
+                              << "\n  max_bindings: 100\n"
+                                 "  ports: [{name: home0, device: a}, {name: wan0, device: b}]\n"
+                                 "controlplane:\n"
+                                 "  home_agent: {addresses: ['2001:db8:1::1']}\n"
+                                 "  home_links: [{prefix: '2001:db8:1::/64', port: "
+                              << link
+                              << "}]\n"
+                                 "  mobile_nodes:\n    - name: alice\n      home_address: "
+                                 "2001:db8:1::100\n      security: {bu: {spi_in: 1001, spi_out: "
+                                 "2001, algorithm: aes128-cbc-hmac-sha256-128, key_file_in: "
+                                 "in.key, key_file_out: out.key}}\n"
+                                 "  store: {path: "
+                              << (directory_ / "b.db").string()
+                              << "}\n  management: {socket: " << (directory_ / "control").string()
+                              << "}\n"
+                              << more;
+    }
+    [[nodiscard]] std::string file() const { return directory_ / "h.yaml"; }
+
+    void start_data_plane() {
+        data_plane_ = std::make_unique<FakeDataPlane>(directory_ / "channel",
+                                                      std::vector<std::string>{"home0", "wan0"});
+    }
+    void start_app() {
+        auto config = load_config(file());
+        ASSERT_TRUE(config) << config.error().front();
+        AppOptions options;
+        options.mirror_kernel = false;
+        options.dad_wait = 100ms;
+        auto app = App::create(context_, std::move(*config), *log_, options);
+        ASSERT_TRUE(app) << app.error().front();
+        app_ = std::move(*app);
+        app_->start();
+    }
+    template <class Condition>
+    [[nodiscard]] bool run_until(Condition condition, std::chrono::seconds limit = 10s) {
+        const auto end = std::chrono::steady_clock::now() + limit;
+        while (!condition()) {
+            if (std::chrono::steady_clock::now() > end) return false;
+            context_.restart();
+            context_.run_for(5ms);
+        }
+        return true;
+    }
+    void start_both() {
+        start_data_plane();
+        start_app();
+        ASSERT_TRUE(run_until([&] { return app_->is_synchronized(); }));
+    }
+    [[nodiscard]] std::size_t count(CommandType type) const {
+        return static_cast<std::size_t>(std::ranges::count(data_plane_->types(), type));
+    }
+    [[nodiscard]] std::vector<Command> all(CommandType type) const {
+        auto commands = data_plane_->commands();
+        std::erase_if(commands, [&](const Command& command) { return command.type != type; });
+        return commands;
+    }
+    [[nodiscard]] std::string log_text() const {
+        std::ifstream stream(directory_ / "log");
+        return {std::istreambuf_iterator<char>(stream), {}};
+    }
+
+    std::filesystem::path directory_;
+    std::unique_ptr<Log> log_;
+    asio::io_context context_{1};
+    std::unique_ptr<FakeDataPlane> data_plane_;
+    std::unique_ptr<App> app_;
+};
+
+TEST_F(AppTest, full_state_stands_between_begin_and_end_of_the_synchronisation) {
+    start_both();
+    const auto types = data_plane_->types();
+    ASSERT_FALSE(types.empty());
+    EXPECT_EQ(types.front(), CommandType::kBeginSync);
+    EXPECT_EQ(types.back(), CommandType::kEndSync);
+    for (const CommandType type : {CommandType::kParametersSet, CommandType::kAddressSet,
+                                   CommandType::kHomePrefixSet, CommandType::kSpdReplace}) {
+        EXPECT_EQ(count(type), 1u);
+    }
+    EXPECT_EQ(count(CommandType::kSaSet), 2u);
+    const auto prefix = all(CommandType::kHomePrefixSet).front().as<channel::HomePrefixSet>();
+    EXPECT_EQ(prefix.port, channel::kNoPort);
+    EXPECT_EQ(prefix.drop_unbound, 1);
+    const auto own = all(CommandType::kAddressSet).front().as<channel::AddressSet>();
+    EXPECT_EQ(own.is_home_agent_address, 1);
+    EXPECT_EQ(own.address.v6(), kHomeAgent);
+}
+
+TEST_F(AppTest, S1_13_the_binding_is_in_force_before_the_acknowledgement_leaves) {
+    start_both();
+    data_plane_->clear();
+    data_plane_->punt(punt_from(kCareOf), binding_update(7, kCareOf));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    EXPECT_EQ(data_plane_->types(),
+              (std::vector{CommandType::kBindingSet, CommandType::kTransmitPacket}));
+    const auto commands = data_plane_->commands();
+    const auto binding = commands[0].as<channel::BindingSet>();
+    EXPECT_EQ(binding.home_address.v6(), kHomeAddress);
+    EXPECT_EQ(binding.care_of_address.v6(), kCareOf);
+    EXPECT_EQ(binding.home_agent_address.v6(), kHomeAgent);
+    EXPECT_EQ(binding.flags, 0);
+    EXPECT_LT(binding.counter_index, 100u);
+    const auto transmit = commands[1].as<channel::TransmitPacket>();
+    EXPECT_EQ(transmit.reply_to.v6(), kCareOf);
+    EXPECT_EQ(transmit.port, channel::kNoPort);
+    const auto answer = acknowledgement_in(commands[1]);
+    EXPECT_EQ(answer.status, wire::BindingStatus::kAccepted);
+    EXPECT_EQ(answer.sequence, 7);
+}
+
+TEST_F(AppTest, a_move_keeps_the_row_of_the_counters_and_a_refusal_answers_the_sender) {
+    start_both();
+    data_plane_->punt(punt_from(kCareOf), binding_update(7, kCareOf));
+    data_plane_->punt(punt_from(kOtherCareOf), binding_update(8, kOtherCareOf));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 2; }));
+    const auto bindings = all(CommandType::kBindingSet);
+    ASSERT_EQ(bindings.size(), 2u);
+    EXPECT_EQ(bindings[0].as<channel::BindingSet>().counter_index,
+              bindings[1].as<channel::BindingSet>().counter_index);
+    data_plane_->clear();
+    data_plane_->punt(punt_from(kCareOf), binding_update(3, kCareOf));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    EXPECT_EQ(count(CommandType::kBindingSet), 0u);
+    const auto refused = all(CommandType::kTransmitPacket).front();
+    EXPECT_EQ(refused.as<channel::TransmitPacket>().reply_to.v6(), kCareOf);
+    EXPECT_EQ(acknowledgement_in(refused).status, wire::BindingStatus::kSequenceNumberOutOfWindow);
+    EXPECT_NE(log_text().find("HP-CP-0043"), std::string::npos);
+}
+
+TEST_F(AppTest, deregistration_at_home_removes_the_binding_and_answers_on_the_home_link) {
+    start_both();
+    data_plane_->punt(punt_from(kCareOf), binding_update(7, kCareOf));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    data_plane_->clear();
+    auto punt = punt_from(kHomeAddress);
+    punt.port = 0;
+    data_plane_->punt(punt, binding_update(8, kHomeAddress, 0s));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    EXPECT_EQ(data_plane_->types(),
+              (std::vector{CommandType::kBindingRemove, CommandType::kTransmitPacket}));
+    const auto transmit = all(CommandType::kTransmitPacket).front().as<channel::TransmitPacket>();
+    EXPECT_EQ(transmit.reply_to.v6(), kHomeAddress);
+    EXPECT_EQ(transmit.port, 0);
+}
+
+TEST_F(AppTest, an_unprotected_binding_update_changes_nothing_and_is_not_answered) {
+    start_both();
+    data_plane_->clear();
+    auto punt = punt_from(kCareOf);
+    punt.protected_by_ipsec = 0;
+    data_plane_->punt(punt, binding_update(7, kCareOf));
+    ASSERT_TRUE(run_until([&] { return log_text().find("HP-CP-0045") != std::string::npos; }));
+    EXPECT_TRUE(data_plane_->types().empty());
+}
+
+TEST_F(AppTest, bindings_survive_a_restart_of_the_control_plane) {
+    start_both();
+    data_plane_->punt(punt_from(kCareOf), binding_update(7, kCareOf));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    const auto first_sequence = [&] {
+        std::uint64_t first = 0;
+        for (const Command& command : all(CommandType::kSaSet)) {
+            const auto sa = command.as<channel::SaSet>();
+            if (sa.direction == channel::SaDirection::kOutbound) first = sa.first_sequence;
+        }
+        return first;
+    };
+    EXPECT_EQ(first_sequence(), 1u);
+    const auto epoch = all(CommandType::kBeginSync).front().as<channel::BeginSync>().epoch;
+    app_.reset();
+    data_plane_->clear();
+    start_app();
+    ASSERT_TRUE(run_until([&] { return app_->is_synchronized(); }));
+    EXPECT_GT(all(CommandType::kBeginSync).front().as<channel::BeginSync>().epoch, epoch);
+    const auto bindings = all(CommandType::kBindingSet);
+    ASSERT_EQ(bindings.size(), 1u);
+    EXPECT_EQ(bindings[0].as<channel::BindingSet>().care_of_address.v6(), kCareOf);
+    EXPECT_EQ(data_plane_->types().back(), CommandType::kEndSync);
+    EXPECT_GT(first_sequence(), sa::SequenceLedger::kMargin);
+    // The sequence number of the binding is known too: an old one is refused, the next is taken.
+    data_plane_->clear();
+    data_plane_->punt(punt_from(kCareOf), binding_update(7, kCareOf));
+    data_plane_->punt(punt_from(kCareOf), binding_update(8, kCareOf));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 2; }));
+    const auto answers = all(CommandType::kTransmitPacket);
+    EXPECT_EQ(acknowledgement_in(answers[0]).status,
+              wire::BindingStatus::kSequenceNumberOutOfWindow);
+    EXPECT_EQ(acknowledgement_in(answers[1]).status, wire::BindingStatus::kAccepted);
+}
+
+TEST_F(AppTest, a_data_plane_that_comes_back_gets_everything_again) {
+    start_both();
+    data_plane_->punt(punt_from(kCareOf), binding_update(7, kCareOf));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    data_plane_.reset();
+    ASSERT_TRUE(run_until([&] { return !app_->status().attached; }));
+    EXPECT_FALSE(app_->is_synchronized());
+    start_data_plane();
+    ASSERT_TRUE(run_until([&] { return app_->is_synchronized(); }));
+    EXPECT_EQ(count(CommandType::kBindingSet), 1u);
+    EXPECT_EQ(count(CommandType::kSaSet), 2u);
+    EXPECT_EQ(data_plane_->types().front(), CommandType::kBeginSync);
+    EXPECT_NE(log_text().find("HP-CP-0012"), std::string::npos);
+}
+
+TEST_F(AppTest, a_missing_data_plane_is_complained_of_once) {
+    start_app();
+    EXPECT_FALSE(run_until([&] { return app_->is_synchronized(); }, 1s));
+    const std::string text = log_text();
+    const auto first = text.find("HP-CP-0011");
+    ASSERT_NE(first, std::string::npos);
+    EXPECT_EQ(text.find("HP-CP-0011", first + 1), std::string::npos);
+    start_data_plane();
+    EXPECT_TRUE(run_until([&] { return app_->is_synchronized(); }));
+}
+
+TEST_F(AppTest, dad_probes_the_home_link_before_the_first_acknowledgement) {
+    write_config("home0");
+    start_both();
+    data_plane_->clear();
+    data_plane_->punt(punt_from(kCareOf), binding_update(7, kCareOf));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    const auto commands = data_plane_->commands();
+    const auto bindings = all(CommandType::kBindingSet);
+    ASSERT_EQ(bindings.size(), 2u);
+    const auto tentative = bindings[0].as<channel::BindingSet>();
+    const auto active = bindings[1].as<channel::BindingSet>();
+    EXPECT_NE(tentative.flags & channel::kBindingTentative, 0);
+    EXPECT_EQ(active.flags, channel::kBindingProxyNd);
+    EXPECT_EQ(active.home_port, 0);
+    bool saw_probe = false;
+    bool saw_advertisement = false;
+    for (const Command& command : commands) {
+        if (command.type != CommandType::kTransmitFrame) continue;
+        EXPECT_EQ(command.as<channel::TransmitFrame>().port, 0);
+        EXPECT_EQ(MacAddress::load(command.trailing.data() + 6), FakeDataPlane::mac_of(0));
+        const auto view = wire::view_ipv6_packet(ConstByteSpan(command.trailing).subspan(14));
+        ASSERT_TRUE(view);
+        const auto message = wire::decode_icmpv6(*view);
+        ASSERT_TRUE(message);
+        if (const auto* probe = std::get_if<wire::NeighborSolicitation>(&*message)) {
+            EXPECT_EQ(probe->target, kHomeAddress);
+            EXPECT_TRUE(view->source.is_unspecified());
+            EXPECT_FALSE(saw_advertisement);
+            saw_probe = true;
+        }
+        if (const auto* told = std::get_if<wire::NeighborAdvertisement>(&*message)) {
+            EXPECT_EQ(told->target, kHomeAddress);
+            EXPECT_TRUE(told->override_entry);
+            EXPECT_FALSE(told->solicited);
+            saw_advertisement = true;
+        }
+    }
+    EXPECT_TRUE(saw_probe);
+    EXPECT_TRUE(saw_advertisement);
+}
+
+TEST_F(AppTest, a_home_address_in_use_on_the_home_link_is_refused_with_status_134) {
+    write_config("home0");
+    start_both();
+    data_plane_->clear();
+    data_plane_->punt(punt_from(kCareOf), binding_update(7, kCareOf));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitFrame) >= 1; }));
+    const MacAddress other{{0x02, 9, 9, 9, 9, 9}};
+    const auto advertisement =
+        wire::unsolicited_advertisement(kHomeAddress, kHomeAddress, other, false);
+    channel::Punt frame;
+    frame.reason = channel::PuntReason::kDuplicateAddress;
+    frame.port = 0;
+    data_plane_->punt(
+        frame, wire::ethernet_frame(MacAddress{{0x33, 0x33, 0, 0, 0, 1}}, other, advertisement));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    EXPECT_EQ(acknowledgement_in(all(CommandType::kTransmitPacket).front()).status,
+              wire::BindingStatus::kDuplicateAddressDetectionFailed);
+    EXPECT_EQ(count(CommandType::kBindingSet), 1u);  // the tentative one
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kBindingRemove) == 1; }));
+}
+
+TEST_F(AppTest, home_address_option_without_a_binding_is_answered_with_a_binding_error) {
+    start_both();
+    data_plane_->clear();
+    // CoA > HA | destination options {HAO} | no next header
+    std::vector<std::uint8_t> options{59, 2, 1, 2, 0, 0, 0xc9, 16};
+    options.insert(options.end(), kHomeAddress.bytes.begin(), kHomeAddress.bytes.end());
+    channel::Punt punt;
+    punt.reason = channel::PuntReason::kHaoWithoutBinding;
+    punt.port = 1;
+    data_plane_->punt(punt, wire::ipv6_packet(kCareOf, kHomeAgent, 60, 64, options));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    const auto command = all(CommandType::kTransmitPacket).front();
+    EXPECT_EQ(command.as<channel::TransmitPacket>().reply_to.family, 0);
+    const auto view = wire::view_ipv6_packet(command.trailing);
+    ASSERT_TRUE(view);
+    EXPECT_EQ(view->destination, kCareOf);
+    const auto message = wire::decode_mobility_header(view->upper, view->source, view->destination);
+    ASSERT_TRUE(message);
+    const auto& error = std::get<wire::BindingError>(*message);
+    EXPECT_EQ(error.status, wire::BindingErrorStatus::kUnknownBinding);
+    EXPECT_EQ(error.home_address, kHomeAddress);
+}
+
+TEST_F(AppTest, sequence_numbers_that_the_data_plane_reports_are_kept) {
+    start_both();
+    data_plane_->tell([](channel::Server& server) {
+        channel::SaHighWater event;
+        event.spi = 2001;
+        event.sequence = 500000;
+        (void)server.send(event);
+    });
+    const auto ledger_knows = [&] {
+        auto ledger = sa::SequenceLedger::open((directory_ / "b.db.sequences").string());
+        return ledger && ledger->begin(2001) > 500000 + sa::SequenceLedger::kMargin;
+    };
+    EXPECT_TRUE(run_until(ledger_knows));
+}
+
+TEST_F(AppTest, a_bad_file_leaves_the_configuration_in_force_and_a_good_one_is_synchronized) {
+    start_both();
+    const std::string before = config::hash(app_->config());
+    write_config("virtual", "  tunnel: {hop_limit: 0}\n");
+    const auto refused = app_->reload_config();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, "invalid_config");
+    ASSERT_EQ(refused.error().details.size(), 1u);
+    EXPECT_NE(refused.error().details[0].find("h.yaml:"), std::string::npos);
+    EXPECT_EQ(config::hash(app_->config()), before);
+    data_plane_->clear();
+    write_config("virtual", "  tunnel: {hop_limit: 9}\n  limits: {bindings: 50}\n");
+    const auto done = app_->reload_config();
+    ASSERT_TRUE(done) << done.error().text;
+    EXPECT_TRUE(done->changed);
+    ASSERT_TRUE(run_until([&] { return app_->is_synchronized(); }));
+    ASSERT_EQ(count(CommandType::kParametersSet), 1u);
+    EXPECT_EQ(
+        all(CommandType::kParametersSet).front().as<channel::ParametersSet>().tunnel_hop_limit, 9);
+}
+
+// A client in a thread of its own, as hactl is a process of its own.
+nlohmann::json ask(AppTest&, asio::io_context& context, const std::string& socket,
+                   const nlohmann::json& request) {
+    std::optional<std::string> reply;
+    std::jthread client([&] {
+        auto connection = hactl::Connection::open(socket, std::chrono::seconds(10));
+        reply = connection ? connection->ask(request.dump()).value_or("null") : "null";
+        asio::post(context, [&context] { context.stop(); });
+    });
+    context.restart();
+    context.run_for(std::chrono::seconds(10));
+    client.join();
+    return nlohmann::json::parse(reply.value_or("null"));
+}
+
+TEST_F(AppTest, commands_show_what_is_there) {
+    start_both();
+    data_plane_->punt(punt_from(kCareOf), binding_update(7, kCareOf));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    const auto row = all(CommandType::kBindingSet).front().as<channel::BindingSet>().counter_index;
+    data_plane_->statistics().worker(0).bindings[row].out_packets = 40;
+    data_plane_->statistics().worker(1).bindings[row].out_packets = 2;
+    data_plane_->statistics().worker(0).count(channel::Counter::kRxPort, 10);
+    data_plane_->statistics().worker(0).count(channel::Counter::kTxPort, 7);
+    data_plane_->statistics().worker(1).count(channel::Counter::kForwardTtl, 2);
+    const std::string socket = directory_ / "control";
+    const auto show = [&](const std::string& command) {
+        auto reply = ask(*this, context_, socket, {{"command", command}});
+        EXPECT_EQ(reply.value("result", -1), 0) << command << reply.dump();
+        return reply["data"];
+    };
+    const auto bindings = show("show bindings");
+    ASSERT_EQ(bindings["bindings"].size(), 1u);
+    EXPECT_EQ(bindings["bindings"][0]["care_of_address"], kCareOf.to_string());
+    EXPECT_EQ(bindings["bindings"][0]["node"], "alice");
+    EXPECT_EQ(bindings["bindings"][0]["state"], "active");
+    EXPECT_EQ(bindings["bindings"][0]["out_packets"], 42);
+    const auto drops = show("show drops");
+    EXPECT_EQ(drops["received"], 10);
+    EXPECT_EQ(drops["forwarded"], 7);
+    EXPECT_EQ(drops["dropped"], 2);
+    EXPECT_EQ(drops["difference"], 1);
+    const auto sas = show("show sa");
+    ASSERT_EQ(sas["sas"].size(), 2u);
+    EXPECT_EQ(sas.dump().find("aaaa"), std::string::npos);  // no key
+    EXPECT_EQ(show("show status")["data_plane"]["synchronized"], true);
+    EXPECT_EQ(show("show spd")["policies"][0]["name"], "ike");
+    EXPECT_EQ(show("show stages")["stages"].size(), 2u);
+    EXPECT_EQ(show("config check")["valid"], true);
+    EXPECT_EQ(show("show config").dump().find("aaaa"), std::string::npos);
+    for (const char* command : {"show ports", "show adjacencies", "show routes", "config show",
+                                "config hash", "list commands", "trace show"}) {
+        (void)show(command);
+    }
+    const auto cleared = ask(*this, context_, socket,
+                             {{"command", "clear binding"}, {"arguments", {{"address", "all"}}}});
+    EXPECT_EQ(cleared["data"]["cleared"], 1);
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kBindingRemove) == 1; }));
+}
+
+TEST_F(AppTest, traces_are_recorded_and_shown) {
+    start_both();
+    const std::string socket = directory_ / "control";
+    const auto started = ask(*this, context_, socket,
+                             {{"command", "trace start"},
+                              {"arguments", {{"address", "2001:db8:1::100"}, {"packets", 3}}}});
+    EXPECT_EQ(started["data"]["packets"], 3);
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTraceStart) == 1; }));
+    EXPECT_EQ(all(CommandType::kTraceStart).front().as<channel::TraceStart>().address.v6(),
+              kHomeAddress);
+    data_plane_->tell([](channel::Server& server) {
+        for (std::uint16_t step : {std::uint16_t{1}, std::uint16_t{0}}) {
+            channel::Trace trace;
+            trace.packet = 5;
+            trace.step = step;
+            trace.tsc = 1000 + 2000u * step;
+            trace.packet_length = 60;
+            trace.captured = 2;
+            trace.bytes[0] = 0xab;
+            channel::copy_text(trace.stage, step == 0 ? "rx" : "parse");
+            channel::copy_text(trace.edge, "next");
+            (void)server.send(trace);
+        }
+    });
+    ASSERT_TRUE(run_until([&] { return app_->trace().steps().size() == 2; }));
+    const auto shown = ask(*this, context_, socket, {{"command", "trace show"}})["data"];
+    ASSERT_EQ(shown["packets"].size(), 1u);
+    EXPECT_EQ(shown["packets"][0]["steps"][0]["stage"], "rx");
+    EXPECT_EQ(shown["packets"][0]["steps"][1]["microseconds"], 2.0);
+    EXPECT_EQ(shown["packets"][0]["steps"][0]["bytes"], "ab00");
+}
+
+TEST_F(AppTest, every_specified_command_is_handled) {
+    start_app();
+    management::Dispatcher dispatcher;
+    management::register_commands(dispatcher, *app_);
+    EXPECT_EQ(dispatcher.unhandled(), std::vector<std::string>{});
+}
+
+}  // namespace
+}  // namespace homeport::core

@@ -197,7 +197,7 @@ struct SqliteStoreOpener {
     /// Renames the file and its log; the name it got.
     static std::expected<std::string, StoreError> set_aside(const std::string& path) {
         for (int number = 1; number < 1000; ++number) {
-            const std::string target = path + ".damaged-" + std::to_string(number);
+            std::string target = path + ".damaged-" + std::to_string(number);
             struct stat status{};
             if (::lstat(target.c_str(), &status) == 0) continue;
             if (std::rename(path.c_str(), target.c_str()) != 0) break;
@@ -215,7 +215,9 @@ struct SqliteStoreOpener {
 SqliteStore::SqliteStore(std::unique_ptr<Database> database) : database_(std::move(database)) {}
 
 SqliteStore::~SqliteStore() {
-    if (database_->changes > 0) (void)commit();
+    // Nobody is left to be told; the caller commits before it lets go.
+    if (database_->changes == 0) return;
+    [[maybe_unused]] const auto committed = commit();
 }
 
 std::expected<SqliteStore::Opened, StoreError> SqliteStore::open(const Options& options) {

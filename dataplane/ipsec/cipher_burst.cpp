@@ -9,39 +9,49 @@ namespace homeport::ipsec {
 
 namespace {
 
-constexpr std::size_t kPrefetchAhead = 4;
-constexpr std::uint32_t kShortText = 256;
+constexpr std::size_t kPrefetchAhead = 8;
+constexpr std::size_t kGcmHashPowers = 48;
+constexpr std::size_t kGcmKeyEnd = 240 + 16 * kGcmHashPowers;
 
-/// Key lines that a packet of this length will touch (short GCM packets leave most hash powers
-/// alone).
-void prefetch_keys(const CipherWork& work) {
-    const AlgorithmInfo& algorithm = work.sa->profile->algorithm;
-    const std::uint8_t* keys = work.sa->keys();
-    std::size_t lines = 6;
-    if (algorithm.cipher == Cipher::kAesGcm) lines = work.text_length <= kShortText ? 8 : 16;
-    if (algorithm.cipher == Cipher::kChacha20Poly1305) lines = 1;
-    for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(keys + line * 64);
-    if (work.text_length <= kShortText && algorithm.cipher == Cipher::kAesGcm) {
-        // The low hash powers, which short packets use, are at the end of the key data.
-        for (std::size_t line = 12; line < 16; ++line) __builtin_prefetch(keys + line * 64);
-    }
+void prefetch(const std::uint8_t* from, const std::uint8_t* end) {
+    for (; from < end; from += 64) __builtin_prefetch(from);
 }
 
 }  // namespace
 
+void CipherBurst::prefetch_keys(const CipherWork& work) const {
+    const AlgorithmInfo& algorithm = work.sa->profile->algorithm;
+    const std::uint8_t* keys = work.sa->keys();
+    if (algorithm.cipher != Cipher::kAesGcm) {
+        prefetch(keys, keys + (algorithm.cipher == Cipher::kAesCbc ? 384 : 128));
+    } else if (!many_hash_powers_) {
+        prefetch(keys, keys + 512);
+    } else {
+        // Round keys (11, 13 or 15 of 16 octets) are in front. Of the hash powers, which are at the
+        // end and the lowest one last, a packet uses as many as it has blocks, with one each for
+        // AAD and lengths.
+        const std::size_t powers = std::min(work.text_length / 16 + std::size_t{3}, kGcmHashPowers);
+        prefetch(keys, keys + algorithm.key_length * 4 + 112);
+        prefetch(keys + (kGcmKeyEnd - 16 * powers) / 64 * 64, keys + kGcmKeyEnd);
+    }
+}
+
 CipherBurst::CipherBurst(IMB_MGR& manager)
     : manager_(manager),
       gcm_{gcm_calls(manager, Algorithm::kAes128Gcm16), gcm_calls(manager, Algorithm::kAes192Gcm16),
-           gcm_calls(manager, Algorithm::kAes256Gcm16)} {}
+           gcm_calls(manager, Algorithm::kAes256Gcm16)},
+      many_hash_powers_(manager.used_arch == IMB_ARCH_AVX512 &&
+                        (manager.features & IMB_FEATURE_VAES) != 0) {}
 
 void CipherBurst::run_aead(CipherWork& work, Direction direction) {
     const AlgorithmInfo& algorithm = work.sa->profile->algorithm;
     std::uint8_t* text = work.text();
+    std::uint8_t* icv = direction == Direction::kOutbound ? work.icv() : work.computed;
     if (algorithm.cipher == Cipher::kAesGcm) {
         const GcmCalls& calls = gcm_[static_cast<std::size_t>(algorithm.algorithm)];
         const auto call = direction == Direction::kOutbound ? calls.encrypt : calls.decrypt;
         call(reinterpret_cast<const gcm_key_data*>(work.sa->keys()), &gcm_context_, text, text,
-             work.text_length, work.nonce, work.aad, work.aad_length, work.computed, 16);
+             work.text_length, work.nonce, work.aad, work.aad_length, icv, 16);
         return;
     }
     const std::uint8_t* key = work.sa->keys();
@@ -50,11 +60,11 @@ void CipherBurst::run_aead(CipherWork& work, Direction direction) {
     if (direction == Direction::kOutbound) {
         IMB_CHACHA20_POLY1305_ENC_UPDATE(&manager_, key, &chacha_context_, text, text,
                                          work.text_length);
-        IMB_CHACHA20_POLY1305_ENC_FINALIZE(&manager_, &chacha_context_, work.computed, 16);
+        IMB_CHACHA20_POLY1305_ENC_FINALIZE(&manager_, &chacha_context_, icv, 16);
     } else {
         IMB_CHACHA20_POLY1305_DEC_UPDATE(&manager_, key, &chacha_context_, text, text,
                                          work.text_length);
-        IMB_CHACHA20_POLY1305_DEC_FINALIZE(&manager_, &chacha_context_, work.computed, 16);
+        IMB_CHACHA20_POLY1305_DEC_FINALIZE(&manager_, &chacha_context_, icv, 16);
     }
 }
 
@@ -99,7 +109,8 @@ void CipherBurst::submit(CipherWork& work, Direction direction) {
     if (const IMB_JOB* done = IMB_SUBMIT_JOB_NOCHECK(&manager_)) complete(done);
 }
 
-void CipherBurst::run(CipherWork* works, std::size_t count, Direction direction) {
+std::size_t CipherBurst::run(CipherWork* works, std::size_t count, Direction direction) {
+    std::size_t submitted = 0;
     for (std::size_t i = 0; i < std::min(count, kPrefetchAhead); ++i) prefetch_keys(works[i]);
     for (std::size_t i = 0; i < count; ++i) {
         if (i + kPrefetchAhead < count) prefetch_keys(works[i + kPrefetchAhead]);
@@ -108,15 +119,20 @@ void CipherBurst::run(CipherWork* works, std::size_t count, Direction direction)
             run_aead(works[i], direction);
         } else {
             submit(works[i], direction);
+            ++submitted;
         }
     }
+    if (submitted == 0) return 0;
     while (const IMB_JOB* done = IMB_FLUSH_JOB(&manager_)) complete(done);
+    return submitted;
 }
 
 void CipherBurst::seal(CipherWork* works, std::size_t count) {
-    run(works, count, Direction::kOutbound);
+    if (run(works, count, Direction::kOutbound) == 0) return;
     for (std::size_t i = 0; i < count; ++i) {
-        memcpy(works[i].icv(), works[i].computed, works[i].sa->profile->algorithm.icv_length);
+        const AlgorithmInfo& algorithm = works[i].sa->profile->algorithm;
+        if (algorithm.is_counter_mode()) continue;
+        memcpy(works[i].icv(), works[i].computed, algorithm.icv_length);
     }
 }
 

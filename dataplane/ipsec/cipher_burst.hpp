@@ -48,13 +48,17 @@ class CipherBurst {
     void open(CipherWork* works, std::size_t count);
 
   private:
+    /// The lines of key material that this packet will need.
+    void prefetch_keys(const CipherWork& work) const;
     void run_aead(CipherWork& work, Direction direction);
     void submit(CipherWork& work, Direction direction);
     static void complete(const IMB_JOB* job);
-    void run(CipherWork* works, std::size_t count, Direction direction);
+    /// Returns how many were submitted as jobs.
+    std::size_t run(CipherWork* works, std::size_t count, Direction direction);
 
     IMB_MGR& manager_;
     std::array<GcmCalls, 3> gcm_;
+    bool many_hash_powers_;  ///< expanded GCM keys hold 48 powers, otherwise 8
     gcm_context_data gcm_context_{};
     chacha20_poly1305_context_data chacha_context_{};
 };

@@ -30,7 +30,7 @@ class CompiledPolicies {
         for (std::uint32_t i = list.begin; i != list.end; ++i) {
             const CompiledPolicy& policy = policies_[candidates_[i]];
             if (policy.selectors.addresses_match(packet, direction) &&
-                policy.selectors.values_match(packet, direction)) {
+                (policy.selectors.any_values || policy.selectors.values_match(packet, direction))) {
                 return policy;
             }
         }

@@ -200,6 +200,8 @@ Result<CompiledSelectors> CompiledSelectors::compile(const Selectors& selectors)
     if (result.protocol.kind != ProtocolSelector::Kind::kNumber) result.protocol.number = 0;
     result.local_value = std::move(*local_value);
     result.remote_value = std::move(*remote_value);
+    result.any_values = result.local_value.kind == ValueSelector::Kind::kAny &&
+                        result.remote_value.kind == ValueSelector::Kind::kAny;
     return result;
 }
 
@@ -217,12 +219,6 @@ bool CompiledSelectors::values_match(const HeaderInfo& packet, Direction directi
     const std::uint16_t remote_port = out ? packet.destination_value : packet.source_value;
     return port_matches(local_value, packet.values_known, local_port) &&
            port_matches(remote_value, packet.values_known, remote_port);
-}
-
-bool CompiledSelectors::addresses_match(const HeaderInfo& packet, Direction direction) const {
-    const bool out = direction == Direction::kOutbound;
-    return any_contains(local, out ? packet.source : packet.destination) &&
-           any_contains(remote, out ? packet.destination : packet.source);
 }
 
 bool CompiledSelectors::covers_protocol(const CompiledSelectors& other, Direction direction) const {

@@ -18,6 +18,14 @@ struct KeyRange {
     [[nodiscard]] bool contains(const AddressKey& key) const { return first <= key && key <= last; }
 };
 
+[[nodiscard]] inline bool any_contains(const std::vector<KeyRange>& ranges, const AddressKey& key) {
+    if (ranges.empty()) return true;
+    for (const KeyRange& range : ranges) {
+        if (range.contains(key)) return true;
+    }
+    return false;
+}
+
 /// True for ICMP and MH: one value, compared with the selector of the packet's direction.
 [[nodiscard]] bool is_directional(std::uint8_t protocol);
 /// True if packets of this protocol have ports or a type.
@@ -33,6 +41,7 @@ struct CompiledSelectors {
     ProtocolSelector protocol;
     ValueSelector local_value;  ///< ranges sorted and merged
     ValueSelector remote_value;
+    bool any_values = true;  ///< both are kAny
 
     [[nodiscard]] static Result<CompiledSelectors> compile(const Selectors& selectors);
 
@@ -52,10 +61,15 @@ struct CompiledSelectors {
     }
     /// Ports or type of a packet whose protocol matched.
     [[nodiscard]] bool values_match(const HeaderInfo& packet, Direction direction) const;
-    [[nodiscard]] bool addresses_match(const HeaderInfo& packet, Direction direction) const;
+    [[nodiscard]] bool addresses_match(const HeaderInfo& packet, Direction direction) const {
+        const bool out = direction == Direction::kOutbound;
+        return any_contains(local, out ? packet.source : packet.destination) &&
+               any_contains(remote, out ? packet.destination : packet.source);
+    }
     [[nodiscard]] bool matches(const HeaderInfo& packet, Direction direction) const {
         return takes(packet.family) && protocol_matches(packet) &&
-               addresses_match(packet, direction) && values_match(packet, direction);
+               addresses_match(packet, direction) &&
+               (any_values || values_match(packet, direction));
     }
 
     /// Every packet of `other` in `direction` is one of these too.
@@ -65,13 +79,5 @@ struct CompiledSelectors {
     /// Protocol and values include all of `other`'s (addresses left aside).
     [[nodiscard]] bool covers_protocol(const CompiledSelectors& other, Direction direction) const;
 };
-
-[[nodiscard]] inline bool any_contains(const std::vector<KeyRange>& ranges, const AddressKey& key) {
-    if (ranges.empty()) return true;
-    for (const KeyRange& range : ranges) {
-        if (range.contains(key)) return true;
-    }
-    return false;
-}
 
 }  // namespace homeport::ipsec

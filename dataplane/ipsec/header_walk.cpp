@@ -112,7 +112,7 @@ bool walk_ipv6(ConstByteSpan packet, HeaderInfo& info) {
 
 }  // namespace
 
-bool walk_headers(ConstByteSpan packet, HeaderInfo& info) {
+bool walk_headers_in_full(ConstByteSpan packet, HeaderInfo& info) {
     info = HeaderInfo{};
     if (packet.empty()) return false;
     switch (packet[0] >> 4) {

@@ -2,9 +2,11 @@
 // The headers of a packet as IPsec needs them: what the selectors compare, and where ESP goes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "dataplane/base/byte_order.hpp"
+#include "dataplane/base/ip_header.hpp"
 #include "dataplane/ipsec/address_key.hpp"
 
 namespace homeport::ipsec {
@@ -29,8 +31,37 @@ struct HeaderInfo {
     std::uint16_t insert_name_offset = 0;  ///< of the octet that names what is at insert_offset
 };
 
+/// The whole of walk_headers().
+[[nodiscard]] bool walk_headers_in_full(ConstByteSpan packet, HeaderInfo& info);
+
 /// Reads the headers of `packet`, which may have octets behind its IP length. False if it is not an
 /// IP packet, lengths lie, or there are more than 16 extension headers.
-[[nodiscard]] bool walk_headers(ConstByteSpan packet, HeaderInfo& info);
+[[nodiscard]] inline bool walk_headers(ConstByteSpan packet, HeaderInfo& info) {
+    // Nearly all packets: TCP, UDP or ESP right behind an IPv6 header.
+    constexpr std::size_t kHeader = sizeof(Ipv6Header);
+    if (packet.size() < kHeader + 8 || packet[0] >> 4 != 6)
+        return walk_headers_in_full(packet, info);
+    const std::uint8_t* header = packet.data();
+    const std::uint32_t total = kHeader + load_be16(header + 4);
+    const std::uint8_t next = header[6];
+    const bool has_ports = next == number(IpProtocol::kTcp) || next == number(IpProtocol::kUdp);
+    if ((!has_ports && next != number(IpProtocol::kEsp)) || total < kHeader + 8 ||
+        total > packet.size()) {
+        return walk_headers_in_full(packet, info);
+    }
+    info.source = AddressKey::load_ipv6(header + 8);
+    info.destination = AddressKey::load_ipv6(header + 24);
+    info.ip_length = total;
+    info.family = Family::kIpv6;
+    info.protocol = next;
+    info.protocol_known = true;
+    info.fragment = false;
+    info.values_known = has_ports;
+    info.source_value = has_ports ? load_be16(header + kHeader) : std::uint16_t{0};
+    info.destination_value = has_ports ? load_be16(header + kHeader + 2) : std::uint16_t{0};
+    info.upper_offset = info.insert_offset = kHeader;
+    info.upper_name_offset = info.insert_name_offset = offsetof(Ipv6Header, next_header);
+    return true;
+}
 
 }  // namespace homeport::ipsec

@@ -15,6 +15,13 @@ constexpr std::uint32_t kEspHeader = 8;
 
 /// In time that does not depend on where they differ.
 bool equal_in_constant_time(const std::uint8_t* a, const std::uint8_t* b, std::size_t length) {
+    if (length == 16) {
+        std::uint64_t x[2];
+        std::uint64_t y[2];
+        std::memcpy(x, a, sizeof x);
+        std::memcpy(y, b, sizeof y);
+        return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+    }
     std::uint8_t difference = 0;
     for (std::size_t i = 0; i < length; ++i) difference |= static_cast<std::uint8_t>(a[i] ^ b[i]);
     return difference == 0;
@@ -138,6 +145,7 @@ Verdict EspEngine::State::prepare_open(Packet& packet, std::size_t index, Cipher
     std::uint64_t sequence = load_be32(esp + 4);
     if (profile.replay_window != 0) {
         const ReplayWindow window = sa->window();
+        __builtin_prefetch(window.word_of(static_cast<std::uint32_t>(sequence)), 1);
         if ((profile.esn && !window.extend(static_cast<std::uint32_t>(sequence), sequence)) ||
             !window.is_new(sequence)) {
             sa->count_error(SaCold::kReplay);
@@ -149,13 +157,15 @@ Verdict EspEngine::State::prepare_open(Packet& packet, std::size_t index, Cipher
     work.text_length = length - fixed;
     work.packet = static_cast<std::uint32_t>(index);
     work.sequence = sequence;
-    std::memcpy(work.received, work.icv(), algorithm.icv_length);
     if (algorithm.is_counter_mode()) {
+        std::memcpy(work.received, work.icv(), 16);
         std::uint32_t spi_be;
         std::uint64_t iv_be;
         std::memcpy(&spi_be, esp, 4);
         std::memcpy(&iv_be, esp + kEspHeader, 8);
         set_aead_inputs(work, spi_be, sequence, profile.esn, sa->salt, iv_be);
+    } else {
+        std::memcpy(work.received, work.icv(), algorithm.icv_length);
     }
     return Verdict::kInOk;
 }

@@ -23,8 +23,13 @@ struct PolicyKey {
     RemoteKey remote;
 
     [[nodiscard]] std::uint64_t hash() const {
-        return mix(remote.address.high * 0x9e37'79b9'7f4a'7c15u ^ mix(remote.address.low) ^
-                   std::uint64_t{policy} << 32 ^ static_cast<std::uint64_t>(remote.family) << 48);
+        // The tag is taken from the upper bits, which see all of the product; the bucket from the
+        // lower ones, so the upper half is folded onto them.
+        const std::uint64_t product =
+            (remote.address.low ^ remote.address.high * 0x9e37'79b9'7f4a'7c15u ^
+             std::uint64_t{policy} << 40 ^ static_cast<std::uint64_t>(remote.family) << 56) *
+            0xd6e8'feb8'6659'fd93u;
+        return product ^ (product >> 29);
     }
     friend bool operator==(const PolicyKey&, const PolicyKey&) = default;
 };

@@ -4,6 +4,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <cstdint>
+#include <new>
+
 namespace homeport::ipsec {
 
 namespace {
@@ -22,13 +25,21 @@ SecureArena::~SecureArena() {
 }
 
 bool SecureArena::add_chunk() {
-    void* chunk =
-        ::mmap(nullptr, kChunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (chunk == MAP_FAILED) return false;
+    // One more chunk than needed, and its ends given back: only an aligned chunk can be a huge
+    // page.
+    void* mapping =
+        ::mmap(nullptr, 2 * kChunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapping == MAP_FAILED) return false;
+    auto* first = static_cast<std::byte*>(mapping);
+    const std::size_t skipped =
+        (kChunk - reinterpret_cast<std::uintptr_t>(first) % kChunk) % kChunk;
+    std::byte* chunk = first + skipped;
+    if (skipped != 0) ::munmap(first, skipped);
+    ::munmap(chunk + kChunk, kChunk - skipped);
     ::madvise(chunk, kChunk, MADV_DONTDUMP);
     ::madvise(chunk, kChunk, MADV_HUGEPAGE);
     chunks_.push_back(chunk);
-    fresh_ = static_cast<std::byte*>(chunk);
+    fresh_ = chunk;
     fresh_left_ = kChunk;
     return true;
 }

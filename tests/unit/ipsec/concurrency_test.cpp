@@ -22,7 +22,7 @@ class QuiescentReclaimer final : public Reclaimer {
 
     void retire(void* object, Deleter deleter, void* owner) override {
         waiting_.push_back({object, deleter, owner});
-        if (waiting_.size() >= 64) drain();
+        if (waiting_.size() >= 512) drain();
     }
     void quiescent(std::size_t reader) {
         passed_[reader].store(epoch_.load(std::memory_order_acquire), std::memory_order_release);
@@ -75,7 +75,7 @@ SaParameters parameters(Direction direction, std::uint32_t spi, unsigned n) {
 
 TEST(Concurrency, readers_find_stable_sas_while_others_come_and_go) {
     constexpr unsigned kStable = 40;
-    constexpr int kRounds = 300;
+    constexpr int kRounds = 100;
     QuiescentReclaimer reclaimer;
     SecurityPolicyDatabase spd(reclaimer);
     auto sad = std::move(*SecurityAssociationDatabase::create({.own_slots = 64}, reclaimer));

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "tests/unit/ipsec/support.hpp"
 
 namespace homeport::ipsec {
@@ -93,6 +95,41 @@ TEST(HeaderWalk, ipv4_options_are_skipped) {
         walk_headers(test::ipv4("192.0.2.1", "192.0.2.2", 17, kUdp, 0, Bytes{1, 1, 1, 1}), info));
     EXPECT_EQ(info.upper_offset, 24);
     EXPECT_EQ(info.source_value, 4001);
+}
+
+TEST(HeaderWalk, the_short_way_sees_what_the_whole_way_sees) {
+    std::mt19937 generator(1);
+    const auto random = [&generator](unsigned end) {
+        return static_cast<unsigned>(generator()) % end;
+    };
+    unsigned short_ways = 0;
+    for (int i = 0; i < 20000; ++i) {
+        static constexpr std::uint8_t kNext[] = {6, 17, 50, 58, 60, 44, 59};
+        Bytes packet = test::ipv6(kA, kB, kNext[random(7)], test::pattern(random(24), 3));
+        store_be16(packet.data() + 4, static_cast<std::uint16_t>(random(26)));
+        if (random(20) == 0) packet[0] = static_cast<std::uint8_t>(random(256));
+        HeaderInfo quick;
+        HeaderInfo whole;
+        const bool result = walk_headers(packet, quick);
+        ASSERT_EQ(result, walk_headers_in_full(packet, whole));
+        if (!result) continue;
+        short_ways += quick.protocol == 17 ? 1 : 0;
+        ASSERT_EQ(quick.source, whole.source);
+        ASSERT_EQ(quick.destination, whole.destination);
+        ASSERT_EQ(quick.ip_length, whole.ip_length);
+        ASSERT_EQ(quick.family, whole.family);
+        ASSERT_EQ(quick.protocol_known, whole.protocol_known);
+        ASSERT_EQ(quick.protocol, whole.protocol);
+        ASSERT_EQ(quick.fragment, whole.fragment);
+        ASSERT_EQ(quick.values_known, whole.values_known);
+        ASSERT_EQ(quick.source_value, whole.source_value);
+        ASSERT_EQ(quick.destination_value, whole.destination_value);
+        ASSERT_EQ(quick.upper_offset, whole.upper_offset);
+        ASSERT_EQ(quick.upper_name_offset, whole.upper_name_offset);
+        ASSERT_EQ(quick.insert_offset, whole.insert_offset);
+        ASSERT_EQ(quick.insert_name_offset, whole.insert_name_offset);
+    }
+    EXPECT_GT(short_ways, 100u);
 }
 
 TEST(HeaderWalk, every_truncation_is_refused) {

@@ -31,7 +31,6 @@ enum class Severity : std::uint8_t { kDebug, kInfo, kWarning, kError };
     X(kCommandFailed, 105, kWarning, "a command of the control plane was refused") \
     X(kSynchronized, 106, kInfo, "the state of the control plane is complete") \
     X(kChannelSocket, 107, kError, "the channel's socket cannot be opened") \
-    X(kChannelBroken, 108, kWarning, "the control plane wrote rubbish") \
     X(kPortStarted, 201, kInfo, "a port is in operation") \
     X(kLinkUp, 202, kInfo, "a port has link") \
     X(kLinkDown, 203, kWarning, "a port has no link") \

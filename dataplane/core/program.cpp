@@ -107,9 +107,12 @@ Program::Started Program::make_pools() {
         in_rings += std::uint64_t{port->port->rx_queues()} * family.rx_descriptors +
                     std::uint64_t{port->port->tx_queues()} * family.tx_descriptors;
     }
-    // What may wait in drivers, in caches and in the workers' own queues, and as much to work with.
+    // All that can wait anywhere at the same time: a flood must not take the buffers of the rest.
+    const std::size_t workers = lcores_.workers.size();
+    const std::uint64_t rings_of_worker = (workers > 1 ? 3 : 2) * std::uint64_t{kRingSize};
     const std::uint64_t needed =
-        in_rings + (lcores_.workers.size() + 1) * (kMempoolCache * 2 + 4096);
+        in_rings + workers * rings_of_worker + (workers + 1) * kMempoolCache * 2 +
+        ports_.size() * (kRingSize + workers * port::Transmitter::kCapacity);
     std::uint32_t buffers = config_.mbufs;
     if (buffers < needed) {
         buffers = static_cast<std::uint32_t>(needed);
@@ -189,7 +192,7 @@ Program::Started Program::start_ports() {
         }
         for (const std::string& warning : port.warnings()) log(Message::kPortWarning, warning);
         const std::string ring = "kernel " + std::to_string(context->number);
-        context->to_kernel = rte_ring_create(ring.c_str(), 4096, SOCKET_ID_ANY, RING_F_SC_DEQ);
+        context->to_kernel = rte_ring_create(ring.c_str(), kRingSize, SOCKET_ID_ANY, RING_F_SC_DEQ);
         if (context->to_kernel == nullptr) {
             return fail(Message::kNoMemory, "ring " + ring + ": " + rte_strerror(rte_errno));
         }

@@ -19,7 +19,6 @@ namespace homeport::core {
 
 namespace {
 
-constexpr unsigned kRingSize = 4096;
 constexpr unsigned kRequestRingSize = 1024;
 constexpr std::size_t kMaxDeferred = 256;
 

@@ -40,6 +40,8 @@ class Waker {
     void awake();
     /// One system call if the main lcore sleeps, a load if not.
     void wake() {
+        // What was put into a ring before must be seen by a main lcore that is not seen asleep.
+        std::atomic_thread_fence(std::memory_order_seq_cst);
         if (sleeps_.load(std::memory_order_seq_cst)) [[unlikely]]
             really_wake();
     }
@@ -61,6 +63,9 @@ struct FromMain {
     std::uint16_t port = channel::kNoPort;
     channel::WireAddress reply_to;
 };
+static_assert(sizeof(FromMain) <= RTE_PKTMBUF_HEADROOM);
+/// Entries of each ring between a worker and others. Part of the count of packet buffers.
+inline constexpr unsigned kRingSize = 2048;
 
 struct WorkerSetup {
     unsigned index = 0;

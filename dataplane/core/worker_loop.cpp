@@ -170,6 +170,7 @@ bool WorkerContext::poll_handed_over() {
     std::array<rte_mbuf*, kBatchSize> packets;
     const unsigned count = rte_ring_sc_dequeue_burst(
         handed_over_, reinterpret_cast<void**>(packets.data()), kBatchSize, nullptr);
+    if (statistics_.row != nullptr) channel::bump(statistics_.row->handed_over, count);
     driver_->inject_handed_over(std::span(packets.data(), count));
     run_stages();
     return count != 0;
@@ -201,19 +202,14 @@ bool WorkerContext::poll() {
     busy |= poll_from_main();
     busy |= expire_fragments();
     busy |= !transmitter_.flush();
-    if (busy) wake_main();
+    if (worker_.wakes_main) [[unlikely]]
+        wake_main();
     return busy;
 }
 
 void WorkerContext::wake_main() {
-    if (waker_ == nullptr) return;
-    bool something =
-        rte_ring_empty(worker_.to_control) == 0 || rte_ring_empty(worker_.to_main) == 0;
-    for (const ReceiveQueue& queue : receive_queues_) {
-        const rte_ring* const ring = worker_.ports[queue.port].to_kernel;
-        something |= ring != nullptr && rte_ring_empty(ring) == 0;
-    }
-    if (something) waker_->wake();
+    worker_.wakes_main = false;
+    if (waker_ != nullptr) waker_->wake();
 }
 
 bool WorkerContext::idle() const {

@@ -72,6 +72,7 @@ void to_kernel(Worker& worker, Batch& in, Edges& out) {
             continue;
         }
         out.kept(packet, "kernel");
+        worker.wakes_main = true;
         if (rte_ring_enqueue(worker.ports[port].to_kernel, packet) != 0) {
             out.drop(packet, Counter::kKernelFull);
         }
@@ -147,6 +148,7 @@ void to_control(Worker& worker, Batch& in, Edges& out) {
             continue;
         }
         out.kept(packet, "control");
+        worker.wakes_main = true;
         if (rte_ring_enqueue(worker.to_control, packet) != 0) {
             out.drop(packet, Counter::kPuntFull);
         }

@@ -83,7 +83,7 @@ std::expected<void, std::string> Driver::build(std::span<const StageDescription>
         stage.name = kStageNames[id];
         stage.edge_count = described.edge_count;
         stage.edge_counts = edge_counts;
-        edge_counts += described.edge_count;
+        if (edge_counts != nullptr) edge_counts += described.edge_count;
         for (unsigned edge = 0; edge < described.edge_count; ++edge) {
             const EdgeDescription& description = described.edges[edge];
             if (description.name.empty() || index_of(description.target) >= kStageCount) {

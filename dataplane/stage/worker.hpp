@@ -84,6 +84,7 @@ struct Worker {
     rte_mempool* pool = nullptr;        // for packets made here
     rte_mempool* jumbo_pool = nullptr;  // reassembled packets, up to channel::kMaxPacket octets
 
+    bool wakes_main = false;  // set by whoever gives the main lcore something; cleared by the loop
     rte_ring* to_control = nullptr;  // mbufs for the event ring, read by the main lcore
     rte_ring* to_main = nullptr;     // MainRequest elements (rte_ring_elem)
     std::array<rte_ring*, RTE_MAX_LCORE> to_worker{};  // hand-over, by worker index

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "dataplane/base/ip_header.hpp"
 #include "dataplane/channel/counter.hpp"
 #include "dataplane/ipsec/packet.hpp"
 #include "dataplane/ipsec/verdict.hpp"
@@ -16,7 +17,7 @@
 
 namespace homeport::tunnel {
 
-inline constexpr std::uint16_t kEthernetLength = 14;
+inline constexpr std::uint16_t kEthernetLength = sizeof(EthernetHeader);
 
 [[nodiscard]] channel::Counter counter_of(parse::Error error);
 [[nodiscard]] channel::Counter counter_of(ipsec::Verdict verdict);

@@ -124,9 +124,11 @@ void App::send_security() {
     replace.count = static_cast<std::uint32_t>(policies.size());
     send(replace, ConstByteSpan(reinterpret_cast<const std::uint8_t*>(policies.data()),
                                 policies.size() * sizeof(channel::PolicyRecord)));
-    const auto* statistics = data_plane_->statistics();
-    const std::uint32_t workers =
-        statistics != nullptr ? std::max(1u, statistics->worker_count()) : 1;
+    // One row of the statistics is the main lcore's, which owns no SA.
+    std::uint32_t workers = std::max(1u, config_.dataplane.workers.count);
+    if (const auto* statistics = data_plane_->statistics()) {
+        workers = std::clamp(statistics->worker_count() - 1, 1u, workers);
+    }
     const auto issued = sa_source_->for_each_sa(*ledger_, workers,
                                                 [this](channel::SaSet& record) { send(record); });
     ledger_problem_ = issued.ledger_error;

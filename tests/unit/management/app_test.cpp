@@ -33,7 +33,7 @@ Ipv6Address address(std::string_view text) {
 }
 
 const Ipv6Address kHomeAgent = address("2001:db8:1::1");
-const Ipv6Address kHomeAddress = address("2001:db8:1::100");
+const Ipv6Address kHomeAddress = address("2001:db8:1::101");
 const Ipv6Address kCareOf = address("2001:db8:a::200");
 const Ipv6Address kOtherCareOf = address("2001:db8:b::200");
 
@@ -103,7 +103,7 @@ class AppTest : public testing::Test {
                               << link
                               << "}]\n"
                                  "  mobile_nodes:\n    - name: alice\n      home_address: "
-                                 "2001:db8:1::100\n      security: {bu: {spi_in: 1001, spi_out: "
+                                 "2001:db8:1::101\n      security: {bu: {spi_in: 1001, spi_out: "
                                  "2001, algorithm: aes128-cbc-hmac-sha256-128, key_file_in: "
                                  "in.key, key_file_out: out.key}}\n"
                                  "  store: {path: "
@@ -174,7 +174,11 @@ TEST_F(AppTest, full_state_stands_between_begin_and_end_of_the_synchronisation) 
                                    CommandType::kHomePrefixSet, CommandType::kSpdReplace}) {
         EXPECT_EQ(count(type), 1u);
     }
-    EXPECT_EQ(count(CommandType::kSaSet), 2u);
+    const auto sas = all(CommandType::kSaSet);
+    ASSERT_EQ(sas.size(), 2u);
+    for (const Command& sa : sas) {
+        EXPECT_EQ(sa.as<channel::SaSet>().owner_worker, 0u);  // there is one worker
+    }
     const auto prefix = all(CommandType::kHomePrefixSet).front().as<channel::HomePrefixSet>();
     EXPECT_EQ(prefix.port, channel::kNoPort);
     EXPECT_EQ(prefix.drop_unbound, 1);
@@ -497,7 +501,7 @@ TEST_F(AppTest, traces_are_recorded_and_shown) {
     const std::string socket = directory_ / "control";
     const auto started = ask(*this, context_, socket,
                              {{"command", "trace start"},
-                              {"arguments", {{"address", "2001:db8:1::100"}, {"packets", 3}}}});
+                              {"arguments", {{"address", "2001:db8:1::101"}, {"packets", 3}}}});
     EXPECT_EQ(started["data"]["packets"], 3);
     ASSERT_TRUE(run_until([&] { return count(CommandType::kTraceStart) == 1; }));
     EXPECT_EQ(all(CommandType::kTraceStart).front().as<channel::TraceStart>().address.v6(),

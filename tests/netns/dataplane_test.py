@@ -22,15 +22,15 @@ HOME_ADDRESS, CARE_OF = "2001:db8:1::100", "2001:db8:a::200"
 class DataPlane:
     """Two net_tap ports, whose kernel ends are in the namespaces home and wan."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, workers):
         self.lab = lab
         self.build = build_directory()
         for name in ("ha", "home", "wan"):
             lab.namespace(name, forwarding=name == "wan")
         self.channel = lab.directory / "channel.sock"
-        config = lab.directory / "homeport.yaml"
-        config.write_text(f"""dataplane:
-  workers: 1
+        self.config = lab.directory / "homeport.yaml"
+        self.config.write_text(f"""dataplane:
+  workers: {workers}
   huge_pages: off
   memory_mb: 256
   mbufs: 16384
@@ -41,7 +41,7 @@ class DataPlane:
     - {{name: wan0, device: "net_tap1,iface=t-wan", tap: hp-wan0}}
 """)
         self.process = lab.start("ha", [self.build / "dataplane/core/homeport-dataplane",
-                                        "--config", config], name="dataplane")
+                                        "--config", self.config], name="dataplane")
         self.process.wait_for_output("HP-DP-0001", 30)
         for device, space, address in (("t-home", "home", HOST_HOME), ("t-wan", "wan", HOST_WAN)):
             lab.ip("ha", f"link set {device} netns {lab.prefix}{space}")
@@ -123,9 +123,26 @@ for p in sniff(iface="{device}", count={count}, timeout=5, filter="{expression}"
     return [line.split() for line in out.splitlines()]
 
 
-def main():
+def refused_start(lab, plane):
+    """A second data plane with the same names must say what is in its way, and leave."""
+    text = plane.config.read_text().replace(f"{lab.prefix}dp", f"{lab.prefix}second")
+    second = lab.directory / "second.yaml"
+    for what, message, config in (
+            ("exception TAP", "HP-DP-0208", text),
+            ("channel socket", "HP-DP-0107", text.replace("tap: hp-", "tap: hq-")),
+            ("device", "HP-DP-0206", text.replace("net_tap0,iface=t-home", "net_nothing0"))):
+        second.write_text(config)
+        process = lab.start("ha", [plane.build / "dataplane/core/homeport-dataplane", "--config",
+                                   second], name="second")
+        status = process.wait(30)
+        check(f"a second data plane whose {what} cannot be had says so and exits with 1",
+              status == 1 and message in process.output(), f"({status})")
+
+
+def run(workers):
+    print(f"--- {workers} worker(s)", flush=True)
     with Lab("dataplane") as lab:
-        plane = DataPlane(lab)
+        plane = DataPlane(lab, workers)
         # Without a control plane everything goes to the kernel: it answers for its own address.
         wait_until(lambda: ping(lab, "home", "-c1", "-W1", HA_HOME)[1] == 1, 10,
                    "an answer of the home agent's kernel without a control plane")
@@ -163,13 +180,15 @@ def main():
         sent, received = sent_and_received(flood.output())
         check("control plane killed and restarted under traffic: nothing lost",
               sent == received == 3000, f"{received}/{sent}")
+        refused_start(lab, plane)
         check("the data plane ends with 0 when told to", plane.process.stop() == 0)
         check("it said so", "HP-DP-0003" in plane.process.output())
 
 
 if __name__ == "__main__":
     try:
-        main()
+        for count in (1, 2):
+            run(count)
     except LabError as error:
         print(f"failed: {error}")
         sys.exit(1)

@@ -4,6 +4,7 @@
 
     mobile_node_test.py [WORD...]     runs all, or those whose name contains one of the words
 """
+import json
 import pathlib
 import signal
 import sys
@@ -326,6 +327,52 @@ def takes_over_what_a_killed_process_left(net):
     sent = [sa for sa in net.status()["security_associations"] if sa["direction"] == "out"]
     expect(sent[0]["sequence"] > 1000, f"ESP sequence numbers start again: {sent}")
     expect(net.ping("cn", HOME_ADDRESS) == 5, "not reachable")
+
+
+@case
+def rules_of_a_killed_process_at_home_go_too(net):
+    net.start()
+    net.plug("a")
+    net.wait_registered("a")
+    net.unplug("a")
+    net.plug("home")
+    net.wait_state("at-home")
+    net.mobile_node.signal(signal.SIGKILL)
+    net.mobile_node.wait()
+    net.unplug("home")
+    net.start_mobile_node()
+    net.mobile_node.stop()
+    rules = [line for line in net.lab.ip("mn", "-6 rule show").splitlines()
+             if not line.startswith(("0:", "32766:"))]
+    expect(rules == [], str(rules))
+
+
+@case
+def status_and_watch_tell_people_and_programs(net):
+    net.start()
+    program = net.program()
+    watchers = [net.lab.start("mn", [program, "--config", net.config, "watch", *more],
+                              name=f"watch{len(more)}") for more in ([], ["--json"])]
+    # The first event is missed by a watcher that is not connected yet.
+    wait_until(lambda: "watch" in net.lab.run("mn", ["ss", "-xp"]) and
+               net.lab.run("mn", ["ss", "-xp"]).count("mn.sock") >= 2, 5, "watchers connected")
+    net.plug("a")
+    net.wait_registered("a")
+    watchers[0].wait_for_output("registered: accepted")
+    watchers[1].wait_for_output('"state":"registered"')
+    for line in watchers[1].output().splitlines():
+        event = json.loads(line)
+        expect({"time", "event", "text", "state", "attachment", "care_of_address"} <= set(event),
+               line)
+    text = net.lab.run("mn", [program, "--config", net.config, "status"])
+    for part in ("state             registered", f"attached to       a, {CARE_OF['a']}",
+                 "of 120, refresh in", "0 Binding Update accepted", "mn.bu.sent"):
+        expect(part.lower() in text.lower(), f"'{part}' is not in:\n{text}")
+    said = json.loads(net.lab.run("mn", [program, "--config", net.config, "status", "--json"]))
+    expect(said["state"] == "registered", str(said))
+    net.mobile_node.stop()
+    gone = net.lab.run("mn", [program, "--config", net.config, "status"], check=False)
+    expect(gone.returncode == 1 and "no homeport-mn at" in gone.stderr, str(gone))
 
 
 @case

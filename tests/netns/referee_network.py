@@ -92,10 +92,13 @@ log_level: debug
 {bu}{self.extra}
 """)
 
+    @staticmethod
+    def program():
+        return build_directory() / "tools/mobile-node/homeport-mn"
+
     def start_mobile_node(self):
         self.status_socket.unlink(missing_ok=True)
-        program = build_directory() / "tools/mobile-node/homeport-mn"
-        self.mobile_node = self.lab.start("mn", [program, "--config", self.config], name="mn")
+        self.mobile_node = self.lab.start("mn", [self.program(), "--config", self.config], name="mn")
         def ready():
             if not self.mobile_node.running():
                 raise LabError(f"homeport-mn ended: {self.mobile_node.output()[-2000:]}")

@@ -37,7 +37,7 @@ namespace homeport::mobile_node {
     X(kInInnerAddress, "mn.in.inner_dst")          /* inner destination is not a home address */ \
     X(kInEcn, "mn.in.ecn_drop")                    /* RFC 6040: Not-ECT inside, CE outside */ \
     X(kInPolicy, "mn.in.policy")                   /* ipsec.in.* said no */ \
-    X(kInNotEsp, "mn.in.unexpected")               /* not what this path carries */ \
+    X(kInUnexpected, "mn.in.unexpected")               /* not what this path carries */ \
     X(kRoutingHeaderBad, "mn.rh2.bad")             \
     X(kDropTunWrite, "mn.drop.tun_write")          /* the kernel refused a delivered packet */ \
     X(kNdIgnored, "mn.nd.ignored")                 /* malformed, or not for us to answer */ \

@@ -211,7 +211,9 @@ Result<void> HostNetwork::set_home_link(int index, const std::string& name, bool
 }
 
 void HostNetwork::delete_rules() {
-    if (!home_name_.empty()) (void)home_rule(RTM_DELRULE, 0);
+    home_name_.clear();
+    for (int i = 0; i < kMostStaleRules && home_rule(RTM_DELRULE, 0); ++i) {
+    }
     for (int i = 0; i < kMostStaleRules && address_rule(RTM_DELRULE, 0); ++i) {
     }
     for (const auto& [first, last] : {std::pair{icmp_port(4, 0), icmp_port(4, 2)},
@@ -243,7 +245,10 @@ Result<void> HostNetwork::home_rule(std::uint16_t type, std::uint16_t flags) {
     rule.action = FR_ACT_TO_TBL;
     rule.table = RT_TABLE_UNSPEC;
     request.address(FRA_SRC, config_.home_address);
-    mnl_attr_put_strz(request.message(), FRA_OIFNAME, home_name_.c_str());
+    // To delete without a name takes away those of any name, also of a process that was killed.
+    if (!home_name_.empty()) {
+        mnl_attr_put_strz(request.message(), FRA_OIFNAME, home_name_.c_str());
+    }
     request.number(FRA_PRIORITY, config_.tunnel.rule_priority);
     request.number(FRA_TABLE, config_.tunnel.table + 1);
     return netlink_.transact(*request.message());

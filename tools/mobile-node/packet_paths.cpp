@@ -164,7 +164,7 @@ PacketPaths::Arrival PacketPaths::inbound(Packet& packet) {
     if (protocol == number(IpProtocol::kIpv6) || protocol == number(IpProtocol::kIpv4)) {
         return tunnelled(packet, protocol);
     }
-    return dropped(Counter::kInNotEsp);
+    return dropped(Counter::kInUnexpected);
 }
 
 PacketPaths::Arrival PacketPaths::tunnelled(Packet& packet, std::uint8_t protocol) {
@@ -203,7 +203,7 @@ PacketPaths::Arrival PacketPaths::routed(Packet& packet) {
         case tunnel::RoutingHeaderResult::kNone:
             break;
     }
-    return dropped(Counter::kInNotEsp);
+    return dropped(Counter::kInUnexpected);
 }
 
 // ESP that is not between home agent and home address belongs to the host's own IPsec.

@@ -241,6 +241,45 @@ TEST_F(Forward, ipv4_is_fragmented_or_answered_as_its_sender_wishes) {
     EXPECT_TRUE(result.sent[kOutside].empty());
 }
 
+TEST_F(Forward, later_ipv4_fragments_carry_only_the_options_that_are_to_be_copied) {
+    channel::RouteSet narrow;
+    narrow.prefix = channel::WireAddress(v4("203.0.113.0"));
+    narrow.prefix_length = 24;
+    narrow.next_hop = channel::WireAddress(v4("198.51.100.2"));
+    narrow.port = kOutside;
+    narrow.mtu = 600;
+    apply(narrow);
+    // Security (copied), record route (not copied), end of list.
+    const Bytes options{0x82, 4, 1, 2, 7, 7, 4, 0, 0, 0, 0, 0};
+    const Bytes whole = udp4(kAtHome4, kCorrespondent4, 1000, {.options = options});
+    const Result result = feed_packet(kHomeLink, whole);
+    ASSERT_EQ(result.sent[kOutside].size(), 2u) << result.to_string();
+    const Bytes first = packet_in(result.sent[kOutside][0]);
+    const Bytes second = packet_in(result.sent[kOutside][1]);
+    EXPECT_EQ(Bytes(first.begin() + 20, first.begin() + 32), options);
+    EXPECT_EQ(second[0], 0x46);
+    EXPECT_EQ(Bytes(second.begin() + 20, second.begin() + 24), first_octets(options, 4));
+    EXPECT_EQ(internet_checksum({second.data(), 24}), 0);
+    Bytes payload(first.begin() + 32, first.end());
+    payload.insert(payload.end(), second.begin() + 24, second.end());
+    EXPECT_EQ(payload, Bytes(whole.begin() + 32, whole.end()));
+}
+
+TEST_F(Forward, a_fragment_that_is_fragmented_again_keeps_its_place) {
+    channel::RouteSet narrow;
+    narrow.prefix = channel::WireAddress(v4("203.0.113.0"));
+    narrow.prefix_length = 24;
+    narrow.next_hop = channel::WireAddress(v4("198.51.100.2"));
+    narrow.port = kOutside;
+    narrow.mtu = 600;
+    apply(narrow);
+    const Result result = feed_packet(
+        kHomeLink, udp4(kAtHome4, kCorrespondent4, 800, {.flags_offset = 0x2000 | 100}));
+    ASSERT_EQ(result.sent[kOutside].size(), 2u) << result.to_string();
+    EXPECT_EQ(load_be16(packet_in(result.sent[kOutside][0]).data() + 6), 0x2000 | 100);
+    EXPECT_EQ(load_be16(packet_in(result.sent[kOutside][1]).data() + 6), 0x2000 | (100 + 72));
+}
+
 TEST_F(Forward, P1_a_small_path_fragments_the_outer_packet) {
     channel::BindingSet narrow = binding();
     narrow.path_mtu = 1280;

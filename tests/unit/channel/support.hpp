@@ -38,7 +38,7 @@
 
 namespace homeport::channel::test {
 
-inline constexpr std::chrono::seconds kPatience{20};
+inline constexpr std::chrono::seconds kPatience{60};
 
 /// Calls `condition` until it is true. False when it did not become true in kPatience.
 bool eventually(const std::function<bool()>& condition);

@@ -99,6 +99,18 @@ TEST_F(DadTest, repeats_stop_with_the_binding) {
     EXPECT_EQ(count_of<SendUnsolicitedNeighborAdvertisement>(agent.tick(now)), 0u);
 }
 
+TEST_F(DadTest, a_binding_that_began_anew_has_its_own_three_announcements) {
+    (void)registered();
+    (void)send(real(2, 0));
+    now += milliseconds{300};
+    (void)registered(3);
+    for (int i = 0; i < 40; ++i) {
+        now += milliseconds{100};
+        (void)agent.tick(now);
+    }
+    EXPECT_EQ(agent.counters()[Counter::kNdNaSent], 1u + 3u);
+}
+
 TEST_F(DadTest, binding_update_while_dad_runs_replaces_the_pending_one) {
     (void)send(real(1));
     now += milliseconds{500};

@@ -211,6 +211,14 @@ TEST_F(ValidationSteps, RFC3963_6_2_step_14_router_flag_that_changes) {
     expect_status(gone, 0);
 }
 
+TEST_F(ValidationSteps, step_14_an_entry_in_delete_wait_has_no_registration_type) {
+    expect_status(update(1), 0);
+    expect_status(update(2, 0), 0);
+    Update made = update(3);
+    made.message.mobile_router = true;
+    expect_status(made, 140);  // of step 19: the service is off
+}
+
 TEST_F(ValidationSteps, RFC6275_9_5_1_step_14b_the_number_counts_although_a_later_step_rejects) {
     expect_status(update(1), 0);
     Update made = from(update(50), v6("2001:db8:1::77"));  // care-of address in the home prefix
@@ -413,7 +421,7 @@ TEST_F(MobileRouterSteps, RFC3963_6_2_step_20_unusable_prefix_rejects_all) {
 
 TEST_F(MobileRouterSteps, RFC3963_6_2_step_21_prefix_of_another) {
     expect_status(router(1, {{"2001:db8:9000::", 48}, {"2001:db8:aaaa::", 48}}), 142);
-    expect_status(router(1, {{"2001:db8::", 32}}), 142);  // wider than its own
+    expect_status(router(1, {{"2001:db8:9000::", 36}}), 142);  // wider than its own
 }
 
 TEST_F(MobileRouterSteps, RFC3963_6_2_step_22_implicit_without_configured_prefixes) {

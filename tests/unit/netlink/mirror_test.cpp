@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <functional>
 #include <random>
 
@@ -30,7 +31,7 @@ using channel::kNoPort;
 using std::chrono::steady_clock;
 using ::testing::HasSubstr;
 
-constexpr std::chrono::seconds kPatience{15};
+constexpr std::chrono::seconds kPatience{60};
 
 /// A TAP as the data plane makes it: it is there, with carrier, as long as the object lives.
 class Tap {
@@ -61,6 +62,13 @@ void ip_batch(const std::string& commands) {
     ASSERT_NE(pipe, nullptr);
     std::fwrite(commands.data(), 1, commands.size(), pipe);
     ::pclose(pipe);
+}
+
+/// Of this process, its work in the kernel included: says something on a busy machine too.
+long processor_milliseconds() {
+    timespec used{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return used.tv_sec * 1000 + used.tv_nsec / 1000000;
 }
 
 void process_once(KernelMirror& mirror, int timeout_ms) {
@@ -494,29 +502,25 @@ TEST_F(Mirror, tens_of_thousands_of_routes_in_bounded_time_and_bounded_rounds) {
         std::snprintf(line, sizeof line, "route add 2001:db9:%x::/48 via 2001:db8::2\n", i);
         commands += line;
     }
-    const auto start = steady_clock::now();
     ip_batch(commands);
-    const auto added = steady_clock::now();
+    const auto added = processor_milliseconds();
     ASSERT_TRUE(eventually([&] { return seen->routes.size() >= 2 * kRoutes; }));
-    expect_in_step();
-    const auto heard = steady_clock::now();
+    ASSERT_TRUE(eventually([&] { return mirror->in_sync(); }));
+    const auto heard = processor_milliseconds();
     Recorder fresh;
     auto other = KernelMirror::open(fresh);
     ASSERT_TRUE(other);
     (*other)->set_port("hp0", 0);
+    (*other)->set_port("hp1", 1);
     int rounds = 0;
     ASSERT_TRUE(until(**other, [&] { return ++rounds, (*other)->in_sync(); }));
-    const auto dumped = steady_clock::now();
-    EXPECT_GE(fresh.routes.size(), 2 * kRoutes);
+    const auto dumped = processor_milliseconds();
+    EXPECT_EQ(fresh.picture(), seen->picture());
     EXPECT_GT(rounds, 3) << "a round is bounded";
-    const auto ms = [](auto duration) {
-        return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-    };
-    RecordProperty("milliseconds_to_hear", static_cast<int>(ms(heard - added)));
-    RecordProperty("milliseconds_to_read", static_cast<int>(ms(dumped - heard)));
-    EXPECT_LT(ms(heard - added), 15000);
-    EXPECT_LT(ms(dumped - heard), 10000);
-    (void)start;
+    RecordProperty("milliseconds_to_hear", static_cast<int>(heard - added));
+    RecordProperty("milliseconds_to_read", static_cast<int>(dumped - heard));
+    EXPECT_LT(heard - added, 10000);
+    EXPECT_LT(dumped - heard, 5000);
 }
 
 TEST_F(Mirror, stays_in_step_under_random_changes) {

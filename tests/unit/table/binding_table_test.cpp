@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/table/binding_table.hpp"
 
-#include <chrono>
+#include <ctime>
 #include <map>
 #include <random>
 #include <set>
@@ -140,12 +140,11 @@ TEST(BindingTable, a_million_bindings_load_within_ten_seconds) {
     Reclaimer reclaimer(nullptr);
     BindingTable table(1u << 20, reclaimer);
     ASSERT_TRUE(table.valid());
-    const auto begin = std::chrono::steady_clock::now();
+    const std::clock_t begin = std::clock();
     for (std::uint64_t n = 0; n < 1u << 20; ++n) {
         ASSERT_TRUE(table.put(make(home(n), static_cast<std::uint32_t>(n))));
     }
-    const auto took = std::chrono::steady_clock::now() - begin;
-    EXPECT_LT(took, std::chrono::seconds(10));
+    EXPECT_LT((std::clock() - begin) / CLOCKS_PER_SEC, 10);
     for (std::uint64_t n = 0; n < 1u << 20; n += 97) {
         ASSERT_EQ(table.at(table.find(home(n))).counter_index, n);
     }

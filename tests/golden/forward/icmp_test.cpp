@@ -77,6 +77,23 @@ TEST_F(Icmp, no_error_about_errors_and_to_no_void_source) {
     expect_nothing_sent(result);
 }
 
+TEST_F(Icmp, no_error_about_packets_of_this_host) {
+    add_special_route("2001:db8:c::", 48, channel::RouteType::kUnreachable);
+    const Result result = transmit(udp6(kOutsideAddress, v6("2001:db8:c::1"), 24));
+    expect_drop(result, "forward.unreachable");
+    EXPECT_EQ(result.count("icmp.sent"), 0u) << result.to_string();
+    expect_nothing_sent(result);
+}
+
+TEST_F(Icmp, a_tunnel_without_a_way_is_told_to_the_sender_of_what_is_inside) {
+    add_special_route("2001:db8:2::", 48, channel::RouteType::kUnreachable);
+    const Result result = feed_packet(kOutside, udp6(kCorrespondent, kHomeAddress, 24));
+    expect_drop(result, "forward.unreachable");
+    expect_sent(result, kOutside,
+                icmp6_error(kOutsideAddress, kCorrespondent, 1, 3, 0,
+                            udp6(kCorrespondent, kHomeAddress, 24, {.hop_limit = 63})));
+}
+
 TEST_F(Icmp, errors_are_limited_in_rate_and_the_drop_is_counted_all_the_same) {
     channel::ParametersSet parameters;
     parameters.icmp_errors_per_second = 1;

@@ -203,6 +203,14 @@ TEST_F(Reassemble, one_source_cannot_have_it_all) {
     EXPECT_EQ(result.held, 5u);
 }
 
+TEST_F(Reassemble, what_came_together_counts_no_longer_against_its_source) {
+    begin({.entries = 100, .timeout_ms = 60000, .per_source = 5});
+    for (std::uint32_t id = 0; id < 20; ++id) {
+        const Result result = feed_fragments(fragments6(tunnelled(inner()), 800, id));
+        EXPECT_EQ(result.sent[kOutside].size(), 1u) << result.to_string();
+    }
+}
+
 TEST_F(Reassemble, when_full_the_oldest_makes_room) {
     begin({.entries = 4, .timeout_ms = 60000, .per_source = 100});
     const Bytes packet = tunnelled(inner());

@@ -119,10 +119,10 @@ void write_fragment_header(std::uint8_t* packet, std::uint16_t header_length,
 bool fragment_ipv6(Worker& worker, rte_mbuf* packet, std::uint32_t mtu, Pieces& pieces) {
     const PerFragment part = per_fragment_part(bytes_of(packet));
     const auto headers = static_cast<std::uint16_t>(part.length + sizeof(FragmentHeader));
-    Cut cut{.header = part.length,
-            .payload = static_cast<std::uint16_t>(stage::length(packet) - part.length),
-            .first = whole_eights(mtu, headers),
-            .later = whole_eights(mtu, headers)};
+    const Cut cut{.header = part.length,
+                  .payload = static_cast<std::uint16_t>(stage::length(packet) - part.length),
+                  .first = whole_eights(mtu, headers),
+                  .later = whole_eights(mtu, headers)};
     if (part.fragmented_before || !cut.possible() ||
         rte_pktmbuf_headroom(packet) < sizeof(FragmentHeader) ||
         !allocate(worker, cut.later_pieces(), static_cast<std::uint16_t>(headers + cut.later),

@@ -128,18 +128,16 @@ void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& ou
                              : std::nullopt;
     const table::Binding* const binding =
         message ? binding_of(worker, notes.in_port, message->target) : nullptr;
-    if (binding == nullptr) {
-        out.to(NdProxyEdge::kToKernel, packet);
-    } else if (message->type == kNeighborAdvertisement) {
+    if (binding != nullptr && message->type == kNeighborAdvertisement) {
         punt_copy(worker, packet, out);
-        out.to(NdProxyEdge::kToKernel, packet);
-    } else if (binding->tentative()) {
+    } else if (binding != nullptr && binding->tentative()) {
         punt(packet, out);
-    } else if ((binding->flags & channel::kBindingProxyNd) != 0) {
+        return;
+    } else if (binding != nullptr && (binding->flags & channel::kBindingProxyNd) != 0) {
         answer(worker, packet, notes, *message, *binding, out);
-    } else {
-        out.to(NdProxyEdge::kToKernel, packet);
+        return;
     }
+    out.to(NdProxyEdge::kToKernel, packet);
 }
 
 void nd_proxy(Worker& worker, Batch& in, Edges& out) {

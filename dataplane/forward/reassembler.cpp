@@ -249,7 +249,9 @@ Reassembler::Result Reassembler::lose_complete(Worker& worker, Entry& entry, rte
                                                Counter counter) {
     auto* const begin = entry.fragments.data();
     auto* const end = begin + entry.count;
-    std::remove_if(begin, end, [&](const Held& held) { return held.packet == last; });
+    auto* const at =
+        std::find_if(begin, end, [&](const Held& held) { return held.packet == last; });
+    std::move(at + 1, end, at);
     --entry.count;
     --held_;
     give_up(worker, entry, counter);

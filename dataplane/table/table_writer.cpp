@@ -81,7 +81,8 @@ void TableWriter::set_port(std::uint16_t port, const MacAddress& mac, std::uint1
             const std::uint16_t configured =
                 notes_of(family)[{route.prefix, route.length}].configured_mtu;
             route.mtu = configured != 0 ? std::min(configured, mtu) : mtu;
-            if (route.mtu != seen.mtu) (void)routes.put(route);
+            // It replaces, so it cannot find the table full.
+            if (route.mtu != seen.mtu && !routes.put(route)) return;
         });
     }
     route_changed();

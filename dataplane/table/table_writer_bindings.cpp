@@ -168,7 +168,8 @@ Applied TableWriter::publish(Binding binding, const BindingNotes& notes,
 void TableWriter::resolve_again(std::uint32_t slot) {
     const Binding binding = tables_.bindings.at(slot);
     const BindingNotes notes = binding_notes_[slot];
-    (void)publish(binding, notes, resolve(binding));  // replaces: the table cannot be too full
+    // It replaces, so it cannot find the table full.
+    [[maybe_unused]] const Applied replaced = publish(binding, notes, resolve(binding));
 }
 
 void TableWriter::set_parameters(const channel::ParametersSet& parameters) {
@@ -189,7 +190,7 @@ bool TableWriter::path_mtu(const Ipv6Address& home_address, std::uint32_t mtu) {
     notes.learnt_mtu = static_cast<std::uint16_t>(learnt);
     notes.learnt_at = static_cast<std::uint32_t>(now_seconds_);
     const bool less = learnt < binding.path_mtu;
-    (void)publish(binding, notes, resolve(binding));
+    [[maybe_unused]] const Applied replaced = publish(binding, notes, resolve(binding));
     return less;
 }
 

@@ -138,17 +138,17 @@ TEST(BindingTable, crowded_buckets_are_chained_and_unchained) {
 
 TEST(BindingTable, a_million_bindings_load_within_ten_seconds) {
     Reclaimer reclaimer(nullptr);
-    BindingTable table(1u << 20, reclaimer);
+    BindingTable table(kMillion, reclaimer);
     ASSERT_TRUE(table.valid());
     const std::clock_t begin = std::clock();
-    for (std::uint64_t n = 0; n < 1u << 20; ++n) {
+    for (std::uint64_t n = 0; n < kMillion; ++n) {
         ASSERT_TRUE(table.put(make(home(n), static_cast<std::uint32_t>(n))));
     }
     EXPECT_LT((std::clock() - begin) / CLOCKS_PER_SEC, 10);
-    for (std::uint64_t n = 0; n < 1u << 20; n += 97) {
+    for (std::uint64_t n = 0; n < kMillion; n += 97) {
         ASSERT_EQ(table.at(table.find(home(n))).counter_index, n);
     }
-    EXPECT_EQ(table.find(home(1u << 20)), kNoSlot);
+    EXPECT_EQ(table.find(home(kMillion)), kNoSlot);
     reclaimer.free_now();
 }
 

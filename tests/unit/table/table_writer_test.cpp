@@ -228,23 +228,23 @@ TEST_F(WriterTest, a_full_binding_table_says_so) {
 }
 
 TEST(TableWriter, a_million_bindings_are_applied_swept_and_resolved_in_seconds) {
-    Tables tables({.max_bindings = 1u << 20}, nullptr);
+    Tables tables({.max_bindings = kMillion}, nullptr);
     ASSERT_TRUE(tables.valid());
     TableWriter writer(tables);
     writer.set_port(0, mac(0xa0), 1500);
     ASSERT_TRUE(writer.apply(route("::", 0, "fe80::1", 0)));
     const std::clock_t begin =
         std::clock();  // of this process: other work on the machine is not ours
-    for (std::uint64_t n = 0; n < 1u << 20; ++n) {
+    for (std::uint64_t n = 0; n < kMillion; ++n) {
         ASSERT_TRUE(writer.apply(binding(home(n), "2001:db8:a::5")));
     }
     ASSERT_TRUE(writer.apply(route("2001:db8:a::", 48, "fe80::2", 0)));
     while (writer.poll(1, 10000)) {
     }
     EXPECT_EQ(tables.adjacencies.references(tables.adjacencies.find(0, key("fe80::2"))->index),
-              (1u << 20) + 1);
+              kMillion + 1);
     writer.begin_sync();
-    EXPECT_EQ(writer.end_sync(), (1u << 20) + 2);
+    EXPECT_EQ(writer.end_sync(), kMillion + 2);
     EXPECT_EQ(writer.binding_count(), 0u);
     EXPECT_LT((std::clock() - begin) / CLOCKS_PER_SEC, 10);
 }

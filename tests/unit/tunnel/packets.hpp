@@ -2,6 +2,7 @@
 // Packets for tests: octets from hex, a buffer with room around them, and a small builder.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
@@ -39,7 +40,7 @@ inline Ipv4Address v4(std::string_view text) {
 struct Buffer {
     explicit Buffer(const Bytes& bytes, std::uint32_t room = 128)
         : storage(bytes.size() + std::size_t{2} * room, 0xee) {
-        std::memcpy(storage.data() + room, bytes.data(), bytes.size());
+        std::ranges::copy(bytes, storage.begin() + room);
         packet = {storage.data() + room, static_cast<std::uint32_t>(bytes.size()), room, room};
     }
     [[nodiscard]] Bytes bytes() const { return {packet.data, packet.data + packet.length}; }

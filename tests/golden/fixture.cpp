@@ -342,7 +342,7 @@ rte_mbuf* DataPlaneTest::make_mbuf(std::span<const std::uint8_t> bytes) {
         rte_pktmbuf_free(packet);
         return nullptr;
     }
-    std::memcpy(room, bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(room, bytes.data(), bytes.size());
     return packet;
 }
 

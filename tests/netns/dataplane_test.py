@@ -107,8 +107,8 @@ def capture(lab, space, device, count, expression, trigger):
     script = f"""
 from scapy.all import sniff, Ether, IPv6
 import sys
-print("ready", flush=True)
-for p in sniff(iface="{device}", count={count}, timeout=5, filter="{expression}"):
+for p in sniff(iface="{device}", count={count}, timeout=60, filter="{expression}",
+               started_callback=lambda: print("ready", flush=True)):
     outer = p[IPv6]
     inner = outer.payload
     print(outer.src, outer.dst, outer.nh, outer.hlim, outer.plen,
@@ -117,9 +117,8 @@ for p in sniff(iface="{device}", count={count}, timeout=5, filter="{expression}"
     sniffer = subprocess.Popen(lab.command(space, ["/usr/bin/python3", "-c", script]),
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     sniffer.stdout.readline()
-    time.sleep(0.3)  # libpcap opens its socket after "ready"; nothing can be waited for
     trigger()
-    out, _ = sniffer.communicate(timeout=15)
+    out, _ = sniffer.communicate(timeout=90)
     return [line.split() for line in out.splitlines()]
 
 

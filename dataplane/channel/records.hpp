@@ -120,11 +120,19 @@ struct Dispatcher {
     static std::expected<void, DecodeError> run(ConstByteSpan bytes, Handler& handler) {
         const auto header = decode_header<Header>(bytes);
         if (!header) return std::unexpected(header.error());
-        std::expected<void, DecodeError> result = std::unexpected(DecodeError::kUnknownType);
+        // Two plain variables: g++ 12 takes a std::expected that is assigned to for uninitialised.
+        bool delivered = false;
+        DecodeError error = DecodeError::kUnknownType;
+        const auto take = [&](const std::expected<void, DecodeError>& result) {
+            delivered = result.has_value();
+            if (!delivered) error = result.error();
+            return true;
+        };
         (void)((header->type == Records::kType &&
-                ((result = deliver<Records>(bytes, *header, handler)), true)) ||
+                take(deliver<Records>(bytes, *header, handler))) ||
                ...);
-        return result;
+        if (!delivered) return std::unexpected(error);
+        return {};
     }
 };
 

@@ -35,6 +35,7 @@ namespace homeport::mobile_node {
     X(kInNotCareOf, "mn.in.not_coa")               /* to an address that is no care-of address */ \
     X(kInMalformed, "mn.in.malformed")             \
     X(kInInnerAddress, "mn.in.inner_dst")          /* inner destination is not a home address */ \
+    X(kInCareOfAddress, "mn.in.care_of")           /* behind tunnel and RH2: still a care-of address */ \
     X(kInEcn, "mn.in.ecn_drop")                    /* RFC 6040: Not-ECT inside, CE outside */ \
     X(kInPolicy, "mn.in.policy")                   /* ipsec.in.* said no */ \
     X(kInUnexpected, "mn.in.unexpected")               /* not what this path carries */ \

@@ -229,12 +229,13 @@ PacketPaths::Arrival PacketPaths::through_ipsec(Packet& packet) {
     if (is_esp && (headers.family != 6 || ipv6_header(packet).source != addresses_.home_agent)) {
         return {Arrived::kPayload, false};
     }
-    assert(is_normal_form(packet));
+    // Whatever the wire brings: a care-of address goes neither into IPsec nor out of it (S1.21).
+    if (!is_normal_form(packet)) return dropped(Counter::kInCareOfAddress);
     std::array<Packet*, 1> packets{&packet};
     std::array<ipsec::Verdict, 1> verdicts{};
     engine_.inbound(packets, verdicts);
     if (!ipsec::passes(verdicts[0])) return dropped(Counter::kInPolicy);
-    assert(is_normal_form(packet));
+    if (!is_normal_form(packet)) return dropped(Counter::kInCareOfAddress);
     if (parse::walk(packet.bytes(), headers) != parse::Error::kNone) {
         return dropped(Counter::kInMalformed);
     }

@@ -98,6 +98,16 @@ TEST_F(PacketPathsTest, N3_binding_update_is_vector_C2) {
     EXPECT_EQ(result(), expected);
 }
 
+TEST_F(PacketPathsTest, S1_21_a_care_of_address_from_the_wire_never_reaches_ipsec) {
+    EXPECT_EQ(receive(ipv6(kCareOfAddress, kHomeAddress, 135, vector("C1_BU_MH"))),
+              Arrived::kDropped);
+    expect_only(Counter::kInCareOfAddress);
+    EXPECT_EQ(receive(ipv6(kHomeAgent, kCareOfAddress, 41,
+                           ipv6(kCareOfAddress, kHomeAddress, 59, Bytes{}))),
+              Arrived::kDropped);
+    expect_only(Counter::kInCareOfAddress);
+}
+
 TEST_F(PacketPathsTest, N3_at_home_the_binding_update_keeps_its_normal_form) {
     const Bytes expected = vector("C2_BU_as_seen_by_IPsec");
     Bytes normal = ipv6(kHomeAddress, kHomeAgent, 135, vector("C1_BU_MH"));

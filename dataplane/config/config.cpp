@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/config/config.hpp"
 
+#include <yaml-cpp/eventhandler.h>
+
 #include <fstream>
 #include <sstream>
 #include <system_error>
@@ -33,6 +35,35 @@ PortConfig virtual_port(const std::string& name, unsigned number) {
     port.device = "net_tap" + std::to_string(number) + ",iface=hpw-" + name;
     port.tap = "hp-" + name;
     return port;
+}
+
+// Remembers where documents begin, and takes nothing else of them.
+class DocumentStart final : public YAML::EventHandler {
+  public:
+    std::optional<YAML::Mark> start;
+
+    void OnDocumentStart(const YAML::Mark& mark) override { start = mark; }
+    void OnDocumentEnd() override {}
+    void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  const std::string&) override {}
+    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                         YAML::EmitterStyle::value) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                    YAML::EmitterStyle::value) override {}
+    void OnMapEnd() override {}
+};
+
+// Where a second document begins. Two steps and no more: the parser gives documents without end for
+// text like ",", so YAML::LoadAll() would not return.
+std::optional<YAML::Mark> second_document(const std::string& text) {
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    DocumentStart first, second;
+    if (!parser.HandleNextDocument(first) || !parser.HandleNextDocument(second)) return {};
+    return second.start;
 }
 
 std::expected<Config, ConfigErrors> read_document(const YAML::Node& document, std::string_view file,
@@ -88,14 +119,13 @@ Config defaults() {
 std::expected<Config, ConfigErrors> parse(std::string_view text, std::string_view file,
                                           AlgorithmNames algorithms) {
     try {
-        const auto documents = YAML::LoadAll(std::string(text));
-        if (documents.size() > 1) {
+        const std::string whole(text);
+        if (const auto mark = second_document(whole)) {
             Report report(file);
-            report.add(documents[1].Mark(), "", "a second document", "one YAML document");
+            report.add(*mark, "", "a second document", "one YAML document");
             return std::unexpected(report.take());
         }
-        return read_document(documents.empty() ? YAML::Node() : documents.front(), file,
-                             algorithms);
+        return read_document(YAML::Load(whole), file, algorithms);
     } catch (const YAML::Exception& error) {
         Report report(file);
         report.add(error.mark, "", "text that is not YAML (" + error.msg + ")", "YAML 1.2");

@@ -191,7 +191,9 @@ INSTANTIATE_TEST_SUITE_P(
               "/etc/t.yaml:2:13: found text that is not YAML (end of sequence flow not found), "
               "expected YAML 1.2"},
         Wrong{"two_documents", "a: 1\n---\nb: 1\n",
-              "/etc/t.yaml:3:1: found a second document, expected one YAML document"},
+              "/etc/t.yaml:2:1: found a second document, expected one YAML document"},
+        Wrong{"documents_without_end", ",",
+              "/etc/t.yaml:1:1: found a second document, expected one YAML document"},
         Wrong{"worker_on_main_lcore", "dataplane: {main_lcore: 1, workers: [1]}\n",
               "/etc/t.yaml:1:37: dataplane.workers: found the main lcore 1, expected workers on "
               "other lcores than main_lcore"},

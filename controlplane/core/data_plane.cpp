@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kFirstRetry = 50ms;
 constexpr auto kLongestRetry = 1000ms;
-constexpr auto kHelloTimeout = 1000ms;
+constexpr auto kHelloTimeout = 300ms;  // the event loop waits meanwhile
 constexpr std::size_t kEventsPerRound = 256;
 constexpr auto kPatience = 2000ms;  // with a data plane that does not read its ring
 constexpr auto kRingPoll = 100us;

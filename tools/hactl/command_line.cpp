@@ -45,8 +45,8 @@ class CommandLine {
         } catch (const CLI::ParseError& error) {
             std::ostringstream out, problems;
             const int status = app_.exit(error, out, problems);
-            return std::unexpected(
-                Ending{status == 0 ? out.str() : problems.str(), status == 0 ? 0 : 2});
+            if (status == 0) return std::unexpected(Ending{out.str(), 0});
+            return std::unexpected(Ending{usage(error.what(), argc, argv), 2});
         }
         if (invocation_.channel.empty()) invocation_.channel = beside(invocation_.socket);
         return take();
@@ -70,11 +70,51 @@ class CommandLine {
     CLI::App* verb(const std::string& name) {
         CLI::App*& made = verbs_[name];
         if (made == nullptr) {
-            made = app_.add_subcommand(name);
+            made = app_.add_subcommand(name, describe(name));
             made->require_subcommand(1);
             made->fallthrough();
         }
         return made;
+    }
+
+    static std::string describe(const std::string& verb) {
+        static const std::map<std::string, std::string> kTexts{
+            {"show", "look at something"},
+            {"clear", "remove something"},
+            {"trace", "follow packets through the data plane"},
+            {"config", "the configuration: check, reload, show, hash"},
+            {"list", "what there is"},
+            {"completion", "for shells"},
+            {"documents", "reference and manual page"}};
+        const auto it = kTexts.find(verb);
+        return it == kTexts.end() ? "" : it->second;
+    }
+
+    // CLI11 only says that a subcommand is missing, not which word it did not know.
+    std::string usage(const std::string& problem, int argc, const char* const* argv) const {
+        std::string text = "error: " + problem;
+        if (!text.ends_with('\n')) text += '\n';
+        std::vector<std::string> words;
+        for (int i = 1; i < argc && words.size() < 2; ++i) {
+            const std::string word = argv[i];
+            if (word.starts_with('-')) break;
+            words.push_back(word);
+        }
+        std::string known;
+        const auto verb = words.empty() ? verbs_.end() : verbs_.find(words[0]);
+        if (verb == verbs_.end()) {
+            for (const auto& [name, app] : verbs_) known += " " + name;
+            if (words.empty()) return text + "expected one of:" + known + "\n";
+            return text + "found '" + words[0] + "', expected one of:" + known + "\n";
+        }
+        bool is_known = false;
+        for (const CLI::App* noun : verb->second->get_subcommands({})) {
+            known += " " + noun->get_name();
+            is_known = is_known || (words.size() > 1 && noun->get_name() == words[1]);
+        }
+        if (is_known) return text;
+        return text + "found '" + (words.size() > 1 ? words[1] : "nothing") + "' after '" +
+               words[0] + "', expected one of:" + known + "\n";
     }
 
     void add(const CommandSpec& spec) {

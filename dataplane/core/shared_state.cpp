@@ -64,7 +64,7 @@ std::expected<std::unique_ptr<SharedState>, std::string> SharedState::create(
     auto sad = ipsec::SecurityAssociationDatabase::create(options, *state->ipsec_reclaimer_);
     if (!sad) return std::unexpected(sad.error().text);
     state->sad_ = std::move(*sad);
-    state->queries_ = std::make_unique<ipsec::Queries>(*state->spd_, *state->sad_);
+    state->queries_ = std::make_unique<ipsec::DatabaseQueries>(*state->spd_, *state->sad_);
     state->parameters_ = new channel::ParametersSet;
     return state;
 }

@@ -11,7 +11,7 @@
 
 #include "dataplane/channel/messages.hpp"
 #include "dataplane/config/config.hpp"
-#include "dataplane/ipsec/queries.hpp"
+#include "dataplane/ipsec/database_queries.hpp"
 #include "dataplane/ipsec/reclaimer.hpp"
 #include "dataplane/ipsec/sad.hpp"
 #include "dataplane/ipsec/spd.hpp"
@@ -78,7 +78,7 @@ class SharedState {
     std::unique_ptr<IpsecReclaimer> ipsec_reclaimer_;
     std::unique_ptr<ipsec::SecurityPolicyDatabase> spd_;
     std::unique_ptr<ipsec::SecurityAssociationDatabase> sad_;
-    std::unique_ptr<ipsec::Queries> queries_;
+    std::unique_ptr<ipsec::DatabaseQueries> queries_;
     std::atomic<bool> ready_{false};
     std::atomic<const channel::ParametersSet*> parameters_{nullptr};
     std::atomic<const tunnel::SignallingPolicies*> signalling_{nullptr};

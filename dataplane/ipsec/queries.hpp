@@ -4,17 +4,19 @@
 // SPD-S cache entries, and inbound SAs hold their negotiated selectors. Nothing here changes
 // anything.
 //
-// Use: from any thread that takes part in the reclaimer's scheme. Answers are values; a caller that
-// keeps one asks again when generation() has changed.
+// Use: from any thread that also runs a Processor. Answers are values; a caller that keeps one asks
+// again when generation() has changed. DatabaseQueries answers from SPD and SAD of this room.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 
-#include "dataplane/ipsec/sad.hpp"
-#include "dataplane/ipsec/spd.hpp"
+#include "dataplane/ipsec/policy.hpp"
+#include "dataplane/ipsec/selector.hpp"
+#include "dataplane/ipsec/spi.hpp"
 
 namespace homeport::ipsec {
 
@@ -32,7 +34,10 @@ struct SpiAnswers {
     std::size_t count = 0;
 
     [[nodiscard]] std::span<const SpiAnswer> view() const { return {answers.data(), count}; }
-    [[nodiscard]] bool contains(Spi spi) const;
+    [[nodiscard]] bool contains(Spi spi) const {
+        return std::ranges::any_of(view(),
+                                   [spi](const SpiAnswer& answer) { return answer.spi == spi; });
+    }
 };
 
 /// A packet as the selectors see it, for a query before there is a packet.
@@ -57,29 +62,34 @@ struct SelectorAnswer {
     std::size_t remote_value_count = 0;
 
     /// Whether the SA may carry `value` (MH type, ICMP type * 256 + code, source port) towards us.
-    [[nodiscard]] bool may_receive(std::uint16_t value) const;
+    [[nodiscard]] bool may_receive(std::uint16_t value) const {
+        if (remote_kind == ValueSelector::Kind::kAny) return true;
+        return std::any_of(remote_values.begin(), remote_values.begin() + remote_value_count,
+                           [value](const ValueRange& range) {
+                               return range.first <= value && value <= range.last;
+                           });
+    }
     /// The remote address if the selector is a single one.
-    [[nodiscard]] std::optional<IpAddress> remote_address() const;
+    [[nodiscard]] std::optional<IpAddress> remote_address() const {
+        if (!remote || remote->first != remote->last) return std::nullopt;
+        return remote->first;
+    }
 };
 
+/// All functions are const, answer in constant time and change nothing (S1.81).
 class Queries {
   public:
-    Queries(const SecurityPolicyDatabase& spd, const SecurityAssociationDatabase& sad)
-        : spd_(spd), sad_(sad) {}
+    virtual ~Queries() = default;
 
     /// Outbound SAs of an entry; `remote` for an entry with populate_remote.
-    [[nodiscard]] SpiAnswers spi_for_policy(PolicyId policy,
-                                            const std::optional<IpAddress>& remote) const;
+    [[nodiscard]] virtual SpiAnswers spi_for_policy(
+        PolicyId policy, const std::optional<IpAddress>& remote) const = 0;
     /// Outbound SAs that a packet like `tuple` takes; none if it is not to be protected.
-    [[nodiscard]] SpiAnswers spi_for_policy(const SelectorTuple& tuple) const;
+    [[nodiscard]] virtual SpiAnswers spi_for_policy(const SelectorTuple& tuple) const = 0;
     /// Nothing if no inbound SA has this SPI.
-    [[nodiscard]] std::optional<SelectorAnswer> selectors_for_spi(Spi spi) const;
+    [[nodiscard]] virtual std::optional<SelectorAnswer> selectors_for_spi(Spi spi) const = 0;
     /// Grows with each change of SAs or policies.
-    [[nodiscard]] std::uint64_t generation() const { return spd_.generation() + sad_.generation(); }
-
-  private:
-    const SecurityPolicyDatabase& spd_;
-    const SecurityAssociationDatabase& sad_;
+    [[nodiscard]] virtual std::uint64_t generation() const = 0;
 };
 
 }  // namespace homeport::ipsec

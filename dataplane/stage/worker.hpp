@@ -15,7 +15,7 @@
 #include "dataplane/stage/stage.hpp"
 
 namespace homeport::ipsec {
-class EspEngine;
+class Processor;
 class Queries;
 }  // namespace homeport::ipsec
 namespace homeport::forward {
@@ -70,7 +70,7 @@ struct Worker {
     unsigned lcore = 0;
     unsigned worker_count = 1;
     const table::Tables* tables = nullptr;
-    ipsec::EspEngine* esp = nullptr;
+    ipsec::Processor* esp = nullptr;  // this worker's own
     const ipsec::Queries* ipsec_queries = nullptr;
     bool ipsec_copy_mode = false;  // S1.9: a fresh buffer at both edges of IPsec
     /// SPD entries whose SAs carry signalling (S1.18); swapped with the SPD under RCU. Null: none.

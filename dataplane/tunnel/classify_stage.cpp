@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/base/ip_header.hpp"
-#include "dataplane/ipsec/esp_engine.hpp"
+#include "dataplane/ipsec/interface.hpp"
 #include "dataplane/tunnel/extension_headers.hpp"
 #include "dataplane/tunnel/routing_header.hpp"
 #include "dataplane/tunnel/stages.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/base/ip_header.hpp"
-#include "dataplane/ipsec/esp_engine.hpp"
+#include "dataplane/ipsec/interface.hpp"
 #include "dataplane/tunnel/overhead.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"

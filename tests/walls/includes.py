@@ -55,9 +55,19 @@ LIBRARIES = {
     re.compile(r"^asio"): {"controlplane/core", "controlplane/management", "tools/hactl",
                            "tools/mobile-node"},
 }
-# Inside dataplane/tunnel only the stages may know DPDK, IPsec and the tables: the mobile node links
-# the rest.
-TUNNEL_STAGE_ONLY = re.compile(r"^(rte_|dataplane/(table|stage|ipsec)/)")
+# Inside dataplane/tunnel only the stages may know DPDK and the tables: the mobile node links the
+# rest. None of them knows more of IPsec than its interface, see below.
+TUNNEL_STAGE_ONLY = re.compile(r"^(rte_|dataplane/(table|stage)/)")
+# S1.7: what stands around IPsec knows packets, verdicts and the two queries of it; databases and
+# engine are for those who configure it.
+IPSEC = re.compile(r"^dataplane/ipsec/")
+IPSEC_INTERFACE = {f"dataplane/ipsec/{name}.hpp" for name in ("interface", "packet", "queries",
+                                                              "verdict")}
+BESIDE_IPSEC = {"dataplane/stage", "dataplane/tunnel", "dataplane/forward", "dataplane/port",
+                "dataplane/punt", "dataplane/parse", "dataplane/table", "controlplane/mip6",
+                "controlplane/binding", "controlplane/wire", "tools/mobile-node"}
+# The part of the mobile node that configures IPsec and shows its state.
+MOBILE_NODE_IPSEC = {"config", "security", "status_report"}
 MOBILITY_WORDS = re.compile(r"care[-_ ]?of|home[-_ ]address|\bbinding|mip6|\bHoA\b|\bCoA\b", re.I)
 
 
@@ -93,6 +103,10 @@ def breaches():
             for library, rooms in LIBRARIES.items():
                 if library.match(included) and room not in rooms:
                     yield f"{name}:{number}: {room} may not include <{included}>"
+            if (room in BESIDE_IPSEC and IPSEC.match(included) and included not in IPSEC_INTERFACE
+                    and not (room == "tools/mobile-node" and path.stem in MOBILE_NODE_IPSEC)):
+                yield (f"{name}:{number}: of IPsec, {room} may know only "
+                       f"{', '.join(sorted(IPSEC_INTERFACE))} (S1.7), not {included}")
             if (room == "dataplane/tunnel" and not path.stem.endswith(("_stage", "stages"))
                     and TUNNEL_STAGE_ONLY.match(included)):
                 yield (f"{name}:{number}: only the stages of dataplane/tunnel may include "

@@ -47,7 +47,7 @@ bool is_signalling(const Packet& packet, const parse::Headers& headers) {
 }  // namespace
 
 PacketPaths::PacketPaths(const PathAddresses& addresses, std::uint8_t hop_limit,
-                         ipsec::EspEngine& engine, Counters& counters)
+                         ipsec::Processor& engine, Counters& counters)
     : addresses_(addresses), hop_limit_(hop_limit), engine_(engine), counters_(counters) {}
 
 void PacketPaths::set_care_of_addresses(std::vector<Ipv6Address> addresses) {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "dataplane/base/address.hpp"
-#include "dataplane/ipsec/esp_engine.hpp"
+#include "dataplane/ipsec/interface.hpp"
 #include "dataplane/ipsec/packet.hpp"
 #include "tools/mobile-node/counters.hpp"
 
@@ -28,7 +28,7 @@ struct PathAddresses {
 class PacketPaths {
   public:
     /// `engine` and `counters` must outlive it.
-    PacketPaths(const PathAddresses& addresses, std::uint8_t hop_limit, ipsec::EspEngine& engine,
+    PacketPaths(const PathAddresses& addresses, std::uint8_t hop_limit, ipsec::Processor& engine,
                 Counters& counters);
 
     /// Addresses at which tunnelled packets are taken: the present care-of address, one that is
@@ -77,7 +77,7 @@ class PacketPaths {
 
     PathAddresses addresses_;
     std::uint8_t hop_limit_;
-    ipsec::EspEngine& engine_;
+    ipsec::Processor& engine_;
     Counters& counters_;
     std::vector<Ipv6Address> care_of_addresses_;
 };

@@ -22,7 +22,7 @@ class Security {
     /// Reads the key files. With a state file, sequence numbers go on beyond those of the last run.
     [[nodiscard]] static Result<std::unique_ptr<Security>> create(const Config& config);
 
-    [[nodiscard]] ipsec::EspEngine& engine() { return *engine_; }
+    [[nodiscard]] ipsec::Processor& engine() { return *engine_; }
     [[nodiscard]] std::vector<ipsec::SaStatus> associations() const;
     /// Call after each binding update: from time to time writes the sequence numbers down.
     [[nodiscard]] Result<void> note_sequences();

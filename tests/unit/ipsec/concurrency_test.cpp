@@ -92,7 +92,7 @@ TEST(Concurrency, readers_find_stable_sas_while_others_come_and_go) {
     for (std::size_t reader = 0; reader < QuiescentReclaimer::kReaders; ++reader) {
         readers.emplace_back([&, reader] {
             auto engine = std::move(*EspEngine::create(spd, *sad));
-            const Queries queries(spd, *sad);
+            const DatabaseQueries queries(spd, *sad);
             reclaimer.quiescent(reader);
             ++ready;
             // Each reader owns its share of the SAs, and looks for all others.

@@ -116,7 +116,7 @@ TEST(Sad, one_sa_serves_an_ipv6_and_an_ipv4_entry) {
 
 TEST(Queries, S1_44_S1_45_spi_for_policy_tells_old_and_new_during_rekey) {
     Host host;
-    const Queries queries(host.spd, *host.sad);
+    const DatabaseQueries queries(host.spd, *host.sad);
     SaParameters p = outbound_parameters({.mode = Mode::kTransport, .spi = Spi{1000}});
     p.policies = {{2, home(1)}};
     EXPECT_EQ(queries.spi_for_policy(2, home(1)).count, 0u);
@@ -163,7 +163,7 @@ Selectors binding_selectors(const IpAddress& remote) {
 
 TEST(Queries, S1_62_selectors_for_spi_tells_the_home_address_of_the_sa) {
     Host host;
-    const Queries queries(host.spd, *host.sad);
+    const DatabaseQueries queries(host.spd, *host.sad);
     for (unsigned i = 1; i <= 2; ++i) {
         SaParameters p = inbound_parameters({.mode = Mode::kTransport, .spi = Spi{500 + i}});
         p.selectors = {binding_selectors(home(i))};
@@ -189,7 +189,7 @@ TEST(Queries, S1_62_selectors_for_spi_tells_the_home_address_of_the_sa) {
 
 TEST(Queries, spi_for_a_packet_like_this_one) {
     Host host;
-    const Queries queries(host.spd, *host.sad);
+    const DatabaseQueries queries(host.spd, *host.sad);
     PolicyEntry entry;
     entry.id = 2;
     entry.selectors = binding_selectors(home(0));

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "dataplane/ipsec/esp_engine.hpp"
-#include "dataplane/ipsec/queries.hpp"
+#include "dataplane/ipsec/database_queries.hpp"
 
 namespace homeport::ipsec::test {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/ipsec/queries.hpp"
+#include "dataplane/ipsec/database_queries.hpp"
 
 #include <algorithm>
 
@@ -36,31 +36,14 @@ HeaderInfo headers_of(const SelectorTuple& tuple) {
 
 }  // namespace
 
-bool SpiAnswers::contains(Spi spi) const {
-    return std::ranges::any_of(view(),
-                               [spi](const SpiAnswer& answer) { return answer.spi == spi; });
-}
-
-bool SelectorAnswer::may_receive(std::uint16_t value) const {
-    if (remote_kind == ValueSelector::Kind::kAny) return true;
-    for (std::size_t i = 0; i < remote_value_count; ++i) {
-        if (remote_values[i].first <= value && value <= remote_values[i].last) return true;
-    }
-    return false;
-}
-
-std::optional<IpAddress> SelectorAnswer::remote_address() const {
-    if (!remote || remote->first != remote->last) return std::nullopt;
-    return remote->first;
-}
-
-SpiAnswers Queries::spi_for_policy(PolicyId policy, const std::optional<IpAddress>& remote) const {
+SpiAnswers DatabaseQueries::spi_for_policy(PolicyId policy,
+                                           const std::optional<IpAddress>& remote) const {
     PolicyKey key{policy, {}};
     if (remote) key.remote = RemoteKey::of(*remote);
     return answers_for(sad_.store(), key);
 }
 
-SpiAnswers Queries::spi_for_policy(const SelectorTuple& tuple) const {
+SpiAnswers DatabaseQueries::spi_for_policy(const SelectorTuple& tuple) const {
     const HeaderInfo packet = headers_of(tuple);
     const CompiledPolicy& policy = spd_.compiled().find(packet, Direction::kOutbound);
     if (policy.action != Action::kProtect) return {};
@@ -69,7 +52,7 @@ SpiAnswers Queries::spi_for_policy(const SelectorTuple& tuple) const {
     return answers_for(sad_.store(), key);
 }
 
-std::optional<SelectorAnswer> Queries::selectors_for_spi(Spi spi) const {
+std::optional<SelectorAnswer> DatabaseQueries::selectors_for_spi(Spi spi) const {
     const SecurityAssociation* sa = sad_.find_inbound(spi);
     if (sa == nullptr || sa->profile->selectors.empty()) return std::nullopt;
     const ProfileSelectors& entry = sa->profile->selectors.front();

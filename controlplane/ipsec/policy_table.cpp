@@ -79,6 +79,7 @@ class Table {
         bypass_icmp();
         bypass_mobility();
         bypass_others();
+        for_each_prefix(&Table::route_optimised);
         for_each_prefix(&Table::payload);
         add(entry(TableEntry::kDiscard, 0, "discard", {}, Action::kDiscard));
         return std::move(entries_);
@@ -190,6 +191,15 @@ class Table {
         add(entry(TableEntry::kOtherIpv4, 0, "ipv4",
                   select({all}, {all}, ProtocolSelector::any(), ValueSelector::any(),
                          ValueSelector::any())));
+    }
+    // One mobile node has one prefix: its home address.
+    void route_optimised(const ProtectedPrefix& prefix, std::size_t) {
+        for (std::size_t i = 0; i < options_.route_optimised.size() && i <= kMaxIndex; ++i) {
+            add(entry(TableEntry::kRouteOptimised, i, "route-optimised",
+                      select({AddressRange::of(IpAddress(options_.route_optimised[i]))},
+                             {prefix.home_addresses}, ProtocolSelector::any(), ValueSelector::any(),
+                             ValueSelector::any())));
+        }
     }
     void payload(const ProtectedPrefix& prefix, std::size_t i) {
         PolicyEntry made = entry(TableEntry::kPayload, i, "payload",

@@ -38,6 +38,7 @@ enum class TableEntry : std::uint8_t {
     kCorrespondentUpdate,  // BU and BA between a mobile node and its correspondents
     kOtherTraffic,         // whatever has no home address at the mobile node's end
     kOtherIpv4,
+    kRouteOptimised,  // a mobile node's traffic with correspondents by the direct way (S1.36)
     kPayload = 0x60,  // 6
     kDiscard = 0x70,  // 7
 };
@@ -68,6 +69,9 @@ struct PolicyOptions {
     /// Entries 4 and 4c: ESP tunnel mode for return routability (RFC 4877 section 3: SHOULD); else
     /// bypass. Also off on a mobile node at home (S1.37).
     bool protect_return_routability = true;
+    /// Mobile node only: correspondents that have its binding. Their traffic does not enter the
+    /// tunnel; the entries stand right before entry 6 (S1.36). At most kMaxIndex + 1.
+    std::vector<Ipv6Address> route_optimised{};
     /// Lab, mobile node only: binding updates without ESP.
     bool unprotected = false;
 };

@@ -78,8 +78,37 @@ std::optional<SaPair> read_sa_pair(Section section, const std::filesystem::path&
 }
 
 void read_security(Section section, const std::filesystem::path& directory, Config& out) {
-    if (const auto bu = section.find("bu")) {
-        out.binding_update = read_sa_pair(section.section("bu"), directory);
+    const auto pair = [&](const char* key, std::optional<SaPair>& into) {
+        if (section.find(key)) into = read_sa_pair(section.section(key), directory);
+    };
+    pair("bu", out.binding_update);
+    pair("mps", out.prefix_discovery);
+    pair("rr", out.return_routability);
+    section.finish();
+}
+
+// "off", "on", or a section, which means on.
+void read_route_optimisation(Section& top, RouteOptimisationConfig& out) {
+    const auto value = top.find("route_optimisation");
+    out.correspondents = {Ipv6Prefix{}};
+    if (!value) return;
+    if (value->is_scalar()) {
+        (void)value->boolean(out.enabled);
+        return;
+    }
+    Section section = top.section("route_optimisation");
+    out.enabled = true;
+    std::vector<Ipv6Prefix> listed;
+    const bool has_list = section.list("correspondents", "prefixes", [&](const Value& element) {
+        if (listed.size() >= kMostRoutes) return element.fail("at most 256 prefixes");
+        Ipv6Prefix prefix;
+        if (element.prefix(prefix)) listed.push_back(prefix);
+    });
+    if (has_list) out.correspondents = std::move(listed);
+    if (const auto v = section.find("most")) v->number(out.most, 1, 1024);
+    if (const auto v = section.find("lifetime")) {
+        std::uint32_t seconds = 0;
+        if (v->number(seconds, 4, 420, "seconds")) out.lifetime = std::chrono::seconds{seconds};
     }
     section.finish();
 }
@@ -178,6 +207,7 @@ void read_top(Section top, const std::filesystem::path& directory, Config& out) 
     if (const auto v = lab.find("static_gcm")) v->boolean(out.lab_static_gcm);
     if (const auto v = lab.find("unprotected")) v->boolean(out.lab_unprotected);
     lab.finish();
+    read_route_optimisation(top, out.route_optimisation);
     read_tunnel(top.section("tunnel"), out.tunnel);
     if (const auto v = top.find("status_socket")) {
         read_path(*v, directory, out.status_socket);
@@ -186,6 +216,16 @@ void read_top(Section top, const std::filesystem::path& directory, Config& out) 
     if (const auto v = top.find("state_file")) read_path(*v, directory, out.state_file);
     if (const auto v = top.find("log_level")) v->choice(out.log_level, config::kLogLevelNames);
     top.finish();
+}
+
+void check_cipher(const Config& config, const std::string& key, const std::optional<SaPair>& pair,
+                  Report& report) {
+    if (!pair || config.lab_static_gcm) return;
+    const auto algorithm = ipsec::parse_algorithm(pair->algorithm);
+    if (!algorithm || !ipsec::info(*algorithm).is_counter_mode()) return;
+    report.add_at(key + ".algorithm", "'" + pair->algorithm + "'",
+                  "another cipher: static keys and counter modes do not go together "
+                  "(RFC 4106 section 2); lab.static_gcm allows it");
 }
 
 // What no single value shows.
@@ -197,14 +237,9 @@ void check_whole(const Config& out, Report& report) {
     if (out.binding_update && out.lab_unprotected) {
         report.add_at("security.bu", "keys, and lab.unprotected", "one of the two");
     }
-    if (out.binding_update && !out.lab_static_gcm) {
-        const auto algorithm = ipsec::parse_algorithm(out.binding_update->algorithm);
-        if (algorithm && ipsec::info(*algorithm).is_counter_mode()) {
-            report.add_at("security.bu.algorithm", "'" + out.binding_update->algorithm + "'",
-                          "another cipher: static keys and counter modes do not go together "
-                          "(RFC 4106 section 2); lab.static_gcm allows it");
-        }
-    }
+    check_cipher(out, "security.bu", out.binding_update, report);
+    check_cipher(out, "security.mps", out.prefix_discovery, report);
+    check_cipher(out, "security.rr", out.return_routability, report);
     if (std::ranges::find(out.interfaces, out.tunnel.name) != out.interfaces.end()) {
         report.add_at("interfaces", "the tunnel device '" + out.tunnel.name + "'",
                       "access interfaces");
@@ -284,6 +319,9 @@ std::string needs_restart(const Config& old_config, const Config& new_config) {
     compare(old_config.home_agent == new_config.home_agent, "home_agent");
     compare(old_config.ipv4_home_address == new_config.ipv4_home_address, "ipv4_home_address");
     compare(old_config.binding_update == new_config.binding_update, "security.bu");
+    compare(old_config.prefix_discovery == new_config.prefix_discovery, "security.mps");
+    compare(old_config.return_routability == new_config.return_routability, "security.rr");
+    compare(old_config.route_optimisation == new_config.route_optimisation, "route_optimisation");
     compare(old_config.lab_static_gcm == new_config.lab_static_gcm, "lab.static_gcm");
     compare(old_config.lab_unprotected == new_config.lab_unprotected, "lab.unprotected");
     compare(old_config.lifetime == new_config.lifetime, "lifetime");

@@ -19,8 +19,8 @@ namespace homeport::mobile_node {
 inline constexpr std::string_view kDefaultFile = "/etc/homeport/homeport-mn.yaml";
 inline constexpr std::string_view kDefaultStatusSocket = "/run/homeport-mn.sock";
 
-/// The pair of static ESP SAs for BU and BA, named from the mobile node's side: `out` protects what
-/// the mobile node sends, so it is `in` of the home agent's configuration.
+/// A pair of static ESP SAs, named from the mobile node's side: `out` protects what the mobile node
+/// sends, so it is `in` of the home agent's configuration.
 struct SaPair {
     std::uint32_t spi_in = 0;   // 256..2^32-1
     std::uint32_t spi_out = 0;  // 256..2^32-1
@@ -45,6 +45,17 @@ struct TunnelConfig {
     friend bool operator==(const TunnelConfig&, const TunnelConfig&) = default;
 };
 
+/// RFC 6275 section 11.6: traffic with correspondents that takes the direct way.
+struct RouteOptimisationConfig {
+    bool enabled = false;
+    std::vector<Ipv6Prefix> correspondents;  // masked; default ::/0
+    std::uint32_t most = 64;                 // correspondents at a time: 1..1024
+    std::chrono::seconds lifetime{420};      // asked for: 4..420 (MAX_RR_BINDING_LIFETIME)
+
+    friend bool operator==(const RouteOptimisationConfig&,
+                           const RouteOptimisationConfig&) = default;
+};
+
 struct Config {
     std::string file;  // it was read from
 
@@ -58,7 +69,9 @@ struct Config {
     /// An interface that is on the home link whatever its addresses say.
     std::string home_interface;
 
-    std::optional<SaPair> binding_update;  // security.bu; missing only with lab.unprotected
+    std::optional<SaPair> binding_update;      // security.bu; missing only with lab.unprotected
+    std::optional<SaPair> prefix_discovery;    // security.mps: table S1-SPD entry 3
+    std::optional<SaPair> return_routability;  // security.rr: entry 4, tunnel mode
     bool lab_static_gcm = false;
     bool lab_unprotected = false;  // BU and BA without ESP
 
@@ -66,6 +79,7 @@ struct Config {
     std::chrono::milliseconds first_registration_timeout{1500};
     bool keep_binding_on_exit = false;
 
+    RouteOptimisationConfig route_optimisation;
     TunnelConfig tunnel;
     std::string status_socket{kDefaultStatusSocket};
     /// Sequence numbers of SAs and binding updates go on from here after a restart; empty: not

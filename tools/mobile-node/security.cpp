@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/mobile-node/security.hpp"
 
-#include "controlplane/ipsec/policy_table.hpp"
+#include <tuple>
+
 #include "controlplane/ipsec/sa_keys.hpp"
 #include "dataplane/ipsec/algorithm.hpp"
 #include "dataplane/ipsec/sa_parameters.hpp"
@@ -27,13 +28,16 @@ Result<std::unique_ptr<Security>> Security::create(const Config& config) {
     auto sad = ipsec::SecurityAssociationDatabase::create(options, out->reclaimer_);
     if (!sad) return fail(sad.error().text);
     out->sad_ = std::move(*sad);
-    if (auto done = out->add_policies(config); !done) return std::unexpected(done.error());
-    if (auto done = out->open_ledger(config); !done) return std::unexpected(done.error());
-    if (config.binding_update) {
-        for (const auto direction : {ipsec::Direction::kInbound, ipsec::Direction::kOutbound}) {
-            if (auto done = out->add_association(config, direction); !done) {
-                return std::unexpected(done.error());
-            }
+    out->config_ = config;
+    if (auto done = out->put_policies(); !done) return std::unexpected(done.error());
+    if (auto done = out->open_ledger(); !done) return std::unexpected(done.error());
+    using Entry = sa::TableEntry;
+    for (const auto& [entry, key, pair] :
+         {std::tuple{Entry::kBindingUpdate, "security.bu", &config.binding_update},
+          std::tuple{Entry::kPrefixDiscovery, "security.mps", &config.prefix_discovery},
+          std::tuple{Entry::kReturnRoutability, "security.rr", &config.return_routability}}) {
+        if (auto done = out->add_pair(entry, key, *pair); !done) {
+            return std::unexpected(done.error());
         }
     }
     auto engine = ipsec::EspEngine::create(out->spd_, *out->sad_);
@@ -42,12 +46,13 @@ Result<std::unique_ptr<Security>> Security::create(const Config& config) {
     return out;
 }
 
-Result<void> Security::add_policies(const Config& config) {
+Result<void> Security::put_policies() {
     sa::PolicyOptions options;
-    options.protect_return_routability = false;
-    options.unprotected = config.lab_unprotected;
-    auto entries = sa::mobile_node_policies(config.home_address, config.home_agent, options);
-    if (config.lab_unprotected) {
+    options.protect_return_routability = config_.return_routability && !place_.at_home;
+    options.unprotected = config_.lab_unprotected;
+    options.route_optimised = place_.route_optimised;
+    auto entries = sa::mobile_node_policies(config_.home_address, config_.home_agent, options);
+    if (config_.lab_unprotected) {
         // Its packets all go by the entry before it, which the database would not accept.
         std::erase_if(entries, [](const ipsec::PolicyEntry& entry) {
             return entry.id == sa::policy_id(sa::TableEntry::kBindingUpdate);
@@ -58,19 +63,36 @@ Result<void> Security::add_policies(const Config& config) {
     return {};
 }
 
-Result<void> Security::open_ledger(const Config& config) {
-    if (config.state_file.empty() || !config.binding_update) return {};
-    auto ledger = sa::SequenceLedger::open(config.state_file);
-    if (!ledger) return fail("state_file " + config.state_file + ": " + ledger.error());
+Result<void> Security::set_place(const Place& place) {
+    if (place == place_) return {};
+    place_ = place;
+    return put_policies();
+}
+
+Result<void> Security::open_ledger() {
+    if (config_.state_file.empty() || config_.lab_unprotected) return {};
+    auto ledger = sa::SequenceLedger::open(config_.state_file);
+    if (!ledger) return fail("state_file " + config_.state_file + ": " + ledger.error());
     ledger_ = std::move(*ledger);
     return {};
 }
 
-Result<void> Security::add_association(const Config& config, ipsec::Direction direction) {
-    const SaPair& pair = *config.binding_update;
+Result<void> Security::add_pair(sa::TableEntry entry, const std::string& key,
+                                const std::optional<SaPair>& pair) {
+    if (!pair) return {};
+    for (const auto direction : {ipsec::Direction::kInbound, ipsec::Direction::kOutbound}) {
+        if (auto done = add_association(entry, *pair, direction); !done) {
+            return fail(key + ": " + done.error().text);
+        }
+    }
+    return {};
+}
+
+Result<void> Security::add_association(sa::TableEntry entry, const SaPair& pair,
+                                       ipsec::Direction direction) {
     const bool is_outbound = direction == ipsec::Direction::kOutbound;
     const auto algorithm = ipsec::parse_algorithm(pair.algorithm);
-    if (!algorithm) return fail("security.bu.algorithm: '" + pair.algorithm + "' is not known");
+    if (!algorithm) return fail("algorithm '" + pair.algorithm + "' is not known");
     auto keys = sa::load_sa_keys(is_outbound ? pair.key_file_out : pair.key_file_in, *algorithm);
     if (!keys) return fail(keys.error().text);
 
@@ -84,15 +106,21 @@ Result<void> Security::add_association(const Config& config, ipsec::Direction di
     parameters.esn = pair.extended_sequence;
     parameters.replay_window = is_outbound ? std::uint16_t{0} : pair.replay_window;
     parameters.static_key = true;
-    const auto policy = sa::policy_id(sa::TableEntry::kBindingUpdate);
+    const auto policy = sa::policy_id(entry);
     parameters.policies = {{policy, std::nullopt}};
-    for (const ipsec::PolicyEntry& entry : spd_.entries()) {
-        if (entry.id == policy) parameters.selectors = {entry.selectors};
+    for (const ipsec::PolicyEntry& one : spd_.entries()) {
+        if (one.id == policy) parameters.selectors = {one.selectors};
+    }
+    if (!sa::is_signalling(entry)) {
+        parameters.mode = ipsec::Mode::kTunnel;
+        // The home address is its end for good: no move changes the SA (S1.11, S1.21).
+        parameters.tunnel_local = config_.home_address;
+        parameters.tunnel_remote = config_.home_agent;
     }
     if (is_outbound && ledger_) {
         parameters.first_sequence = ledger_->begin(pair.spi_out);
         ledger_->note(pair.spi_out, parameters.first_sequence);
-        written_ = parameters.first_sequence;
+        written_[pair.spi_out] = parameters.first_sequence;
         if (auto done = ledger_->commit(); !done) return fail("state_file: " + done.error());
     }
     if (auto added = sad_->add(parameters); !added) return fail(added.error().text);
@@ -109,15 +137,19 @@ std::vector<ipsec::SaStatus> Security::associations() const {
 
 Result<void> Security::note_sequences() {
     if (!ledger_) return {};
+    bool is_news = false;
     for (const ipsec::SaStatus& status : associations()) {
+        std::uint64_t& written = written_[status.spi.value];
         if (status.direction != ipsec::Direction::kOutbound ||
-            status.highest_sequence < written_ + kWriteEvery) {
+            status.highest_sequence < written + kWriteEvery) {
             continue;
         }
         ledger_->note(status.spi.value, status.highest_sequence);
-        if (auto done = ledger_->commit(); !done) return fail("state_file: " + done.error());
-        written_ = status.highest_sequence;
+        written = status.highest_sequence;
+        is_news = true;
     }
+    if (!is_news) return {};
+    if (auto done = ledger_->commit(); !done) return fail("state_file: " + done.error());
     return {};
 }
 

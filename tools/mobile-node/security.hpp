@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "controlplane/ipsec/policy_table.hpp"
 #include "controlplane/ipsec/sequence_ledger.hpp"
 #include "dataplane/ipsec/esp_engine.hpp"
 #include "dataplane/ipsec/reclaimer.hpp"
@@ -23,22 +26,36 @@ class Security {
     [[nodiscard]] static Result<std::unique_ptr<Security>> create(const Config& config);
 
     [[nodiscard]] ipsec::Processor& engine() { return *engine_; }
+    /// Entries of the SPD that come and go with the mobile node's place. No SA changes with them.
+    struct Place {
+        /// Deregistered: return routability is bypassed (S1.37).
+        bool at_home = false;
+        /// Correspondents whose traffic takes the direct way, past entry 6 (S1.36).
+        std::vector<Ipv6Address> route_optimised;
+        friend bool operator==(const Place&, const Place&) = default;
+    };
+    [[nodiscard]] Result<void> set_place(const Place& place);
     [[nodiscard]] std::vector<ipsec::SaStatus> associations() const;
     /// Call after each binding update: from time to time writes the sequence numbers down.
     [[nodiscard]] Result<void> note_sequences();
 
   private:
     Security();
-    [[nodiscard]] Result<void> add_policies(const Config& config);
-    [[nodiscard]] Result<void> open_ledger(const Config& config);
-    [[nodiscard]] Result<void> add_association(const Config& config, ipsec::Direction direction);
+    [[nodiscard]] Result<void> put_policies();
+    [[nodiscard]] Result<void> open_ledger();
+    [[nodiscard]] Result<void> add_pair(sa::TableEntry entry, const std::string& key,
+                                        const std::optional<SaPair>& pair);
+    [[nodiscard]] Result<void> add_association(sa::TableEntry entry, const SaPair& pair,
+                                               ipsec::Direction direction);
 
+    Config config_;
+    Place place_;
     ipsec::ImmediateReclaimer reclaimer_;
     ipsec::SecurityPolicyDatabase spd_;
     std::unique_ptr<ipsec::SecurityAssociationDatabase> sad_;
     std::unique_ptr<ipsec::EspEngine> engine_;
     std::optional<sa::SequenceLedger> ledger_;
-    std::uint64_t written_ = 0;  // highest sequence number in the ledger's file
+    std::map<std::uint32_t, std::uint64_t> written_;  // SPI, highest number in the ledger's file
 };
 
 }  // namespace homeport::mobile_node

@@ -39,6 +39,54 @@ TEST(Config, the_least_that_is_needed_gets_defaults) {
     EXPECT_EQ(config->binding_update->replay_window, 0);
 }
 
+TEST(Config, S1_34_pairs_of_return_routability_and_prefix_discovery) {
+    const auto config =
+        parse(with(R"(  rr: {spi_in: 0x20003, spi_out: 0x10003, key_file_in: a, key_file_out: b,
+       algorithm: aes128-cbc-hmac-sha256-128}
+  mps: {spi_in: 0x20002, spi_out: 0x10002, key_file_in: c, key_file_out: d,
+        algorithm: aes128-cbc-hmac-sha256-128})"),
+              "/etc/homeport/mn.yaml");
+    ASSERT_TRUE(config) << config::to_string(config.error());
+    ASSERT_TRUE(config->return_routability);
+    EXPECT_EQ(config->return_routability->spi_in, 0x20003u);
+    EXPECT_EQ(config->return_routability->key_file_out, "/etc/homeport/b");
+    ASSERT_TRUE(config->prefix_discovery);
+    EXPECT_EQ(config->prefix_discovery->spi_out, 0x10002u);
+    Config other = *config;
+    other.return_routability.reset();
+    other.prefix_discovery->replay_window = 64;
+    EXPECT_EQ(needs_restart(*config, other), "security.mps, security.rr");
+}
+
+TEST(Config, route_optimisation_is_off_on_or_a_section) {
+    const auto read = [](std::string_view line) {
+        auto config = parse(with(line), "/etc/mn.yaml");
+        EXPECT_TRUE(config) << (config ? "" : config::to_string(config.error()));
+        return config ? config->route_optimisation : RouteOptimisationConfig{};
+    };
+    EXPECT_FALSE(read("").enabled);
+    EXPECT_FALSE(read("route_optimisation: off").enabled);
+    const auto on = read("route_optimisation: on");
+    EXPECT_TRUE(on.enabled);
+    ASSERT_EQ(on.correspondents.size(), 1u);
+    EXPECT_EQ(on.correspondents[0].to_string(), "::/0");
+    EXPECT_EQ(on.most, 64u);
+    EXPECT_EQ(on.lifetime.count(), 420);
+    const auto some =
+        read("route_optimisation: {correspondents: [\"2001:db8:3::/64\"], most: 2, lifetime: 60}");
+    EXPECT_TRUE(some.enabled);
+    ASSERT_EQ(some.correspondents.size(), 1u);
+    EXPECT_EQ(some.correspondents[0].to_string(), "2001:db8:3::/64");
+    EXPECT_EQ(some.most, 2u);
+    EXPECT_EQ(some.lifetime.count(), 60);
+    EXPECT_NE(errors_of(with("route_optimisation: {lifetime: 421}")).find("from 4 to 420"),
+              std::string::npos);
+    EXPECT_NE(errors_of(with("route_optimisation: {mots: 1}")).find("nearest is 'most'"),
+              std::string::npos);
+    EXPECT_NE(errors_of(with("route_optimisation: perhaps")).find("route_optimisation"),
+              std::string::npos);
+}
+
 TEST(Config, unknown_key_names_place_and_nearest) {
     EXPECT_EQ(errors_of(with("liftime: 30")),
               "/etc/mn.yaml:6:1: liftime: found the unknown key 'liftime', expected a known key; "

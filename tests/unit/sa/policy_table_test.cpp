@@ -136,6 +136,27 @@ TEST(PolicyTable, S1_37_at_home_return_routability_is_bypassed_and_signalling_st
     EXPECT_EQ(find(entries, TableEntry::kPrefixDiscovery)->action, Action::kProtect);
 }
 
+TEST(PolicyTable, S1_36_route_optimised_correspondents_pass_by_the_payload_entry) {
+    const Ipv6Address correspondent = address("2001:db8:3::300");
+    PolicyOptions options;
+    options.protect_payload = true;
+    options.route_optimised = {correspondent};
+    const auto entries = mobile_node_policies(kHomeAddress, kHomeAgent, options);
+    EXPECT_EQ(lint_order(entries), std::vector<std::string>{});
+    ipsec::ImmediateReclaimer reclaimer;
+    ipsec::SecurityPolicyDatabase spd(reclaimer);
+    EXPECT_TRUE(spd.replace(entries));
+    const PolicyEntry* direct = find(entries, TableEntry::kRouteOptimised);
+    ASSERT_NE(direct, nullptr);
+    EXPECT_EQ(direct->action, Action::kBypass);
+    EXPECT_EQ(direct->selectors.to_string(),
+              "local 2001:db8:1::100 remote 2001:db8:3::300 proto any");
+    // Its Home Test Init takes the tunnel all the same (S1.34): that entry stands before.
+    EXPECT_LT(find(entries, TableEntry::kReturnRoutability), direct);
+    EXPECT_LT(direct, find(entries, TableEntry::kPayload));
+    EXPECT_EQ(find(entries, TableEntry::kPayload)->action, Action::kProtect);
+}
+
 TEST(PolicyTable, lab_nodes_bypass_before_the_entry_that_protects_all_others) {
     const std::vector<ProtectedPrefix> lab{{kHomeAgent, AddressRange::of(IpAddress(kHomeAddress))}};
     const auto entries = home_agent_policies(two_links(), lab);

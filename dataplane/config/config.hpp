@@ -24,7 +24,7 @@ inline constexpr std::string_view kDefaultManagementSocket = "/run/homeport/cont
 // ------------------------------------------------------------------------------ dataplane:
 
 enum class HugePages : std::uint8_t { kAuto, kOn, kOff };
-enum class CryptoCpu : std::uint8_t { kAuto, kSse, kAvx2, kAvx512 };
+enum class CryptoCpu : std::uint8_t { kAuto, kSse, kAvx, kAvx2, kAvx512 };
 
 struct PortConfig {
     std::string name;    // "home0": how the rest of the file, the CLI and the log call it

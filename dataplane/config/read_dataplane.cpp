@@ -11,9 +11,10 @@ namespace {
 
 constexpr std::array<std::pair<std::string_view, HugePages>, 3> kHugePagesTable{
     {{"auto", HugePages::kAuto}, {"on", HugePages::kOn}, {"off", HugePages::kOff}}};
-constexpr std::array<std::pair<std::string_view, CryptoCpu>, 4> kCryptoCpuTable{
+constexpr std::array<std::pair<std::string_view, CryptoCpu>, 5> kCryptoCpuTable{
     {{"auto", CryptoCpu::kAuto},
      {"sse", CryptoCpu::kSse},
+     {"avx", CryptoCpu::kAvx},
      {"avx2", CryptoCpu::kAvx2},
      {"avx512", CryptoCpu::kAvx512}}};
 

@@ -132,7 +132,7 @@ void MainLcore::apply_command(std::span<std::uint8_t> record) {
             (refused_commands_ == kLoggedRefusals ? "; more of them are not logged" : ""));
 }
 
-Applied MainLcore::give_worker(const FromMain& order, ConstByteSpan bytes) {
+Applied MainLcore::give_worker(const FromMain& order, ConstByteSpan bytes, unsigned worker) {
     rte_mbuf* const packet = make_mbuf(bytes.size() + 128);
     const auto refuse = [&](const char* text) {
         rte_pktmbuf_free(packet);
@@ -143,17 +143,27 @@ Applied MainLcore::give_worker(const FromMain& order, ConstByteSpan bytes) {
     if (room == nullptr) return refuse("the packet is longer than a packet buffer");
     std::memcpy(room, bytes.data(), bytes.size());
     std::memcpy(packet->buf_addr, &order, sizeof order);
-    if (rte_ring_enqueue(workers_.front()->from_main(), packet) != 0) {
+    if (rte_ring_enqueue(workers_[worker]->from_main(), packet) != 0) {
         return refuse("the worker's ring is full");
     }
     count(Counter::kRxControl);
     return {};
 }
 
+/// The worker that will seal `packet`: the wire destination of a reply is kept by worker, and where
+/// the packet passes IPsec it must be found (S1.50).
+unsigned MainLcore::sealing_worker(ConstByteSpan packet) const {
+    // Looked at only.
+    auto* const data = const_cast<std::uint8_t*>(packet.data());
+    const ipsec::Packet view{data, static_cast<std::uint32_t>(packet.size()), 0, 0};
+    const auto owner = workers_.front()->esp().outbound_owner(view);
+    return owner && *owner < workers_.size() ? *owner : 0;
+}
+
 Applied MainLcore::transmit(const channel::TransmitPacket& record, ConstByteSpan packet) {
     return give_worker(
-        {.kind = FromMain::Kind::kPacket, .port = record.port, .reply_to = record.reply_to},
-        packet);
+        {.kind = FromMain::Kind::kPacket, .port = record.port, .reply_to = record.reply_to}, packet,
+        sealing_worker(packet));
 }
 
 Applied MainLcore::transmit(const channel::TransmitFrame& record, ConstByteSpan frame) {

@@ -81,7 +81,8 @@ class MainLcore final : private CommandSink {
     void sync_done(const channel::EndSync& record, std::uint32_t swept) override;
 
     [[nodiscard]] bool room_for_packets() const;
-    table::Applied give_worker(const FromMain& order, ConstByteSpan bytes);
+    table::Applied give_worker(const FromMain& order, ConstByteSpan bytes, unsigned worker = 0);
+    [[nodiscard]] unsigned sealing_worker(ConstByteSpan packet) const;
     [[nodiscard]] rte_mbuf* make_mbuf(std::size_t octets);
     void apply_command(std::span<std::uint8_t> record);
     void send_punt(rte_mbuf* packet);

@@ -17,6 +17,8 @@ ipsec::CpuArchitecture architecture_of(config::CryptoCpu cpu) {
             return ipsec::CpuArchitecture::kAuto;
         case config::CryptoCpu::kSse:
             return ipsec::CpuArchitecture::kSse;
+        case config::CryptoCpu::kAvx:
+            return ipsec::CpuArchitecture::kAvx;
         case config::CryptoCpu::kAvx2:
             return ipsec::CpuArchitecture::kAvx2;
         case config::CryptoCpu::kAvx512:

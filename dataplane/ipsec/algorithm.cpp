@@ -67,7 +67,8 @@ constexpr bool in_order() {
 }
 static_assert(in_order());
 
-constexpr std::array<std::string_view, 4> kArchitectureNames = {"auto", "sse", "avx2", "avx512"};
+constexpr std::array<std::string_view, 5> kArchitectureNames = {"auto", "sse", "avx", "avx2",
+                                                                "avx512"};
 
 }  // namespace
 

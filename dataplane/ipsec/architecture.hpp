@@ -10,9 +10,9 @@ namespace homeport::ipsec {
 
 /// kAuto: the best that this machine has. A database and all engines on it use the same, because
 /// expanded keys differ between them.
-enum class CpuArchitecture : std::uint8_t { kAuto, kSse, kAvx2, kAvx512 };
+enum class CpuArchitecture : std::uint8_t { kAuto, kSse, kAvx, kAvx2, kAvx512 };
 
-/// "auto", "sse", "avx2", "avx512".
+/// "auto", "sse", "avx", "avx2", "avx512".
 [[nodiscard]] std::string_view name(CpuArchitecture architecture);
 [[nodiscard]] std::optional<CpuArchitecture> parse_cpu_architecture(std::string_view text);
 

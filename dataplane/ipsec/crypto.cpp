@@ -97,7 +97,7 @@ Result<MbManager> make_mb_manager(CpuArchitecture& architecture) {
     const auto lacks = [&](std::uint64_t needed) { return (features & needed) != needed; };
     const auto refuse = [&] {
         return fail("intel-ipsec-mb: this CPU lacks what '" + std::string(name(architecture)) +
-                    "' needs; expected auto or a lower one of sse, avx2, avx512");
+                    "' needs; expected auto or a lower one of sse, avx, avx2, avx512");
     };
     if (lacks(IMB_CPUFLAGS_SSE)) {
         return fail("intel-ipsec-mb: this CPU lacks AES-NI, PCLMULQDQ or SSE4.2, which are needed");
@@ -108,6 +108,10 @@ Result<MbManager> make_mb_manager(CpuArchitecture& architecture) {
             break;
         case CpuArchitecture::kSse:
             init_mb_mgr_sse(manager.get());
+            break;
+        case CpuArchitecture::kAvx:
+            if (lacks(IMB_CPUFLAGS_AVX)) return refuse();
+            init_mb_mgr_avx(manager.get());
             break;
         case CpuArchitecture::kAvx2:
             if (lacks(IMB_CPUFLAGS_AVX2)) return refuse();
@@ -124,10 +128,8 @@ Result<MbManager> make_mb_manager(CpuArchitecture& architecture) {
     if (architecture == CpuArchitecture::kAuto) {
         architecture = manager->used_arch == IMB_ARCH_AVX512 ? CpuArchitecture::kAvx512
                        : manager->used_arch == IMB_ARCH_AVX2 ? CpuArchitecture::kAvx2
+                       : manager->used_arch == IMB_ARCH_AVX  ? CpuArchitecture::kAvx
                                                              : CpuArchitecture::kSse;
-        // A CPU between two of our names (AVX without AVX2) takes the lower one, so that the name
-        // means the same for all managers.
-        if (manager->used_arch == IMB_ARCH_AVX) init_mb_mgr_sse(manager.get());
     }
     return manager;
 }

@@ -4,7 +4,6 @@
 
 #include "dataplane/base/checksum.hpp"
 #include "dataplane/base/ip_header.hpp"
-#include "dataplane/ipsec/cipher_burst.hpp"
 #include "tests/unit/ipsec/support.hpp"
 
 namespace homeport::ipsec {
@@ -15,49 +14,12 @@ using test::Bytes;
 using test::Host;
 using test::ip;
 using test::Link;
+using test::seal_raw;
+using test::with_trailer;
 
 const Algorithm kKinds[] = {Algorithm::kAes128Gcm16, Algorithm::kChacha20Poly1305,
                             Algorithm::kAes256CbcSha1_96, Algorithm::kAes128CbcSha384_192,
                             Algorithm::kNullSha256_128};
-
-/// Seals `text` (payload, padding, pad length, next header) as it is, so that the trailer can lie.
-Bytes seal_raw(const test::Pair& pair, const Bytes& text, std::uint32_t sequence) {
-    Host host;
-    host.add(test::outbound_parameters(pair));
-    CpuArchitecture architecture = host.sad->architecture();
-    const MbManager manager = std::move(*make_mb_manager(architecture));
-    const AlgorithmInfo& algorithm = info(pair.algorithm);
-    Bytes esp(8u + algorithm.iv_length);
-    store_be32(esp.data(), pair.spi.value);
-    store_be32(esp.data() + 4, sequence);
-    if (algorithm.is_counter_mode()) store_be64(esp.data() + 8, sequence);
-    esp = test::joined({esp, text, Bytes(algorithm.icv_length)});
-    CipherWork work{};
-    work.sa = host.sad->find_outbound(pair.policy, std::nullopt);
-    work.esp = esp.data();
-    work.text_offset = 8u + algorithm.iv_length;
-    work.text_length = static_cast<std::uint32_t>(text.size());
-    work.sequence = sequence;
-    if (algorithm.is_counter_mode()) {
-        const SaParameters p = test::outbound_parameters(pair);
-        const ConstByteSpan keying = p.encryption_key.view();
-        std::copy(keying.end() - 4, keying.end(), work.nonce);
-        std::copy_n(esp.begin() + 8, 8, work.nonce + 4);
-        std::copy_n(esp.begin(), 8, work.aad);
-        work.aad_length = 8;
-    }
-    CipherBurst(*manager).seal(&work, 1);
-    return test::ipv6("2001:db8:1::1", "2001:db8:1::100", 50, esp);
-}
-
-/// Payload with right padding and this next header.
-Bytes with_trailer(Bytes payload, std::size_t block, std::uint8_t next_header) {
-    std::uint8_t padding = 0;
-    while ((payload.size() + 2) % block != 0) payload.push_back(++padding);
-    payload.push_back(padding);
-    payload.push_back(next_header);
-    return payload;
-}
 
 class EveryKind : public testing::TestWithParam<Algorithm> {};
 INSTANTIATE_TEST_SUITE_P(all, EveryKind, testing::ValuesIn(kKinds));

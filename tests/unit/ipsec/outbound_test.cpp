@@ -65,8 +65,8 @@ TEST_P(EveryAlgorithm, seals_the_largest_packets) {
 TEST_P(EveryAlgorithm, works_on_every_instruction_set) {
     const Bytes packet = test::udp({.payload = 333});
     std::string first;
-    for (const CpuArchitecture architecture :
-         {CpuArchitecture::kSse, CpuArchitecture::kAvx2, CpuArchitecture::kAvx512}) {
+    for (const CpuArchitecture architecture : {CpuArchitecture::kSse, CpuArchitecture::kAvx,
+                                               CpuArchitecture::kAvx2, CpuArchitecture::kAvx512}) {
         ImmediateReclaimer probe;
         if (!SecurityAssociationDatabase::create({.architecture = architecture}, probe)) continue;
         Link link({.algorithm = GetParam()}, {.architecture = architecture});

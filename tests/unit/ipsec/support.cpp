@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/unit/ipsec/support.hpp"
 
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 
 #include "dataplane/base/checksum.hpp"
 #include "dataplane/base/ip_header.hpp"
+#include "dataplane/ipsec/cipher_burst.hpp"
 
 namespace homeport::ipsec::test {
 
@@ -40,8 +42,23 @@ Buffer::Buffer(const Bytes& packet_bytes, std::uint32_t room)
     packet = {storage_.data() + room, static_cast<std::uint32_t>(packet_bytes.size()), room, room};
 }
 
+namespace {
+
+/// A whole run of the tests may be told to use less than this CPU has.
+SecurityAssociationDatabase::Options with_wanted_architecture(
+    SecurityAssociationDatabase::Options options) {
+    const char* const wanted = std::getenv("HOMEPORT_TEST_CRYPTO_CPU");
+    if (wanted == nullptr || options.architecture != CpuArchitecture::kAuto) return options;
+    const auto architecture = parse_cpu_architecture(wanted);
+    if (!architecture) throw std::runtime_error("HOMEPORT_TEST_CRYPTO_CPU: " + std::string(wanted));
+    options.architecture = *architecture;
+    return options;
+}
+
+}  // namespace
+
 Host::Host(const SecurityAssociationDatabase::Options& options) : spd(reclaimer) {
-    auto made = SecurityAssociationDatabase::create(options, reclaimer);
+    auto made = SecurityAssociationDatabase::create(with_wanted_architecture(options), reclaimer);
     if (!made) throw std::runtime_error(made.error().text);
     sad = std::move(*made);
     auto worker = EspEngine::create(spd, *sad);
@@ -207,6 +224,43 @@ Bytes Link::seal(const Bytes& packet) {
     if (verdict != Verdict::kOutProtect)
         throw std::runtime_error(std::string(counter_name(verdict)));
     return buffer.bytes();
+}
+
+Bytes seal_raw(const Pair& pair, const Bytes& text, std::uint32_t sequence) {
+    Host host;
+    host.add(outbound_parameters(pair));
+    CpuArchitecture architecture = host.sad->architecture();
+    const MbManager manager = std::move(*make_mb_manager(architecture));
+    const AlgorithmInfo& algorithm = info(pair.algorithm);
+    Bytes esp(8u + algorithm.iv_length);
+    store_be32(esp.data(), pair.spi.value);
+    store_be32(esp.data() + 4, sequence);
+    if (algorithm.is_counter_mode()) store_be64(esp.data() + 8, sequence);
+    esp = joined({esp, text, Bytes(algorithm.icv_length)});
+    CipherWork work{};
+    work.sa = host.sad->find_outbound(pair.policy, std::nullopt);
+    work.esp = esp.data();
+    work.text_offset = 8u + algorithm.iv_length;
+    work.text_length = static_cast<std::uint32_t>(text.size());
+    work.sequence = sequence;
+    if (algorithm.is_counter_mode()) {
+        const SaParameters p = outbound_parameters(pair);
+        const ConstByteSpan keying = p.encryption_key.view();
+        std::copy(keying.end() - 4, keying.end(), work.nonce);
+        std::copy_n(esp.begin() + 8, 8, work.nonce + 4);
+        std::copy_n(esp.begin(), 8, work.aad);
+        work.aad_length = 8;
+    }
+    CipherBurst(*manager).seal(&work, 1);
+    return ipv6("2001:db8:1::1", "2001:db8:1::100", 50, esp);
+}
+
+Bytes with_trailer(Bytes payload, std::size_t block, std::uint8_t next_header) {
+    std::uint8_t padding = 0;
+    while ((payload.size() + 2) % block != 0) payload.push_back(++padding);
+    payload.push_back(padding);
+    payload.push_back(next_header);
+    return payload;
 }
 
 }  // namespace homeport::ipsec::test

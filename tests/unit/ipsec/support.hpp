@@ -113,4 +113,10 @@ struct Link {
     [[nodiscard]] Bytes seal(const Bytes& packet);
 };
 
+/// The ESP packet of the SA of `pair` around `text` (payload, padding, pad length, next header),
+/// which is taken as it is, so that the trailer can lie. From 2001:db8:1::1 to 2001:db8:1::100.
+[[nodiscard]] Bytes seal_raw(const Pair& pair, const Bytes& text, std::uint32_t sequence);
+/// Payload with right padding and this next header.
+[[nodiscard]] Bytes with_trailer(Bytes payload, std::size_t block, std::uint8_t next_header);
+
 }  // namespace homeport::ipsec::test

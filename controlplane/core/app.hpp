@@ -175,6 +175,8 @@ class App final : public management::Appliance,
     void commit_store();
     void send_binding(const binding::Entry& entry);
     void remove_binding(const Ipv6Address& home_address);
+    void send_ipv4_bindings(const binding::Entry& entry, channel::BindingSet record);
+    void remove_ipv4_binding(const Ipv4Address& address);
     void send_packet(ConstByteSpan packet, const std::optional<IpAddress>& reply_to,
                      std::uint16_t port);
     void send_frame(std::uint16_t port, const Ipv6Address& destination, ConstByteSpan packet);
@@ -205,6 +207,8 @@ class App final : public management::Appliance,
     std::string ledger_problem_;
     std::unique_ptr<sa::SaSource> sa_source_;
     CounterRows counter_rows_;
+    /// IPv4 home addresses that the data plane has bindings for, by the IPv6 one that holds them.
+    std::unordered_map<Ipv6Address, std::vector<Ipv4Address>> ipv4_bindings_;
     std::unordered_map<Ipv6Address, std::uint16_t> path_mtus_;  // learned; only of bound addresses
     std::vector<mip6::SendMobilityMessage> held_messages_;
 

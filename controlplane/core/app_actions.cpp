@@ -123,12 +123,46 @@ void App::send_binding(const binding::Entry& entry) {
         record.path_mtu = mtu->second;
     }
     send(record);
+    send_ipv4_bindings(entry, record);
+}
+
+/// P14: each IPv4 home address is a binding of its own beside the one it came with.
+void App::send_ipv4_bindings(const binding::Entry& entry, channel::BindingSet record) {
+    std::vector<Ipv4Address> wanted;
+    for (const binding::Ipv4Home& home : entry.ipv4_homes) wanted.push_back(home.prefix.address);
+    if (const auto known = ipv4_bindings_.find(entry.home_address); known != ipv4_bindings_.end()) {
+        for (const Ipv4Address& address : known->second) {
+            if (std::ranges::find(wanted, address) == wanted.end()) remove_ipv4_binding(address);
+        }
+        ipv4_bindings_.erase(known);
+    }
+    if (wanted.empty()) return;
+    // Behind IPv4 home addresses there is no home link here: they are routed to this host.
+    record.home_port = channel::kNoPort;
+    record.flags &=
+        static_cast<std::uint16_t>(~(channel::kBindingProxyNd | channel::kBindingLinkLocal));
+    record.prefix_length = Ipv4Prefix::kMaxLength;
+    for (const Ipv4Address& address : wanted) {
+        record.home_address = channel::WireAddress(address);
+        send(record);
+    }
+    ipv4_bindings_.emplace(entry.home_address, std::move(wanted));
+}
+
+void App::remove_ipv4_binding(const Ipv4Address& address) {
+    channel::BindingRemove record;
+    record.home_address = channel::WireAddress(address);
+    record.prefix_length = Ipv4Prefix::kMaxLength;
+    send(record);
 }
 
 void App::remove_binding(const Ipv6Address& home_address) {
     channel::BindingRemove record;
     record.home_address = channel::WireAddress(home_address);
     send(record);
+    if (auto held = ipv4_bindings_.extract(home_address); !held.empty()) {
+        for (const Ipv4Address& address : held.mapped()) remove_ipv4_binding(address);
+    }
     counter_rows_.give_back(home_address);
     path_mtus_.erase(home_address);
 }

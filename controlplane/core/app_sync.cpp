@@ -110,6 +110,7 @@ void App::send_home_prefixes() {
 }
 
 void App::send_bindings() {
+    ipv4_bindings_.clear();  // what is not named again is swept
     home_agent_->bindings().for_each([this](const binding::Entry& entry) {
         if (entry.state != binding::State::kDeleteWait) send_binding(entry);
     });

@@ -36,6 +36,7 @@ mip6::HomeAgentConfig home_agent_config(const config::ControlplaneConfig& config
         mip6::MobileNodePolicy policy;
         policy.identity = node.name;
         policy.home_addresses = {node.home_address};
+        policy.ipv4_home_address = node.ipv4_home_address;
         made.nodes.push_back(std::move(policy));
     }
     for (const config::MobileNodeRangeConfig& range : config.mobile_node_ranges) {

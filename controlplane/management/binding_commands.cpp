@@ -52,6 +52,10 @@ json view(const Entry& entry, const Appliance& appliance) {
         {"home_link", entry.virtual_home_link ? std::string("virtual")
                                               : port_name(appliance.ports(), entry.home_port)},
         {"encapsulation", binding::to_string(entry.encapsulation)}};
+    shown["ipv4_home_addresses"] = json::array();
+    for (const binding::Ipv4Home& home : entry.ipv4_homes) {
+        shown["ipv4_home_addresses"].push_back(home.prefix.address.to_string());
+    }
     channel::BindingRow counted;
     const auto* statistics = appliance.statistics();
     const auto index = appliance.counter_index(entry.home_address);

@@ -36,6 +36,8 @@ struct BindingRequest {
     bool sequence_noted = false;
     /// Answers to IPv4 Home Address options (step 23), in their order.
     std::vector<wire::Ipv4AddressAcknowledgement> ipv4_answers{};
+    /// IPv4 home addresses that are granted.
+    std::vector<binding::Ipv4Home> ipv4_homes{};
 
     [[nodiscard]] bool is_over_ipv6() const {
         return std::holds_alternative<Ipv6Address>(info.wire_source);

@@ -42,6 +42,8 @@ struct MobileNodePolicy {
     /// Prefixes that it may name, and that implicit mode gives it.
     std::vector<Ipv6Prefix> mobile_prefixes{};
     bool ipv4_home_prohibited = false;
+    /// Its static IPv4 home address (RFC 5555): bound when a Binding Update asks for it.
+    std::optional<Ipv4Address> ipv4_home_address{};
 };
 
 /// Tokens per second and the depth of the bucket.

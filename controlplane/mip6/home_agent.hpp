@@ -144,6 +144,7 @@ class HomeAgent {
     [[nodiscard]] const MobileNodePolicy* policy_of(const Ipv6Address& home_address) const;
     [[nodiscard]] bool is_own_address(const Ipv6Address& address) const;
     [[nodiscard]] bool is_denied(const Ipv6Address& care_of_address) const;
+    void answer_ipv4_home(BindingRequest& request, const wire::Ipv4HomeAddress& home) const;
     [[nodiscard]] static wire::Ipv4AckStatus ipv4_home_status(const wire::Ipv4HomeAddress& home,
                                                               const MobileNodePolicy* policy);
     void count(Counter counter, const Ipv6Address& home_address, const IpAddress& wire_source,

@@ -245,6 +245,10 @@ std::vector<std::uint8_t> MobileNode::build_update(std::uint16_t sequence,
     if (!attachment_->at_home) {
         update.options.emplace_back(wire::AlternateCareOfAddress{attachment_->care_of_address});
     }
+    if (config_.ipv4_home_address && purpose_ == Purpose::kRegister) {
+        update.options.emplace_back(
+            wire::Ipv4HomeAddress{Ipv4Prefix::kMaxLength, false, *config_.ipv4_home_address});
+    }
     return wire::mobility_packet(update, config_.home_address, config_.home_agent);
 }
 
@@ -358,8 +362,24 @@ void MobileNode::accepted(const Outstanding& update, const wire::BindingAcknowle
     binding_ = binding;
     backoff_ = {};
     stop_sending();
+    note_ipv4_answer(answer);
     if (switched) actions_.emplace_back(SwitchTunnel{binding.care_of_address});
     set_state(MobileNodeState::kRegistered, "accepted");
+}
+
+/// RFC 5555 4.4.1: without the option the home agent knows nothing of IPv4.
+void MobileNode::note_ipv4_answer(const wire::BindingAcknowledgement& answer) {
+    if (!config_.ipv4_home_address) return;
+    const auto* option = wire::find_option<wire::Ipv4AddressAcknowledgement>(answer.options);
+    if (option == nullptr) return set_ipv4({});
+    set_ipv4({.bound = option->status < 128 && option->address == *config_.ipv4_home_address,
+              .status = option->status});
+}
+
+void MobileNode::set_ipv4(const Ipv4HomeAddressNews& news) {
+    if (news == ipv4_) return;
+    ipv4_ = news;
+    actions_.emplace_back(news);
 }
 
 void MobileNode::rejected(BindingStatus status) {
@@ -395,6 +415,7 @@ void MobileNode::back_off(const char* reason) {
 // --- ends of a binding --------------------------------------------------------------------------
 
 void MobileNode::drop_binding() {
+    set_ipv4({});
     if (binding_) actions_.emplace_back(TunnelDown{});
     binding_.reset();
     home_agent_may_hold_binding_ = false;
@@ -456,6 +477,7 @@ MobileNode::Status MobileNode::status() const {
     status.last_status = last_status_;
     status.prefix_discovery_needed = prefix_discovery_needed_;
     status.home_address_unusable = home_address_unusable_;
+    status.ipv4 = ipv4_;
     return status;
 }
 

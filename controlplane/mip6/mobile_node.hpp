@@ -23,6 +23,8 @@ namespace homeport::mip6 {
 struct MobileNodeConfig {
     Ipv6Address home_address;
     Ipv6Address home_agent;
+    /// Asked for in each registration (RFC 5555 3.1.1).
+    std::optional<Ipv4Address> ipv4_home_address{};
     /// Our link-local address at home; L is set if its interface identifier is that of the home
     /// address.
     std::optional<Ipv6Address> home_link_local;
@@ -78,6 +80,13 @@ struct TunnelDown {
 struct AnnounceAtHome {
     friend bool operator==(const AnnounceAtHome&, const AnnounceAtHome&) = default;
 };
+/// The home agent's answer about our IPv4 home address has changed: whether it is bound.
+struct Ipv4HomeAddressNews {
+    bool bound = false;
+    /// As in the acknowledgement; none: the home agent said nothing about it, or the binding ended.
+    std::optional<std::uint8_t> status{};
+    friend bool operator==(const Ipv4HomeAddressNews&, const Ipv4HomeAddressNews&) = default;
+};
 /// For status display and log.
 struct StateChanged {
     MobileNodeState from{};
@@ -87,8 +96,8 @@ struct StateChanged {
         return a.from == b.from && a.to == b.to;
     }
 };
-using MobileNodeAction =
-    std::variant<SendBindingUpdate, SwitchTunnel, TunnelDown, AnnounceAtHome, StateChanged>;
+using MobileNodeAction = std::variant<SendBindingUpdate, SwitchTunnel, TunnelDown, AnnounceAtHome,
+                                      Ipv4HomeAddressNews, StateChanged>;
 using MobileNodeActions = std::vector<MobileNodeAction>;
 
 struct MobileNodeCounters {
@@ -129,6 +138,7 @@ class MobileNode {
         std::optional<wire::BindingStatus> last_status{};
         bool prefix_discovery_needed = false;  // a BA had status 1
         bool home_address_unusable = false;    // a BA had status 134
+        Ipv4HomeAddressNews ipv4{};
     };
 
     /// `first_sequence` should be random, or beyond the last one used before a restart.
@@ -183,6 +193,8 @@ class MobileNode {
     void rejected(wire::BindingStatus status);
     void out_of_window(std::uint16_t last_accepted);
     void deregistered(const char* reason);
+    void note_ipv4_answer(const wire::BindingAcknowledgement& answer);
+    void set_ipv4(const Ipv4HomeAddressNews& news);
     void drop_binding();
     void finish(const char* reason);
     void binding_lost(const char* reason);
@@ -216,6 +228,7 @@ class MobileNode {
     Duration backoff_{};
     std::deque<TimePoint> recent_;  // the last max_update_rate transmissions
 
+    Ipv4HomeAddressNews ipv4_;
     std::optional<wire::BindingStatus> last_status_;
     bool prefix_discovery_needed_ = false;
     bool home_address_unusable_ = false;

@@ -89,6 +89,7 @@ void HomeAgent::fill_entry(Entry& entry, const BindingRequest& request) const {
     entry.home_port = prefix->port;
     entry.prefix_mode = request.prefix_mode;
     entry.mobile_prefixes = request.mobile_prefixes;
+    entry.ipv4_homes = request.ipv4_homes;
     entry.updated = now_;
 }
 

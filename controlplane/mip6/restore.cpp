@@ -24,7 +24,12 @@ bool HomeAgent::align_with_config(Entry& entry) const {
     // A wall clock that was set back must not lengthen a lifetime.
     if (entry.is_active()) deadline = std::min(deadline, now_ + entry.lifetime.seconds());
     if (prefix->valid_until) deadline = std::min(deadline, *prefix->valid_until);
-    const bool changed = deadline != entry.deadline ||
+    const MobileNodePolicy* policy = policy_of(entry.home_address);
+    const auto taken_away = std::erase_if(entry.ipv4_homes, [&](const binding::Ipv4Home& home) {
+        return policy == nullptr || policy->ipv4_home_prohibited ||
+               policy->ipv4_home_address != home.prefix.address;
+    });
+    const bool changed = deadline != entry.deadline || taken_away != 0 ||
                          prefix->is_virtual != entry.virtual_home_link ||
                          prefix->port != entry.home_port;
     entry.deadline = deadline;
@@ -98,6 +103,7 @@ Actions HomeAgent::reconfigure(HomeAgentConfig config, TimePoint now) {
         }
         entry.virtual_home_link = aligned.virtual_home_link;
         entry.home_port = aligned.home_port;
+        entry.ipv4_homes = aligned.ipv4_homes;
         cache_.set_deadline(entry, aligned.deadline);
         actions_.push_back(PersistBinding{entry});
         if (entry.is_active()) actions_.push_back(InstallBinding{entry});

@@ -266,31 +266,46 @@ StepResult HomeAgent::step_22_implicit_prefixes(BindingRequest& request) {
     return StepResult::go_on();
 }
 
-// RFC 5555 4.5. No IPv4 home address is ever allocated here, so each option is answered with the
-// reason; that does not reject the IPv6 binding.
+// RFC 5555 4.5. Each option is answered for itself; a refusal does not reject the IPv6 binding.
 StepResult HomeAgent::step_23_dual_stack(BindingRequest& request) {
     if (request.update.force_udp && !config_.accept_force_udp) {
         return StepResult::reject(BindingStatus::kForceUdpNotAccepted, "forced UDP is off");
     }
     for (const wire::MobilityOption& option : request.update.options) {
         if (const auto* home = std::get_if<wire::Ipv4HomeAddress>(&option)) {
-            request.ipv4_answers.push_back({.status = static_cast<std::uint8_t>(ipv4_home_status(
-                                                *home, policy_of(request.home_address))),
-                                            .prefix_length = 0,
-                                            .address = home->address});
+            answer_ipv4_home(request, *home);
         }
     }
     return StepResult::go_on();
 }
 
+void HomeAgent::answer_ipv4_home(BindingRequest& request, const wire::Ipv4HomeAddress& home) const {
+    const MobileNodePolicy* policy = policy_of(request.home_address);
+    const wire::Ipv4AckStatus status = ipv4_home_status(home, policy);
+    wire::Ipv4AddressAcknowledgement answer{
+        .status = static_cast<std::uint8_t>(status), .prefix_length = 0, .address = home.address};
+    if (status == wire::Ipv4AckStatus::kSuccess) {
+        answer.address = *policy->ipv4_home_address;
+        answer.prefix_length = Ipv4Prefix::kMaxLength;
+        const binding::Ipv4Home granted{.prefix = {answer.address, answer.prefix_length},
+                                        .dynamic = home.address.is_unspecified()};
+        // Named twice, granted once.
+        if (request.ipv4_homes.empty()) request.ipv4_homes.push_back(granted);
+    }
+    request.ipv4_answers.push_back(answer);
+}
+
+// 0.0.0.0 asks for whatever address the home agent has for this node (RFC 5555 4.5.1).
 wire::Ipv4AckStatus HomeAgent::ipv4_home_status(const wire::Ipv4HomeAddress& home,
                                                 const MobileNodePolicy* policy) {
     using enum wire::Ipv4AckStatus;
     if (home.prefix_length == 0 || home.prefix_length > Ipv4Prefix::kMaxLength) return kUnspecified;
     if (policy != nullptr && policy->ipv4_home_prohibited) return kAdministrativelyProhibited;
     if (home.prefix_requested) return kPrefixAllocationUnauthorized;
-    if (home.address.is_unspecified()) return kDynamicAssignmentNotAvailable;
+    const bool has_one = policy != nullptr && policy->ipv4_home_address.has_value();
+    if (home.address.is_unspecified()) return has_one ? kSuccess : kDynamicAssignmentNotAvailable;
     if (!home.address.is_unicast()) return kInvalidAddress;
+    if (has_one && home.address == *policy->ipv4_home_address) return kSuccess;
     return kIncorrectHomeAddress;
 }
 

@@ -86,6 +86,9 @@ class NodeChecks {
             const MobileNodeConfig& node = config_.mobile_nodes[i];
             const std::string path = element("controlplane.mobile_nodes", i);
             home_addresses(path + ".home_address", node.home_address, 1);
+            if (node.ipv4_home_address) {
+                ipv4_home(path + ".ipv4_home_address", *node.ipv4_home_address);
+            }
             if (node.binding_update) pair(path + ".security.bu", *node.binding_update);
             if (node.prefix_discovery) pair(path + ".security.mps", *node.prefix_discovery);
             if (node.return_routability) pair(path + ".security.rr", *node.return_routability);
@@ -159,10 +162,17 @@ class NodeChecks {
         homes_.emplace(first, *last);
     }
 
+    void ipv4_home(const std::string& path, const Ipv4Address& address) {
+        if (!ipv4_homes_.insert(address).second) {
+            report_.add_at(path, address.to_string(), "each home address once");
+        }
+    }
+
     const ControlplaneConfig& config_;
     Report& report_;
     Runs in_, out_;
     std::map<Ipv6Address, Ipv6Address> homes_;
+    std::set<Ipv4Address> ipv4_homes_;
 };
 
 }  // namespace

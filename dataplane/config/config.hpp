@@ -127,6 +127,7 @@ struct SaPairConfig {
 struct MobileNodeConfig {
     std::string name;
     Ipv6Address home_address;
+    std::optional<Ipv4Address> ipv4_home_address;    // static, bound on request (RFC 5555)
     std::optional<SaPairConfig> binding_update;      // security.bu: table S1-SPD entry 2
     std::optional<SaPairConfig> prefix_discovery;    // security.mps: entry 3
     std::optional<SaPairConfig> return_routability;  // security.rr: entry 4, tunnel mode

@@ -140,6 +140,10 @@ void read_mobile_node(Report& report, const Value& element, const std::string& d
         if (v->address(node.home_address)) node.name = node.home_address.to_string();
     }
     if (const auto v = section.find("name")) v->string(node.name, 64);
+    if (const auto v = section.find("ipv4_home_address")) {
+        Ipv4Address address;
+        if (v->address(address)) node.ipv4_home_address = address;
+    }
     if (const auto v = section.find("security")) {
         Section security(report, v->node(), v->path());
         node.binding_update = read_sa_pair(security, "bu", directory);

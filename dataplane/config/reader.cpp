@@ -165,6 +165,16 @@ bool Value::address(Ipv6Address& out) const {
     return true;
 }
 
+bool Value::address(Ipv4Address& out) const {
+    const auto parsed = is_scalar() ? Ipv4Address::parse(text()) : std::nullopt;
+    if (!parsed || !parsed->is_unicast()) {
+        fail("a unicast IPv4 address");
+        return false;
+    }
+    out = *parsed;
+    return true;
+}
+
 bool Value::prefix(Ipv6Prefix& out) const {
     const auto parsed = is_scalar() ? Ipv6Prefix::parse(text()) : std::nullopt;
     if (!parsed) {

@@ -70,6 +70,7 @@ class Value {
     bool boolean(bool& out) const;
     bool string(std::string& out, std::size_t most = 4096) const;
     bool address(Ipv6Address& out) const;
+    bool address(Ipv4Address& out) const;
     bool prefix(Ipv6Prefix& out) const;
     bool mac(std::optional<MacAddress>& out) const;
     template <class E>

@@ -121,6 +121,9 @@ void write_pair(Map& parent, YAML::Emitter& out, const char* key, const SaPairCo
 void write_node(YAML::Emitter& out, const MobileNodeConfig& node) {
     Map map(out);
     map.put("name", node.name).put("home_address", node.home_address.to_string());
+    if (node.ipv4_home_address) {
+        map.put("ipv4_home_address", node.ipv4_home_address->to_string());
+    }
     if (!node.binding_update && !node.prefix_discovery && !node.return_routability) return;
     map.begin("security");
     Map security(out);

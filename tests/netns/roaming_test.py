@@ -14,6 +14,7 @@ from lab import (CARE_OF, HOME_ADDRESS, HOME_AGENT, ROOT, RoamingNetwork,  # noq
 from signalling_capture import Capture  # noqa: E402
 
 TCP_PORT = 5001
+HOME_ADDRESS4, CORRESPONDENT4 = "192.0.2.100", "198.51.100.9"
 
 
 class Transfer:
@@ -135,6 +136,61 @@ def nothing_is_lost_between_home_and_away_that_the_links_did_not_lose(net):
     ping.wait_for_more()
     lost = ping.stop()
     expect(len(lost) <= 2, f"lost {lost}")
+
+
+def add_ipv4(net):
+    """An IPv4 network of the correspondent, and a route to the home address by the home agent."""
+    lab = net.lab
+    lab.ip("cn", f"addr add {CORRESPONDENT4}/24 dev eth0")
+    lab.ip("cn", "route add default via 198.51.100.1")
+    lab.ip("inet", "addr add 198.51.100.1/24 dev cn")
+    lab.ip("inet", "addr add 203.0.113.2/24 dev t-wan")
+    lab.ip("inet", f"route add {HOME_ADDRESS4}/32 via 203.0.113.1")
+    lab.ip("ha", "addr add 203.0.113.1/24 dev hp-wan0")
+    lab.ip("ha", "route add default via 203.0.113.2")
+
+
+@case
+def P14_an_ipv4_home_address_is_reached_through_the_ipv6_tunnel(net):
+    net.make_networks()
+    net.write_configuration()
+    home = f'home_address: "{HOME_ADDRESS}"\n'
+    text = net.config.read_text()
+    net.config.write_text(text.replace(home, f"{home}      ipv4_home_address: {HOME_ADDRESS4}\n"))
+    net.mn_config.write_text(f"ipv4_home_address: {HOME_ADDRESS4}\n" + net.mn_config.read_text())
+    net.start_dataplane()
+    net.start_controlplane()
+    add_ipv4(net)
+    signalling = Capture(net.lab, "inet", "t-wan")
+    net.plug("a")
+    net.start_mobile_node()
+    net.wait_registered("a")
+    wait_until(lambda: net.mn()["ipv4_home_address"]["bound"], 5, "the IPv4 home address bound")
+    expect(net.bindings()[0]["ipv4_home_addresses"] == [HOME_ADDRESS4], str(net.bindings()))
+    wait_until(lambda: net.ping("cn", HOME_ADDRESS4, 1), 10, "an answer over IPv4")
+    expect(net.ping("cn", HOME_ADDRESS4, 5), "IPv4 home address not reachable at a")
+    expect(net.ping("mn", CORRESPONDENT4, 5), "IPv4 correspondent not reachable from a")
+    net.move("a", "b")
+    net.wait_registered("b")
+    wait_until(lambda: net.mn()["state"] == "registered", 5, "registered")
+    expect(net.ping("cn", HOME_ADDRESS4, 5), "IPv4 home address not reachable at b")
+    large = net.lab.run("cn", ["ping", "-n", "-c", "3", "-i", "0.1", "-s", "1400", HOME_ADDRESS4],
+                        check=False)
+    expect(" 0% packet loss" in large.stdout, large.stdout)
+    signalling.stop()
+    # Others decode it: IPv4 in IPv6, both ways, between the right ends.
+    for source, destination in ((HOME_AGENT, CARE_OF["a"]), (CARE_OF["a"], HOME_AGENT),
+                                (HOME_AGENT, CARE_OF["b"]), (CARE_OF["b"], HOME_AGENT)):
+        frames = signalling.tshark(["ip.src", "ip.dst", "ip.checksum.status"],
+                                   f"ipv6.nxt == 4 && ipv6.src == {source} && "
+                                   f"ipv6.dst == {destination} && icmp")
+        expect(frames, f"no IPv4 in a tunnel from {source} to {destination}")
+    asked = signalling.tshark(["mip6.ipv4ha.ha", "mip6.ipv4ha.preflen"], "mip6.mhtype == 5")
+    expect(asked and all(row["mip6.ipv4ha.ha"] == HOME_ADDRESS4 and
+                         row["mip6.ipv4ha.preflen"] == "32" for row in asked), str(asked))
+    answered = signalling.tshark(["mip6.ipv4aa.sts"], "mip6.mhtype == 6")
+    expect(answered and all(row["mip6.ipv4aa.sts"] == "0" for row in answered), str(answered))
+    net.expect_balance()
 
 
 @case

@@ -29,6 +29,7 @@ mip6::MobileNodeConfig protocol_config(const Config& config) {
     mip6::MobileNodeConfig out;
     out.home_address = config.home_address;
     out.home_agent = config.home_agent;
+    out.ipv4_home_address = config.ipv4_home_address;
     out.lifetime = config.lifetime;
     out.first_registration_timeout = config.first_registration_timeout;
     out.allow_unprotected = config.lab_unprotected;
@@ -267,6 +268,22 @@ void Mobility::act(const mip6::TunnelDown&) {
 
 void Mobility::act(const mip6::AnnounceAtHome&) {
     settle_at_home();
+}
+
+void Mobility::act(const mip6::Ipv4HomeAddressNews& news) {
+    paths_.set_ipv4_bound(news.bound);
+    const std::string address = config_.ipv4_home_address->to_string();
+    if (news.bound) {
+        changed_("ipv4", address + " bound");
+        return;
+    }
+    if (news.status) {
+        spdlog::warn(
+            "the home agent does not serve the IPv4 home address {}: status {} of RFC 5555 "
+            "section 3.2.1",
+            address, *news.status);
+    }
+    changed_("ipv4", address + " not bound");
 }
 
 void Mobility::act(const mip6::StateChanged& action) {

@@ -82,6 +82,7 @@ class Mobility {
     void act(const mip6::SwitchTunnel& action);
     void act(const mip6::TunnelDown& action);
     void act(const mip6::AnnounceAtHome& action);
+    void act(const mip6::Ipv4HomeAddressNews& news);
     void act(const mip6::StateChanged& action);
     void settle_at_home();
     void announce();

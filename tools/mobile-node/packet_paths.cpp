@@ -98,6 +98,7 @@ PacketPaths::Leave PacketPaths::outbound(Packet& packet) {
         if (!addresses_.ipv4_home_address || ip.source != *addresses_.ipv4_home_address) {
             return drop(Counter::kDropNotHomeAddress);
         }
+        if (!ipv4_bound_) return drop(Counter::kDropNoBinding);
     }
     switch (seal(packet)) {
         case ipsec::Verdict::kOutBypass:

@@ -36,6 +36,9 @@ class PacketPaths {
     void set_care_of_addresses(std::vector<Ipv6Address> addresses);
     [[nodiscard]] bool is_care_of_address(const Ipv6Address& address) const;
 
+    /// Whether the home agent has a binding for the IPv4 home address; at first it has none.
+    void set_ipv4_bound(bool bound) { ipv4_bound_ = bound; }
+
     /// How a packet of applications that passed outbound() has to leave when away.
     enum class Leave : std::uint8_t {
         kDropped,  // counted
@@ -80,6 +83,7 @@ class PacketPaths {
     ipsec::Processor& engine_;
     Counters& counters_;
     std::vector<Ipv6Address> care_of_addresses_;
+    bool ipv4_bound_ = false;
 };
 
 }  // namespace homeport::mobile_node

@@ -117,6 +117,12 @@ std::string status_json(const StatusSource& source) {
     Json out;
     out["state"] = to_string(status.state);
     out["home_address"] = source.config.home_address.to_string();
+    if (source.config.ipv4_home_address) {
+        out["ipv4_home_address"] = {
+            {"address", source.config.ipv4_home_address->to_string()},
+            {"bound", status.ipv4.bound},
+            {"status", status.ipv4.status ? Json(*status.ipv4.status) : Json(nullptr)}};
+    }
     out["home_agent"] = source.config.home_agent.to_string();
     out["home_prefix"] = source.config.home_prefix.to_string();
     out["attachment"] = attachment_of(source.mobility.attachment());
@@ -163,6 +169,15 @@ std::string status_text(const std::string& json) {
     };
     line("state", in.at("state").get<std::string>());
     line("home address", in.at("home_address").get<std::string>());
+    if (in.contains("ipv4_home_address")) {
+        const Json& ipv4 = in.at("ipv4_home_address");
+        line("IPv4 home address",
+             ipv4.at("address").get<std::string>() +
+                 (ipv4.at("bound").get<bool>() ? ", bound" : ", not bound") +
+                 (ipv4.at("status").is_number()
+                      ? ", status " + std::to_string(ipv4.at("status").get<unsigned>())
+                      : ""));
+    }
     line("home agent", in.at("home_agent").get<std::string>());
     if (attachment.is_null()) {
         line("attached to", "nothing");

@@ -192,6 +192,19 @@ INSTANTIATE_TEST_SUITE_P(
               "expected YAML 1.2"},
         Wrong{"two_documents", "a: 1\n---\nb: 1\n",
               "/etc/t.yaml:2:1: found a second document, expected one YAML document"},
+        Wrong{"ipv4_home_twice",
+              "controlplane:\n  home_agent: {addresses: ['2001:db8:1::1']}\n  home_links:\n  - "
+              "{prefix: '2001:db8:1::/64', port: virtual}\n  mobile_nodes:\n  - {home_address: "
+              "'2001:db8:1::2', ipv4_home_address: 192.0.2.7}\n  - {home_address: "
+              "'2001:db8:1::3', ipv4_home_address: 192.0.2.7}\n",
+              "/etc/t.yaml:7:56: controlplane.mobile_nodes[1].ipv4_home_address: found 192.0.2.7, "
+              "expected each home address once"},
+        Wrong{"ipv4_home_of_nobody",
+              "controlplane:\n  home_agent: {addresses: ['2001:db8:1::1']}\n  home_links:\n  - "
+              "{prefix: '2001:db8:1::/64', port: virtual}\n  mobile_nodes:\n  - {home_address: "
+              "'2001:db8:1::2', ipv4_home_address: 224.0.0.7}\n",
+              "/etc/t.yaml:6:56: controlplane.mobile_nodes[0].ipv4_home_address: found "
+              "'224.0.0.7', expected a unicast IPv4 address"},
         Wrong{"documents_without_end", ",",
               "/etc/t.yaml:1:1: found a second document, expected one YAML document"},
         Wrong{"worker_on_main_lcore", "dataplane: {main_lcore: 1, workers: [1]}\n",

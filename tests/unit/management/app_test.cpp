@@ -244,6 +244,58 @@ TEST_F(AppTest, deregistration_at_home_removes_the_binding_and_answers_on_the_ho
     EXPECT_EQ(transmit.port, 0);
 }
 
+TEST_F(AppTest, P14_an_ipv4_home_address_is_a_binding_of_its_own_beside_the_one_it_came_with) {
+    std::string text;
+    {
+        std::ifstream stream(file());
+        text.assign(std::istreambuf_iterator<char>(stream), {});
+    }
+    const std::string home = "home_address: 2001:db8:1::101\n";
+    text.insert(text.find(home) + home.size(), "      ipv4_home_address: 192.0.2.100\n");
+    std::ofstream(file()) << text;
+    start_both();
+    const auto update = [](std::uint16_t sequence, bool with_ipv4) {
+        wire::BindingUpdate made;
+        made.acknowledge = made.home_registration = true;
+        made.sequence = sequence;
+        made.lifetime = wire::FourSecondUnits::floor(60s);
+        made.options = {wire::AlternateCareOfAddress{kCareOf}};
+        if (with_ipv4) {
+            made.options.emplace_back(
+                wire::Ipv4HomeAddress{32, false, *Ipv4Address::parse("192.0.2.100")});
+        }
+        return wire::mobility_packet(made, kHomeAddress, kHomeAgent);
+    };
+    data_plane_->clear();
+    data_plane_->punt(punt_from(kCareOf), update(7, true));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    EXPECT_EQ(data_plane_->types(), (std::vector{CommandType::kBindingSet, CommandType::kBindingSet,
+                                                 CommandType::kTransmitPacket}));
+    const auto ipv4 = all(CommandType::kBindingSet)[1].as<channel::BindingSet>();
+    EXPECT_EQ(ipv4.home_address.v4().to_string(), "192.0.2.100");
+    EXPECT_EQ(ipv4.prefix_length, 32);
+    EXPECT_EQ(ipv4.care_of_address.v6(), kCareOf);
+
+    // A registration without it takes it away, before the acknowledgement says so.
+    data_plane_->clear();
+    data_plane_->punt(punt_from(kCareOf), update(8, false));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    EXPECT_EQ(data_plane_->types(),
+              (std::vector{CommandType::kBindingSet, CommandType::kBindingRemove,
+                           CommandType::kTransmitPacket}));
+    const auto removed = all(CommandType::kBindingRemove)[0].as<channel::BindingRemove>();
+    EXPECT_EQ(removed.home_address.v4().to_string(), "192.0.2.100");
+
+    data_plane_->punt(punt_from(kCareOf), update(9, true));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 2; }));
+    data_plane_->clear();
+    auto at_home = punt_from(kHomeAddress);
+    at_home.port = 0;
+    data_plane_->punt(at_home, binding_update(10, kHomeAddress, 0s));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    EXPECT_EQ(count(CommandType::kBindingRemove), 2u);
+}
+
 TEST_F(AppTest, an_unprotected_binding_update_changes_nothing_and_is_not_answered) {
     start_both();
     data_plane_->clear();

@@ -108,6 +108,48 @@ TEST_F(MobileNodeTest, RFC6275_11_7_1_binding_update_away_from_home) {
     EXPECT_EQ(state(), State::kRegistering);
 }
 
+TEST_F(MobileNodeTest, RFC5555_4_4_1_the_ipv4_home_address_is_asked_for_and_bound_when_granted) {
+    const auto ipv4 = test::v4("192.0.2.100");
+    config.ipv4_home_address = ipv4;
+    restart(config);
+    (void)attach(kA);
+    EXPECT_EQ(*wire::find_option<wire::Ipv4HomeAddress>(last_update().options),
+              (wire::Ipv4HomeAddress{32, false, ipv4}));
+    const auto granted = [&](std::uint8_t status, const Ipv4Address& address) {
+        return answer({.status = BindingStatus::kAccepted,
+                       .sequence = last_sent.sequence,
+                       .lifetime = {100},
+                       .options = {wire::Ipv4AddressAcknowledgement{status, 32, address}}});
+    };
+    EXPECT_EQ(all<Ipv4HomeAddressNews>(granted(0, ipv4)),
+              (std::vector{Ipv4HomeAddressNews{true, 0}}));
+    EXPECT_TRUE(node.status().ipv4.bound);
+    (void)attach(kB);
+    EXPECT_TRUE(all<Ipv4HomeAddressNews>(granted(0, ipv4)).empty()) << "no news";
+    (void)attach(kA);
+    EXPECT_EQ(all<Ipv4HomeAddressNews>(granted(130, ipv4)),
+              (std::vector{Ipv4HomeAddressNews{false, 130}}));
+    now += seconds{1};
+    (void)attach(kB);
+    EXPECT_EQ(all<Ipv4HomeAddressNews>(granted(0, test::v4("192.0.2.101"))),
+              (std::vector{Ipv4HomeAddressNews{false, 0}}))
+        << "another address than ours is of no use";
+    EXPECT_EQ(state(), State::kRegistered) << "the IPv6 binding stands";
+}
+
+TEST_F(MobileNodeTest, RFC5555_the_ipv4_binding_ends_at_home_and_is_not_asked_for_there) {
+    config.ipv4_home_address = test::v4("192.0.2.100");
+    restart(config);
+    (void)attach(kA);
+    (void)answer({.status = BindingStatus::kAccepted,
+                  .sequence = last_sent.sequence,
+                  .lifetime = {100},
+                  .options = {wire::Ipv4AddressAcknowledgement{0, 32, *config.ipv4_home_address}}});
+    (void)go_home();
+    EXPECT_EQ(wire::find_option<wire::Ipv4HomeAddress>(last_update().options), nullptr);
+    EXPECT_EQ(all<Ipv4HomeAddressNews>(answer(0, 0)), std::vector{Ipv4HomeAddressNews{}});
+}
+
 TEST_F(MobileNodeTest, flag_L_iff_the_interface_identifiers_match) {
     config.home_link_local = v6("fe80::100");
     restart(config);

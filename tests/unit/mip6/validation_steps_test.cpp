@@ -479,6 +479,40 @@ TEST_F(ValidationSteps, RFC5555_4_5_step_23_ipv4_failures_do_not_reject_the_ipv6
     }
 }
 
+TEST_F(ValidationSteps, RFC5555_4_5_step_23_the_static_ipv4_home_address_is_bound) {
+    config.nodes = {
+        {.identity = "n", .home_addresses = {kHoa}, .ipv4_home_address = v4("192.0.2.100")}};
+    restart(config);
+    for (const char* asked_for : {"192.0.2.100", "0.0.0.0"}) {
+        Update made = update(asked_for[0] == '0' ? 2 : 1);
+        made.message.options.emplace_back(wire::Ipv4HomeAddress{32, false, v4(asked_for)});
+        const Actions actions = send(made);
+        const auto options = answer(actions)->options;
+        EXPECT_EQ(std::get<wire::Ipv4AddressAcknowledgement>(options.at(0)),
+                  (wire::Ipv4AddressAcknowledgement{0, 32, v4("192.0.2.100")}));
+        const auto homes = all<InstallBinding>(actions).at(0).entry.ipv4_homes;
+        ASSERT_EQ(homes.size(), 1u);
+        EXPECT_EQ(homes[0].prefix.address, v4("192.0.2.100"));
+        EXPECT_EQ(homes[0].dynamic, asked_for[0] == '0');
+    }
+    Update of_another = update(3);
+    of_another.message.options.emplace_back(wire::Ipv4HomeAddress{32, false, v4("192.0.2.101")});
+    const Actions actions = send(of_another);
+    EXPECT_EQ(std::get<wire::Ipv4AddressAcknowledgement>(answer(actions)->options.at(0)).status,
+              130);
+    EXPECT_TRUE(all<InstallBinding>(actions).at(0).entry.ipv4_homes.empty());
+}
+
+TEST_F(ValidationSteps, RFC5555_step_23_a_refresh_without_the_option_ends_the_ipv4_binding) {
+    config.nodes = {
+        {.identity = "n", .home_addresses = {kHoa}, .ipv4_home_address = v4("192.0.2.100")}};
+    restart(config);
+    Update made = update(1);
+    made.message.options.emplace_back(wire::Ipv4HomeAddress{32, false, v4("192.0.2.100")});
+    EXPECT_EQ(all<InstallBinding>(send(made)).at(0).entry.ipv4_homes.size(), 1u);
+    EXPECT_TRUE(all<InstallBinding>(send(update(2))).at(0).entry.ipv4_homes.empty());
+}
+
 TEST_F(ValidationSteps, RFC5555_step_23_ipv4_home_address_prohibited_by_policy) {
     config.nodes = {{.identity = "n", .home_addresses = {kHoa}, .ipv4_home_prohibited = true}};
     restart(config);

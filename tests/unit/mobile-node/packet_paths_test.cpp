@@ -188,6 +188,9 @@ TEST_F(PacketPathsTest, N1_in_marks_congestion_on_the_inner_packet) {
 
 TEST_F(PacketPathsTest, P14_IPv4_travels_in_the_same_tunnel) {
     const Bytes out = ipv4(kIpv4HomeAddress, *Ipv4Address::parse("198.51.100.9"), Bytes(12));
+    EXPECT_EQ(send(out), Leave::kDropped) << "not before the home agent has bound it";
+    expect_only(Counter::kDropNoBinding);
+    paths->set_ipv4_bound(true);
     ASSERT_EQ(send(out), Leave::kPlain);
     ASSERT_TRUE(paths->to_wire(packet, Leave::kPlain, kCareOfAddress));
     EXPECT_EQ(result(), ipv6(kCareOfAddress, kHomeAgent, 4, out));

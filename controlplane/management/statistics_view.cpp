@@ -77,6 +77,11 @@ std::uint64_t seconds_since(std::uint64_t unix_seconds) {
     return now > then ? static_cast<std::uint64_t>(now - then) : 0;
 }
 
+// The last row is the main lcore's: it counts what it makes and drops, and forwards nothing.
+std::uint32_t forwarding_workers(const StatisticsReader& reader) {
+    return std::max(reader.worker_count(), 1u) - 1;
+}
+
 json worker_view(const channel::WorkerRow& row, const StatisticsHeader& layout) {
     const auto up = seconds_since(layout.started_unix_seconds);
     return {{"lcore", row.lcore},
@@ -110,7 +115,7 @@ std::string port_name(std::span<const channel::PortInfo> ports, std::uint16_t po
 
 std::optional<json> stages_view(const StatisticsReader& reader, std::optional<std::uint32_t> worker,
                                 bool with_edges) {
-    if (worker && *worker >= reader.worker_count()) return std::nullopt;
+    if (worker && *worker >= forwarding_workers(reader)) return std::nullopt;
     json stages = json::array();
     for (const auto& stage : worker ? reader.stages(*worker) : reader.stages()) {
         stages.push_back({{"name", stage.name},
@@ -126,8 +131,9 @@ std::optional<json> stages_view(const StatisticsReader& reader, std::optional<st
         }
     }
     json workers = json::array();
-    for (const auto& row : reader.workers()) {
-        workers.push_back(worker_view(row, reader.layout()));
+    const auto rows = reader.workers();
+    for (std::uint32_t i = 0; i < forwarding_workers(reader); ++i) {
+        workers.push_back(worker_view(rows[i], reader.layout()));
     }
     return json{{"stages", std::move(stages)},
                 {"edges", std::move(edges)},
@@ -201,7 +207,7 @@ json data_plane_view(const StatisticsReader& reader) {
     const StatisticsHeader& layout = reader.layout();
     return {{"uptime", seconds_since(layout.started_unix_seconds)},
             {"fast_path_ready", reader.value(&StatisticsHeader::fast_path_ready) != 0},
-            {"workers", layout.worker_count},
+            {"workers", forwarding_workers(reader)},
             {"bindings", reader.value(&StatisticsHeader::current_bindings)},
             {"max_bindings", layout.binding_count},
             {"sas", reader.value(&StatisticsHeader::current_sas)},

@@ -196,7 +196,8 @@ void Port::set_mtu() {
 void Port::set_mac() {
     const MacAddress device = mac_;
     if (config_.mac) mac_ = *config_.mac;
-    if (pmd_config_.derived_mac) {
+    // A device without an address of its own has nothing that it could be told either.
+    if (pmd_config_.derived_mac || device == MacAddress{}) {
         if (!config_.mac) mac_ = derive_mac(device, config_.name);
         return;
     }

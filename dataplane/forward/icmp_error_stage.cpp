@@ -52,14 +52,21 @@ Subject subject_of(rte_mbuf* packet, const PacketMeta& notes) {
     return subject;
 }
 
+/// The port whose address the message comes from. What came out of IPsec has forgotten by which it
+/// arrived; then it is the one towards who is told.
+std::uint16_t port_of(const Worker& worker, const Subject& subject, const PacketMeta& notes) {
+    if (notes.in_port != channel::kNoPort) return notes.in_port;
+    return port_towards_source(worker, subject.packet, subject.family, channel::kNoPort);
+}
+
 void icmp_error(Worker& worker, Batch& in, Edges& out) {
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* const packet = in.packets[i];
         const PacketMeta& notes = stage::meta(packet);
         const Subject subject = subject_of(packet, notes);
         rte_mbuf* const message =
-            make_icmp_error(worker, subject.packet, subject.family, subject.error, notes.in_port,
-                            has(notes, stage::kMetaToGroup));
+            make_icmp_error(worker, subject.packet, subject.family, subject.error,
+                            port_of(worker, subject, notes), has(notes, stage::kMetaToGroup));
         out.drop(packet, drop_counter(notes));
         if (message != nullptr) out.to(IcmpErrorEdge::kSend, message);
     }
@@ -111,6 +118,16 @@ std::uint32_t next_identification(Worker& worker) {
     x = (x ^ (x >> 16)) * 0x7feb352du;
     x = (x ^ (x >> 15)) * 0x846ca68bu;
     return x ^ (x >> 16);
+}
+
+std::uint16_t port_towards_source(const Worker& worker, ConstByteSpan subject, std::uint8_t family,
+                                  std::uint16_t otherwise) {
+    if (subject.size() < (family == 6 ? sizeof(Ipv6Header) : sizeof(Ipv4Header))) return otherwise;
+    const Ipv6Address source =
+        family == 6 ? reinterpret_cast<const Ipv6Header*>(subject.data())->source
+                    : table::v4_mapped(reinterpret_cast<const Ipv4Header*>(subject.data())->source);
+    const table::Hop hop = worker.tables->next_hop(family, source);
+    return hop.port == channel::kNoPort ? otherwise : hop.port;
 }
 
 rte_mbuf* make_icmp_error(Worker& worker, ConstByteSpan subject, std::uint8_t family,

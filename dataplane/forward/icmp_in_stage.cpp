@@ -90,17 +90,6 @@ std::optional<IcmpError> relayed(const Message& message, const QuotedPacket& quo
                      .parameter = std::max<std::uint32_t>(mtu, 68)};
 }
 
-/// The port by which the sender of the inner packet is reached, or the one of the message.
-std::uint16_t port_towards_source(const Worker& worker, const QuotedPacket& quoted,
-                                  std::uint16_t otherwise) {
-    const Ipv6Address source =
-        quoted.inner_family == 6
-            ? reinterpret_cast<const Ipv6Header*>(quoted.inner.data())->source
-            : table::v4_mapped(reinterpret_cast<const Ipv4Header*>(quoted.inner.data())->source);
-    const table::Hop hop = worker.tables->next_hop(quoted.inner_family, source);
-    return hop.port == channel::kNoPort ? otherwise : hop.port;
-}
-
 bool is_about_tunnels(std::uint8_t type) {
     return type >= kDestinationUnreachable && type <= kParameterProblem;
 }
@@ -139,8 +128,10 @@ void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& ou
         // Time Exceeded in reassembly (code 1) says that something was lost, no more.
         const bool silent = message->type == kTimeExceeded && message->code != 0;
         if (error && !silent) {
-            relay = make_icmp_error(worker, quoted.inner, quoted.inner_family, *error,
-                                    port_towards_source(worker, quoted, notes.in_port), false);
+            relay = make_icmp_error(
+                worker, quoted.inner, quoted.inner_family, *error,
+                port_towards_source(worker, quoted.inner, quoted.inner_family, notes.in_port),
+                false);
         }
     }
     out.absorb(packet);

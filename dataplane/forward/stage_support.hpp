@@ -50,6 +50,11 @@ inline void note_icmp_error(rte_mbuf* packet, const IcmpError& error, channel::C
 /// (RFC 7739).
 [[nodiscard]] std::uint32_t next_identification(stage::Worker& worker);
 
+/// The port by which the source of `subject`, an IP packet of `family`, is reached; `otherwise` if
+/// there is no route to it.
+[[nodiscard]] std::uint16_t port_towards_source(const stage::Worker& worker, ConstByteSpan subject,
+                                                std::uint8_t family, std::uint16_t otherwise);
+
 /// Makes an ICMP error to the source of `subject`, an IP packet of `family` that may be cut off.
 /// Null: none may be sent, the rate is used up (counted), or there is no buffer. The message's
 /// notes are set, it is counted as generated and sent, and belongs before ipsec-out.

@@ -34,6 +34,7 @@ bool hand_to_owner(Worker& worker, rte_mbuf* packet, Edges& out) {
 /// Writes anew, from the packet alone, what the stages behind IPsec have to know of it.
 bool note_sealed(Worker& worker, rte_mbuf* packet) {
     PacketMeta& notes = stage::reset_meta(packet);
+    notes.in_port = channel::kNoPort;
     if (!renew_notes(packet)) return false;
     // A tunnel or transport header of ours takes no hop; what passed by may be ours or not.
     const bool sealed = notes.protocol == number(IpProtocol::kEsp);
@@ -46,9 +47,24 @@ bool note_sealed(Worker& worker, rte_mbuf* packet) {
     return true;
 }
 
+/// The port of a packet of link scope, which belongs to its addresses as their octets do (RFC 4007
+/// section 6): without it nobody knows which link is meant. kNoPort for others.
+std::uint16_t zone_of(rte_mbuf* packet) {
+    const PacketMeta& notes = stage::meta(packet);
+    if (notes.family != 6) return channel::kNoPort;
+    constexpr std::uint8_t kLinkScope = 2;
+    const auto& ip = *reinterpret_cast<const Ipv6Header*>(stage::data(packet));
+    const bool of_link =
+        ip.destination.is_link_local() ||
+        (ip.destination.is_multicast() && ip.destination.multicast_scope() <= kLinkScope);
+    return of_link ? notes.in_port : channel::kNoPort;
+}
+
 /// What goes on to tunnel-out; null: the packet was dropped.
 rte_mbuf* leave_ipsec(Worker& worker, rte_mbuf* packet, Verdict verdict, Edges& out) {
+    std::uint16_t zone = channel::kNoPort;
     if (worker.ipsec_copy_mode) {
+        if (verdict == Verdict::kOutBypass) zone = zone_of(packet);
         rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
         if (fresh == nullptr) {
             out.drop(packet, Counter::kNoBuffer);
@@ -62,6 +78,7 @@ rte_mbuf* leave_ipsec(Worker& worker, rte_mbuf* packet, Verdict verdict, Edges& 
         out.drop(packet, Counter::kIpsecOutMalformed);
         return nullptr;
     }
+    if (zone != channel::kNoPort) stage::meta(packet).in_port = zone;
     return packet;
 }
 

@@ -164,7 +164,7 @@ void DataPlaneTest::start(const Options& options) {
     config.max_adjacencies = 4096;
     config.max_sas = 4096;
     config.reassembly = options.reassembly;
-    config.ipsec.copy_mode = options.ipsec_copy_mode;
+    config.ipsec.copy_mode = options.ipsec_copy_mode || matrix_.copy_mode();
 
     pool_ =
         rte_pktmbuf_pool_create("golden", 8191, 0, 0, 2048 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
@@ -199,6 +199,7 @@ void DataPlaneTest::start(const Options& options) {
                                                 .stages = graph_});
     ASSERT_TRUE(context) << context.error();
     context_ = std::move(*context);
+    matrix_.take_place(context_->worker());
     for (std::uint16_t port = 0; port < options.ports; ++port) make_port(port, options);
     // Tests are not about the rates that are the default.
     channel::ParametersSet parameters;

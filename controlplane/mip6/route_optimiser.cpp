@@ -50,6 +50,14 @@ std::vector<Ipv6Address> RouteOptimiser::routes() const {
     return out;
 }
 
+std::vector<Ipv6Address> RouteOptimiser::bound() const {
+    std::vector<Ipv6Address> out;
+    for (const auto& [address, entry] : entries_) {
+        if (entry.binding) out.push_back(address);
+    }
+    return out;
+}
+
 // --------------------------------------------------------------------------------------- movement
 
 RouteOptimiserActions RouteOptimiser::away(const Ipv6Address& care_of_address,
@@ -346,7 +354,7 @@ void RouteOptimiser::rest(Entry& entry, Duration duration) {
 }
 
 void RouteOptimiser::drop_binding(Entry& entry) {
-    if (is_usable(entry)) routes_changed_ = true;
+    if (entry.binding) routes_changed_ = true;
     entry.binding.reset();
 }
 

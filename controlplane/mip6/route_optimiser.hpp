@@ -66,7 +66,7 @@ struct SendCorrespondentUpdate {
     std::optional<Ipv6Address> care_of_address;
     std::uint16_t sequence = 0;
 };
-/// routes() differ from what they were.
+/// routes() or bound() differ from what they were.
 struct RoutesChanged {};
 /// For the log.
 struct CorrespondentNews {
@@ -140,7 +140,11 @@ class RouteOptimiser {
 
     /// Correspondents that have a binding with our present care-of address.
     [[nodiscard]] std::vector<Ipv6Address> routes() const;
-    [[nodiscard]] std::optional<Ipv6Address> care_of_address() const { return care_of_address_; }
+    /// Correspondents that have a binding, with whatever care-of address.
+    [[nodiscard]] std::vector<Ipv6Address> bound() const;
+    [[nodiscard]] bool knows(const Ipv6Address& correspondent) const {
+        return entries_.contains(correspondent);
+    }
 
     struct Status {
         Ipv6Address correspondent;

@@ -16,6 +16,10 @@ FIELDS = ["frame.number", "ipv6.src", "ipv6.dst", "ipv6.opt.mipv6.home_address",
           "_ws.expert.message"]
 
 
+# SPI and key file of each SA that captures are opened with; a test may add its own.
+ASSOCIATIONS = [(SPI_BU, "bu.key"), (SPI_BA, "ba.key")]
+
+
 class Capture:
     """Runs from its making to stop()."""
 
@@ -35,7 +39,7 @@ class Capture:
         """A dict for each packet that matches."""
         options = ["-o", "esp.enable_encryption_decode:TRUE",
                    "-o", "esp.enable_authentication_check:TRUE"]
-        for spi, name in ((SPI_BU, "bu.key"), (SPI_BA, "ba.key")) if keys else ():
+        for spi, name in ASSOCIATIONS if keys else ():
             key = (self.lab.directory / name).read_text().strip()
             options += ["-o", f'uat:esp_sa:"IPv6","*","*","{spi:#010x}","AES-CBC [RFC3602]",'
                               f'"0x{key[:32]}","HMAC-SHA-256-128 [RFC4868]","0x{key[32:]}"']

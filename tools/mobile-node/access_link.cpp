@@ -90,13 +90,25 @@ SendResult result_of(ssize_t sent) {
 
 }  // namespace
 
-Result<AccessLink> AccessLink::open(int index, const std::string& name) {
+Result<AccessLink> AccessLink::open(int index, const std::string& name, bool icmp_errors) {
     AccessLink link(index, name);
     for (const IpProtocol protocol : {IpProtocol::kIpv6, IpProtocol::kIpv4, IpProtocol::kRouting,
                                       IpProtocol::kEsp, IpProtocol::kMobility}) {
         auto fd = link.open_socket(number(protocol));
         if (!fd) return std::unexpected(fd.error());
         link.receivers_.push_back({number(protocol), std::move(*fd)});
+    }
+    if (icmp_errors) {
+        auto fd = link.open_socket(number(IpProtocol::kIcmpv6));
+        if (!fd) return std::unexpected(fd.error());
+        icmp6_filter wanted;
+        ICMP6_FILTER_SETBLOCKALL(&wanted);
+        ICMP6_FILTER_SETPASS(ICMP6_PACKET_TOO_BIG, &wanted);
+        ICMP6_FILTER_SETPASS(ICMP6_PARAM_PROB, &wanted);
+        if (::setsockopt(fd->get(), IPPROTO_ICMPV6, ICMP6_FILTER, &wanted, sizeof wanted) < 0) {
+            return fail_errno("raw socket for ICMPv6 errors");
+        }
+        link.receivers_.push_back({number(IpProtocol::kIcmpv6), std::move(*fd)});
     }
     auto sender = link.open_socket(IPPROTO_RAW);
     if (!sender) return std::unexpected(sender.error());
@@ -115,6 +127,8 @@ Result<FileDescriptor> AccessLink::open_socket(std::uint8_t protocol) const {
                        sizeof kReceiveBuffer);
     if (protocol == IPPROTO_RAW) return fd;
     for (const int option : {IPV6_RECVPKTINFO, IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS, IPV6_RECVERR}) {
+        // Errors about other ICMPv6 packets than those of our tunnel are none of its business.
+        if (option == IPV6_RECVERR && protocol == number(IpProtocol::kIcmpv6)) continue;
         if (auto done = set_option(fd.get(), IPPROTO_IPV6, option, 1, "raw socket option"); !done) {
             return std::unexpected(done.error());
         }

@@ -33,7 +33,10 @@ class AccessLink {
     /// Octets that receive() leaves free at the start of the buffer.
     static constexpr std::size_t kHeaderRoom = 40;
 
-    [[nodiscard]] static Result<AccessLink> open(int index, const std::string& name);
+    /// With `icmp_errors` also Packet Too Big and Parameter Problem are received: about packets
+    /// with a Home Address option, of which the kernel's sockets know nothing.
+    [[nodiscard]] static Result<AccessLink> open(int index, const std::string& name,
+                                                 bool icmp_errors);
 
     [[nodiscard]] int index() const { return index_; }
     [[nodiscard]] const std::string& name() const { return name_; }

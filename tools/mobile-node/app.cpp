@@ -42,12 +42,8 @@ struct App::State {
           monitor(table),
           paths({config.home_address, config.home_agent, config.ipv4_home_address},
                 config.tunnel.hop_limit, security->engine(), counters),
-          data_path(context, tun, paths, config.home_address, counters,
-                    {[this](ConstByteSpan packet, bool is_protected) {
-                         mobility.signalling(packet, is_protected);
-                         stop_when_finished();
-                     },
-                     [this](unsigned mtu) { mobility.path_mtu(mtu); }}),
+          data_path(context, tun, paths, config.home_address, config.home_agent, counters,
+                    events()),
           mobility(context, config, table, data_path, paths, host, *security, counters, kFirstMtu,
                    [this](const char* event, const std::string& text) { publish(event, text); }),
           signals(context, SIGTERM, SIGINT, SIGHUP),
@@ -65,6 +61,20 @@ struct App::State {
         wait_for_signal();
         mobility.links_changed();
         return {};
+    }
+
+    DataPath::Events events() {
+        DataPath::Events out;
+        out.signalling = [this](ConstByteSpan packet, bool is_protected, bool from_home_agent) {
+            mobility.signalling(packet, is_protected, from_home_agent);
+            stop_when_finished();
+        };
+        out.path_mtu = [this](unsigned mtu) { mobility.path_mtu(mtu); };
+        if (config.route_optimisation.enabled) {
+            out.tunnelled = [this](ConstByteSpan packet) { mobility.tunnelled(packet); };
+            out.icmp_error = [this](ConstByteSpan packet) { mobility.icmp_error(packet); };
+        }
+        return out;
     }
 
     void netlink_ready() {
@@ -119,6 +129,7 @@ struct App::State {
 
     void stop_when_finished() {
         if (!shutting_down) return;
+        mobility.go_on_shutting_down();
         if (mobility.finished()) return context.stop();
         shutdown_alarm.set(Clock::now() + std::chrono::milliseconds{50});
     }

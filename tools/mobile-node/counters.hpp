@@ -15,6 +15,8 @@ namespace homeport::mobile_node {
     X(kTunDelivered, "mn.tun.delivered")           /* packets handed to applications */ \
     X(kTunnelSent, "mn.tunnel.sent")               /* N1 out */ \
     X(kTunnelReceived, "mn.tunnel.received")       /* N1 in: payload */ \
+    X(kDirectSent, "mn.ro.sent")                   /* of mn.tunnel.sent: past the home agent */ \
+    X(kDirectReceived, "mn.ro.received")           /* payload of correspondents, past the home agent */ \
     X(kHomeSent, "mn.home.sent")                   /* sent natively on the home link */ \
     X(kUpdateSent, "mn.bu.sent")                   /* N3 out */ \
     X(kSignallingReceived, "mn.signalling.received") /* N3 in: mobility messages to the protocol */ \
@@ -34,6 +36,7 @@ namespace homeport::mobile_node {
     X(kInNotHomeAgent, "mn.in.not_ha")             /* tunnelled, but not from the home agent */ \
     X(kInNotCareOf, "mn.in.not_coa")               /* to an address that is no care-of address */ \
     X(kInMalformed, "mn.in.malformed")             \
+    X(kInNotCorrespondent, "mn.in.not_correspondent") /* routing header, but no binding there */ \
     X(kInInnerAddress, "mn.in.inner_dst")          /* inner destination is not a home address */ \
     X(kInCareOfAddress, "mn.in.care_of")           /* behind tunnel and RH2: still a care-of address */ \
     X(kInEcn, "mn.in.ecn_drop")                    /* RFC 6040: Not-ECT inside, CE outside */ \

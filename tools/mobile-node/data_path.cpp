@@ -9,6 +9,7 @@
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
 #include "dataplane/tunnel/overhead.hpp"
+#include "dataplane/tunnel/rewrite.hpp"
 
 namespace homeport::mobile_node {
 
@@ -31,11 +32,13 @@ const char* to_string(Route::Kind kind) {
 }
 
 DataPath::DataPath(asio::io_context& context, TunDevice& tun, PacketPaths& paths,
-                   const Ipv6Address& home_address, Counters& counters, Events events)
+                   const Ipv6Address& home_address, const Ipv6Address& home_agent,
+                   Counters& counters, Events events)
     : context_(context),
       tun_(tun),
       paths_(paths),
       home_address_(home_address),
+      home_agent_(home_agent),
       counters_(counters),
       events_(std::move(events)),
       held_alarm_(context, [this] { drop_expired(); }),
@@ -45,7 +48,7 @@ DataPath::DataPath(asio::io_context& context, TunDevice& tun, PacketPaths& paths
 
 bool DataPath::add_link(int index, const std::string& name) {
     if (links_.contains(index)) return true;
-    auto link = AccessLink::open(index, name);
+    auto link = AccessLink::open(index, name, events_.icmp_error != nullptr);
     if (!link) {
         spdlog::warn("interface {}: {}", name, link.error().text);
         return false;
@@ -156,6 +159,13 @@ bool DataPath::send_binding_update(ConstByteSpan packet, int interface,
     return sent;
 }
 
+void DataPath::send_from_home_address(ConstByteSpan packet) {
+    if (route_.kind == Route::Kind::kNone) return counters_.add(Counter::kDropNoBinding);
+    Packet copy = own_buffer_.fill(packet);
+    const auto how = paths_.outbound(copy);
+    if (how != PacketPaths::Leave::kDropped) leave(copy, how);
+}
+
 bool DataPath::send(int interface, ConstByteSpan packet) {
     AccessLink* link = find(interface);
     return link != nullptr && link->send(packet) == SendResult::kSent;
@@ -184,15 +194,20 @@ void DataPath::link_ready(int index, int descriptor) {
 }
 
 void DataPath::arrive(Packet& packet) {
+    if (packet.data[offsetof(Ipv6Header, next_header)] == number(IpProtocol::kIcmpv6)) {
+        return events_.icmp_error(packet.bytes());
+    }
+    const bool from_home_agent = tunnel::source_of(packet.bytes()) == home_agent_;
     const auto arrival = paths_.inbound(packet);
     switch (arrival.what) {
         case PacketPaths::Arrived::kDropped:
             return;
         case PacketPaths::Arrived::kSignalling:
-            return events_.signalling(packet.bytes(), arrival.is_protected);
+            return events_.signalling(packet.bytes(), arrival.is_protected, from_home_agent);
         case PacketPaths::Arrived::kPayload:
             break;
     }
+    if (from_home_agent && events_.tunnelled) events_.tunnelled(packet.bytes());
     counters_.add(tun_.write(packet.bytes()) ? Counter::kTunDelivered : Counter::kDropTunWrite);
 }
 
@@ -206,14 +221,18 @@ void DataPath::packet_too_big(int index, const PacketTooBig& news) {
         news.inner[0] >> 4 != 6) {
         return;
     }
+    tell_too_big(news.inner, news.mtu - tunnel::kIpv6TunnelOverhead);
+}
+
+void DataPath::tell_too_big(ConstByteSpan packet_in, unsigned mtu) {
     Ipv6Header inner;
-    std::memcpy(&inner, news.inner.data(), sizeof inner);
+    std::memcpy(&inner, packet_in.data(), sizeof inner);
     const std::size_t length = sizeof inner + inner.payload_length.host();
     if (inner.source != home_address_ || length <= kIpv6MinimumMtu) return;
     wire::Icmpv6ErrorMessage error;
     error.type = wire::Icmpv6Type::kPacketTooBig;
-    error.parameter = tunnel::packet_too_big_mtu(news.mtu - tunnel::kIpv6TunnelOverhead);
-    error.invoking_packet = news.inner;
+    error.parameter = tunnel::packet_too_big_mtu(mtu);
+    error.invoking_packet.assign(packet_in.begin(), packet_in.end());
     const auto packet = wire::icmpv6_error_packet(error, home_address_, home_address_);
     if (!packet.empty() && !tun_.write(packet)) counters_.add(Counter::kDropTunWrite);
 }

@@ -39,10 +39,16 @@ struct Route {
 class DataPath {
   public:
     struct Events {
-        /// A mobility header or the like, in normal form.
-        std::function<void(ConstByteSpan packet, bool is_protected)> signalling;
+        /// A mobility header or the like, in normal form. `from_home_agent`: on the wire it came
+        /// from there, whoever made it.
+        std::function<void(ConstByteSpan packet, bool is_protected, bool from_home_agent)>
+            signalling;
         /// A path MTU towards the home agent, from the care-of address of the route.
         std::function<void(unsigned mtu)> path_mtu;
+        /// Payload that came by the home agent, before it is delivered. May be empty.
+        std::function<void(ConstByteSpan packet)> tunnelled{};
+        /// ICMPv6 errors to an address of a link, whole packets. Empty: they are not asked for.
+        std::function<void(ConstByteSpan packet)> icmp_error{};
     };
     /// Packets that are kept while there is no route, at most so many and for so long.
     static constexpr std::size_t kMostHeld = 256;
@@ -50,7 +56,8 @@ class DataPath {
 
     /// All references must outlive it.
     DataPath(asio::io_context& context, TunDevice& tun, PacketPaths& paths,
-             const Ipv6Address& home_address, Counters& counters, Events events);
+             const Ipv6Address& home_address, const Ipv6Address& home_agent, Counters& counters,
+             Events events);
 
     /// False if the link's sockets cannot be opened; the reason is logged.
     bool add_link(int index, const std::string& name);
@@ -66,6 +73,11 @@ class DataPath {
     /// N3. Without a care-of address: at home. False: not sent.
     bool send_binding_update(ConstByteSpan packet, int interface,
                              const std::optional<Ipv6Address>& care_of_address);
+    /// A packet of the protocol that takes the way of payload from the home address; none: it is
+    /// dropped.
+    void send_from_home_address(ConstByteSpan packet);
+    /// Tells the application that sent `packet`, in normal form or a part of it, what fits.
+    void tell_too_big(ConstByteSpan packet, unsigned mtu);
     /// A whole packet of our own.
     bool send(int interface, ConstByteSpan packet);
     /// That the kernel knows for the route; 0 if there is no tunnel.
@@ -96,6 +108,7 @@ class DataPath {
     TunDevice& tun_;
     PacketPaths& paths_;
     Ipv6Address home_address_;
+    Ipv6Address home_agent_;
     Counters& counters_;
     Events events_;
     std::map<int, AttachedLink> links_;

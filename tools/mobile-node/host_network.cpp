@@ -165,11 +165,10 @@ Result<void> HostNetwork::add_rules() {
     delete_rules();
     constexpr std::uint16_t kNew = NLM_F_CREATE | NLM_F_EXCL;
     // Of rules with the same priority the first that was added is the first that is asked.
-    if (auto done = silence_rule(RTM_NEWRULE, kNew, icmp_port(4, 0), icmp_port(4, 2)); !done) {
-        return fail("rule to " + config_.home_agent.to_string() + ": " + done.error().text);
-    }
-    if (auto done = silence_rule(RTM_NEWRULE, kNew, icmp_port(1, 4), icmp_port(1, 4)); !done) {
-        return fail("rule to " + config_.home_agent.to_string() + ": " + done.error().text);
+    for (const Silence& silence : silences()) {
+        if (auto done = silence_rule(RTM_NEWRULE, kNew, silence); !done) {
+            return fail("rule to " + silence.to.to_string() + ": " + done.error().text);
+        }
     }
     if (auto done = address_rule(RTM_NEWRULE, kNew); !done) {
         return fail("rule from " + config_.home_address.to_string() + ": " + done.error().text);
@@ -216,9 +215,8 @@ void HostNetwork::delete_rules() {
     }
     for (int i = 0; i < kMostStaleRules && address_rule(RTM_DELRULE, 0); ++i) {
     }
-    for (const auto& [first, last] : {std::pair{icmp_port(4, 0), icmp_port(4, 2)},
-                                      std::pair{icmp_port(1, 4), icmp_port(1, 4)}}) {
-        for (int i = 0; i < kMostStaleRules && silence_rule(RTM_DELRULE, 0, first, last); ++i) {
+    for (const Silence& silence : silences()) {
+        for (int i = 0; i < kMostStaleRules && silence_rule(RTM_DELRULE, 0, silence); ++i) {
         }
     }
 }
@@ -254,17 +252,28 @@ Result<void> HostNetwork::home_rule(std::uint16_t type, std::uint16_t flags) {
     return netlink_.transact(*request.message());
 }
 
-Result<void> HostNetwork::silence_rule(std::uint16_t type, std::uint16_t flags, std::uint16_t first,
-                                       std::uint16_t last) {
+std::vector<HostNetwork::Silence> HostNetwork::silences() const {
+    const Ipv6Prefix home_agent{config_.home_agent, 128};
+    std::vector<Silence> out{{home_agent, icmp_port(4, 0), icmp_port(4, 2)},
+                             {home_agent, icmp_port(1, 4), icmp_port(1, 4)}};
+    if (!config_.route_optimisation.enabled) return out;
+    for (const Ipv6Prefix& prefix : config_.route_optimisation.correspondents) {
+        out.push_back({prefix, icmp_port(4, 0), icmp_port(4, 0)});
+    }
+    return out;
+}
+
+Result<void> HostNetwork::silence_rule(std::uint16_t type, std::uint16_t flags,
+                                       const Silence& silence) {
     Request request(type, flags);
     auto& rule = request.header<fib_rule_hdr>();
     rule.family = AF_INET6;
-    rule.dst_len = 128;
+    rule.dst_len = static_cast<std::uint8_t>(silence.to.length);
     rule.action = FR_ACT_BLACKHOLE;
-    request.address(FRA_DST, config_.home_agent);
+    if (silence.to.length != 0) request.address(FRA_DST, silence.to.address);
     request.number(FRA_PRIORITY, config_.tunnel.rule_priority);
     mnl_attr_put_u8(request.message(), FRA_IP_PROTO, number(IpProtocol::kIcmpv6));
-    const fib_rule_port_range types{first, last};
+    const fib_rule_port_range types{silence.first, silence.last};
     mnl_attr_put(request.message(), FRA_DPORT_RANGE, sizeof types, &types);
     return netlink_.transact(*request.message());
 }

@@ -14,6 +14,8 @@
 //                                           The kernel does not know routing header type 2 (nor,
 //                                           with its tunnel driver loaded, our tunnel) and would
 //                                           answer each packet of the home agent with an error.
+//   to CORRESPONDENTS ICMPv6 4/0 blackhole  With route optimisation: routing headers come from them
+//                                           too.
 #pragma once
 
 #include <cstdint>
@@ -53,8 +55,14 @@ class HostNetwork {
     void delete_rules();
     [[nodiscard]] Result<void> address_rule(std::uint16_t type, std::uint16_t flags);
     [[nodiscard]] Result<void> home_rule(std::uint16_t type, std::uint16_t flags);
+    /// Those that belong to the configuration, with how to say each in an error.
+    struct Silence {
+        Ipv6Prefix to;
+        std::uint16_t first = 0, last = 0;  // type * 256 + code
+    };
+    [[nodiscard]] std::vector<Silence> silences() const;
     [[nodiscard]] Result<void> silence_rule(std::uint16_t type, std::uint16_t flags,
-                                            std::uint16_t first, std::uint16_t last);
+                                            const Silence& silence);
 
     Config config_;
     int index_;

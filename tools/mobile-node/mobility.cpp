@@ -9,6 +9,7 @@
 
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
+#include "dataplane/tunnel/rewrite.hpp"
 
 namespace homeport::mobile_node {
 
@@ -66,7 +67,11 @@ Mobility::Mobility(asio::io_context& context, const Config& config, const LinkTa
       node_alarm_(context, [this] { run(node_.tick(Clock::now())); }),
       announce_alarm_(context, [this] { announce(); }),
       tunnel_mtu_(tunnel_mtu),
-      mtu_alarm_(context, [this] { set_tunnel_mtu(link_mtu(tunnel_interface_)); }) {}
+      mtu_alarm_(context, [this] { set_tunnel_mtu(link_mtu(tunnel_interface_)); }) {
+    if (!config.route_optimisation.enabled) return;
+    optimisation_.emplace(context, config, data_path, paths, security, counters,
+                          [this](const std::string& text) { changed_("correspondent", text); });
+}
 
 SelectionRules Mobility::rules() const {
     return {config_.home_address, config_.home_prefix,    config_.home_agent,
@@ -146,11 +151,28 @@ void Mobility::detach() {
 
 void Mobility::shut_down() {
     shutting_down_ = true;
+    if (optimisation_) optimisation_->shut_down();
+    go_on_shutting_down();
+}
+
+void Mobility::go_on_shutting_down() {
+    if (optimisation_ && !optimisation_->finished()) return;
     run(node_.shutdown(Clock::now()));
 }
 
-void Mobility::signalling(ConstByteSpan packet, bool is_protected) {
+void Mobility::signalling(ConstByteSpan packet, bool is_protected, bool from_home_agent) {
+    if (optimisation_ && tunnel::source_of(packet) != config_.home_agent) {
+        return optimisation_->signalling(packet, from_home_agent);
+    }
     run(node_.receive(packet, is_protected, Clock::now()));
+}
+
+void Mobility::tunnelled(ConstByteSpan packet) {
+    if (optimisation_) optimisation_->tunnelled(packet);
+}
+
+void Mobility::icmp_error(ConstByteSpan packet) {
+    if (optimisation_) optimisation_->icmp_error(packet);
 }
 
 // --------------------------------------------------------------------------------- at home
@@ -333,9 +355,24 @@ void Mobility::update_route() {
     data_path_.set_holding(state == State::kMoving || state == State::kReturning ||
                            state == State::kRegistering || state == State::kRefreshing ||
                            (state == State::kDetached && tunnel_));
-    if (route == data_path_.route()) return;
+    if (route == data_path_.route()) return follow_route();
+    // Before the first packet takes the new way, also one that was held (S1.37).
+    if (route.kind != Route::Kind::kNone) {
+        if (auto done = security_.set_at_home(route.kind == Route::Kind::kHome); !done) {
+            spdlog::error("{}", done.error().text);
+        }
+    }
+    if (optimisation_) optimisation_->prepare(route);
     data_path_.set_route(route);
+    follow_route();
     spdlog::debug("packets leave by: {}", to_string(route.kind));
+}
+
+void Mobility::follow_route() {
+    if (!optimisation_) return;
+    const auto status = node_.status();
+    optimisation_->follow(data_path_.route(), status.state == mip6::MobileNodeState::kAtHome,
+                          status.expires);
 }
 
 void Mobility::remember_care_of_address(const Ipv6Address& address) {

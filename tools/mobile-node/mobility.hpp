@@ -19,6 +19,7 @@
 #include "tools/mobile-node/host_network.hpp"
 #include "tools/mobile-node/link_table.hpp"
 #include "tools/mobile-node/readiness.hpp"
+#include "tools/mobile-node/route_optimisation.hpp"
 #include "tools/mobile-node/security.hpp"
 
 namespace homeport::mobile_node {
@@ -49,8 +50,11 @@ class Mobility {
 
     /// Links, addresses or routes changed.
     void links_changed();
-    /// A packet in normal form for the protocol.
-    void signalling(ConstByteSpan packet, bool is_protected);
+    /// A packet in normal form for the protocol; `from_home_agent`: on the wire.
+    void signalling(ConstByteSpan packet, bool is_protected, bool from_home_agent);
+    /// Payload that came by the home agent, and ICMPv6 errors of the access links.
+    void tunnelled(ConstByteSpan packet);
+    void icmp_error(ConstByteSpan packet);
     /// The path to the home agent takes no more than `mtu` octets.
     void path_mtu(unsigned mtu);
     /// New preferences are in the configuration.
@@ -58,10 +62,16 @@ class Mobility {
     /// Deregisters. finished() tells when that is done, or given up.
     void shut_down();
     [[nodiscard]] bool finished() const { return node_.finished(); }
+    /// Call now and then while shutting down: correspondents are told first, the home agent then.
+    void go_on_shutting_down();
 
     [[nodiscard]] mip6::MobileNode::Status status() const { return node_.status(); }
     [[nodiscard]] const mip6::MobileNodeCounters& protocol_counters() const {
         return node_.counters();
+    }
+    /// Null: off.
+    [[nodiscard]] const RouteOptimisation* route_optimisation() const {
+        return optimisation_ ? &*optimisation_ : nullptr;
     }
     [[nodiscard]] const std::optional<Candidate>& attachment() const { return current_; }
     [[nodiscard]] std::vector<Handover> handovers() const;
@@ -89,6 +99,7 @@ class Mobility {
     void home_ready();
     /// Sets the data path to what is possible now.
     void update_route();
+    void follow_route();
     [[nodiscard]] Route best_route() const;
     void accept_care_of_addresses();
     void remember_care_of_address(const Ipv6Address& address);
@@ -111,6 +122,7 @@ class Mobility {
     std::function<void(const char* event, const std::string& text)> changed_;
 
     mip6::MobileNode node_;
+    std::optional<RouteOptimisation> optimisation_;
     Alarm node_alarm_;
     std::optional<Candidate> current_;
     /// The tunnel that the home agent acknowledged.

@@ -121,6 +121,21 @@ bool PacketPaths::to_wire(Packet& packet, Leave leave, const Ipv6Address& care_o
         counters_.add(Counter::kDropPolicyOut);
         return false;
     }
+    if (correspondents_ != nullptr) {
+        switch (correspondents_->take(packet, care_of_address)) {
+            case CorrespondentRoutes::Taken::kNo:
+                break;
+            case CorrespondentRoutes::Taken::kYes:
+                counters_.add(Counter::kDirectSent);
+                return true;
+            case CorrespondentRoutes::Taken::kTooBig:
+                counters_.add(Counter::kDropTooBig);
+                return false;
+            case CorrespondentRoutes::Taken::kNoRoom:
+                counters_.add(Counter::kDropMalformed);
+                return false;
+        }
+    }
     const tunnel::Ipv6Tunnel header{care_of_address, addresses_.home_agent, hop_limit_,
                                     tunnel::Dscp::kUniform};
     if (tunnel::encapsulate_in_ipv6(packet, header) == tunnel::EncapsulateError::kNone) return true;
@@ -160,12 +175,31 @@ PacketPaths::Arrival PacketPaths::inbound(Packet& packet) {
     // What else comes here is meant for the kernel or for others, unless the home agent sent it to
     // a care-of address (RFC 6275 section 11.3.3).
     if (!is_care_of_address(ip.destination)) return dropped(Counter::kInNotCareOf);
-    if (ip.source != addresses_.home_agent) return dropped(Counter::kInNotHomeAgent);
+    if (ip.source != addresses_.home_agent) return from_correspondent(packet);
     if (protocol == number(IpProtocol::kRouting)) return routed(packet);
     if (protocol == number(IpProtocol::kIpv6) || protocol == number(IpProtocol::kIpv4)) {
         return tunnelled(packet, protocol);
     }
     return dropped(Counter::kInUnexpected);
+}
+
+// To a care-of address and not from the home agent: what route optimisation brings along. Care-of
+// tests and Binding Errors are for the care-of address itself, so no policy of the home address is
+// about them; the protocol looks after them (S1-SPD entry 5).
+PacketPaths::Arrival PacketPaths::from_correspondent(Packet& packet) {
+    if (correspondents_ == nullptr) return dropped(Counter::kInNotHomeAgent);
+    const Ipv6Header& ip = ipv6_header(packet);
+    if (ip.next_header == number(IpProtocol::kMobility)) {
+        counters_.add(Counter::kSignallingReceived);
+        return {Arrived::kSignalling, false};
+    }
+    if (ip.next_header != number(IpProtocol::kRouting)) return dropped(Counter::kInNotHomeAgent);
+    const Ipv6Address source = ip.source;
+    const Arrival arrival = routed(packet);
+    if (arrival.what != Arrived::kPayload) return arrival;
+    if (!correspondents_->expects(source)) return dropped(Counter::kInNotCorrespondent);
+    counters_.add(Counter::kDirectReceived);
+    return arrival;
 }
 
 PacketPaths::Arrival PacketPaths::tunnelled(Packet& packet, std::uint8_t protocol) {

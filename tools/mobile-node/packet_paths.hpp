@@ -13,6 +13,7 @@
 #include "dataplane/base/address.hpp"
 #include "dataplane/ipsec/interface.hpp"
 #include "dataplane/ipsec/packet.hpp"
+#include "tools/mobile-node/correspondent_routes.hpp"
 #include "tools/mobile-node/counters.hpp"
 
 namespace homeport::mobile_node {
@@ -38,6 +39,11 @@ class PacketPaths {
 
     /// Whether the home agent has a binding for the IPv4 home address; at first it has none.
     void set_ipv4_bound(bool bound) { ipv4_bound_ = bound; }
+
+    /// Route optimisation: null, as at first, for none. Must outlive its use.
+    void set_correspondents(CorrespondentRoutes* correspondents) {
+        correspondents_ = correspondents;
+    }
 
     /// How a packet of applications that passed outbound() has to leave when away.
     enum class Leave : std::uint8_t {
@@ -71,6 +77,7 @@ class PacketPaths {
 
   private:
     [[nodiscard]] Arrival dropped(Counter counter);
+    [[nodiscard]] Arrival from_correspondent(Packet& packet);
     [[nodiscard]] Arrival tunnelled(Packet& packet, std::uint8_t protocol);
     [[nodiscard]] Arrival routed(Packet& packet);
     [[nodiscard]] Arrival sealed(Packet& packet);
@@ -83,6 +90,7 @@ class PacketPaths {
     ipsec::Processor& engine_;
     Counters& counters_;
     std::vector<Ipv6Address> care_of_addresses_;
+    CorrespondentRoutes* correspondents_ = nullptr;
     bool ipv4_bound_ = false;
 };
 

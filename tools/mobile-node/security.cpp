@@ -48,9 +48,9 @@ Result<std::unique_ptr<Security>> Security::create(const Config& config) {
 
 Result<void> Security::put_policies() {
     sa::PolicyOptions options;
-    options.protect_return_routability = config_.return_routability && !place_.at_home;
+    options.protect_return_routability = config_.return_routability && !at_home_;
     options.unprotected = config_.lab_unprotected;
-    options.route_optimised = place_.route_optimised;
+    options.route_optimised = route_optimised_;
     auto entries = sa::mobile_node_policies(config_.home_address, config_.home_agent, options);
     if (config_.lab_unprotected) {
         // Its packets all go by the entry before it, which the database would not accept.
@@ -63,9 +63,15 @@ Result<void> Security::put_policies() {
     return {};
 }
 
-Result<void> Security::set_place(const Place& place) {
-    if (place == place_) return {};
-    place_ = place;
+Result<void> Security::set_at_home(bool at_home) {
+    if (at_home == at_home_) return {};
+    at_home_ = at_home;
+    return put_policies();
+}
+
+Result<void> Security::set_route_optimised(const std::vector<Ipv6Address>& correspondents) {
+    if (correspondents == route_optimised_) return {};
+    route_optimised_ = correspondents;
     return put_policies();
 }
 

@@ -26,15 +26,10 @@ class Security {
     [[nodiscard]] static Result<std::unique_ptr<Security>> create(const Config& config);
 
     [[nodiscard]] ipsec::Processor& engine() { return *engine_; }
-    /// Entries of the SPD that come and go with the mobile node's place. No SA changes with them.
-    struct Place {
-        /// Deregistered: return routability is bypassed (S1.37).
-        bool at_home = false;
-        /// Correspondents whose traffic takes the direct way, past entry 6 (S1.36).
-        std::vector<Ipv6Address> route_optimised;
-        friend bool operator==(const Place&, const Place&) = default;
-    };
-    [[nodiscard]] Result<void> set_place(const Place& place);
+    /// At home return routability is bypassed (S1.37). No SA changes with it.
+    [[nodiscard]] Result<void> set_at_home(bool at_home);
+    /// Correspondents whose traffic takes the direct way, past entry 6 (S1.36).
+    [[nodiscard]] Result<void> set_route_optimised(const std::vector<Ipv6Address>& correspondents);
     [[nodiscard]] std::vector<ipsec::SaStatus> associations() const;
     /// Call after each binding update: from time to time writes the sequence numbers down.
     [[nodiscard]] Result<void> note_sequences();
@@ -49,7 +44,8 @@ class Security {
                                                ipsec::Direction direction);
 
     Config config_;
-    Place place_;
+    bool at_home_ = false;
+    std::vector<Ipv6Address> route_optimised_;
     ipsec::ImmediateReclaimer reclaimer_;
     ipsec::SecurityPolicyDatabase spd_;
     std::unique_ptr<ipsec::SecurityAssociationDatabase> sad_;

@@ -105,6 +105,42 @@ Json protocol_of(const mip6::MobileNodeCounters& counters) {
             {"refresh_requests", counters.refresh_requests}};
 }
 
+Json correspondents_of(const Mobility& mobility, Clock::time_point now) {
+    const RouteOptimisation* const optimisation = mobility.route_optimisation();
+    if (optimisation == nullptr) return nullptr;
+    Json list = Json::array();
+    for (const auto& one : optimisation->status()) {
+        list.push_back(
+            {{"address", one.correspondent.to_string()},
+             {"state", one.state},
+             {"care_of_address", or_null(one.care_of_address)},
+             {"lifetime_left", seconds_until(one.expires, now)},
+             {"rests_for", seconds_until(one.rests_until, now)},
+             {"sequence", one.sequence},
+             {"failures", one.failures},
+             {"last_status",
+              one.last_status ? Json(static_cast<unsigned>(*one.last_status)) : Json(nullptr)}});
+    }
+    const auto& counters = optimisation->protocol_counters();
+    return {{"correspondents", std::move(list)},
+            {"home_tests_sent", counters.home_tests_sent},
+            {"care_of_tests_sent", counters.care_of_tests_sent},
+            {"updates_sent", counters.updates_sent},
+            {"accepted", counters.accepted},
+            {"rejected", counters.rejected},
+            {"given_up", counters.given_up},
+            {"limited", counters.limited},
+            {"ignored_malformed", counters.ignored_malformed},
+            {"ignored_unknown", counters.ignored_unknown},
+            {"ignored_cookie", counters.ignored_cookie},
+            {"ignored_path", counters.ignored_path},
+            {"ignored_sequence", counters.ignored_sequence},
+            {"ignored_authenticator", counters.ignored_authenticator},
+            {"ignored_message", counters.ignored_message},
+            {"binding_errors", counters.binding_errors},
+            {"refresh_requests", counters.refresh_requests}};
+}
+
 std::string text_or(const Json& value, const std::string& otherwise) {
     return value.is_string() ? value.get<std::string>() : otherwise;
 }
@@ -142,6 +178,7 @@ std::string status_json(const StatusSource& source) {
     }
     out["counters"] = std::move(counters);
     out["protocol"] = protocol_of(source.mobility.protocol_counters());
+    out["route_optimisation"] = correspondents_of(source.mobility, source.now);
     out["uptime"] = std::chrono::duration<double>(source.now - source.started).count();
     return out.dump();
 }
@@ -216,6 +253,14 @@ std::string status_text(const std::string& json) {
                          sa.at("packets").get<std::uint64_t>(),
                          sa.at("sequence").get<std::uint64_t>(),
                          sa.at("errors").get<std::uint64_t>()));
+    }
+    if (in.at("route_optimisation").is_object()) {
+        for (const Json& one : in.at("route_optimisation").at("correspondents")) {
+            line("correspondent",
+                 fmt::format("{} {}, {:.0f} s left", one.at("address").get<std::string>(),
+                             one.at("state").get<std::string>(),
+                             one.at("lifetime_left").get<double>()));
+        }
     }
     if (!in.at("handovers").empty()) {
         out += fmt::format("\n{:<10}{:<28}{:<28}{:>10}{:>9}{:>9}{:>9}{:>6}\n", "time", "from", "to",

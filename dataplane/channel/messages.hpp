@@ -15,7 +15,7 @@
 namespace homeport::channel {
 
 inline constexpr std::uint32_t kMagic = 0x48504348;  // "HPCH"
-inline constexpr std::uint32_t kAbiVersion = 1;
+inline constexpr std::uint32_t kAbiVersion = 2;
 
 inline constexpr std::uint16_t kNoPort = 0xffff;
 inline constexpr std::uint32_t kNoIndex = 0xffffffff;
@@ -237,6 +237,8 @@ struct SaSet {
     std::uint64_t first_sequence = 1;
     std::uint64_t soft_bytes = 0, hard_bytes = 0;      // 0: none
     std::uint64_t soft_packets = 0, hard_packets = 0;  // 0: none
+    std::uint32_t soft_seconds = 0, hard_seconds = 0;  // 0: none
+    std::uint64_t age_seconds = 0;  // of an SA that is restored; of no effect on one that is there
     char algorithm[32] = {};
     std::uint16_t encryption_key_length = 0;  // octets, salt included
     std::uint16_t integrity_key_length = 0;
@@ -443,13 +445,15 @@ struct SaHighWater {
     WireAddress peer;
     std::uint64_t sequence = 0;
 };
+enum class SaLifetimeReason : std::uint8_t { kBytes = 0, kPackets, kSeconds, kSequence };
 struct SaLifetime {
     static constexpr auto kType = EventType::kSaLifetime;
     EventHeader header;
     std::uint32_t spi = 0;
     SaDirection direction{};
     std::uint8_t hard = 0;
-    std::uint8_t reserved[2] = {};
+    SaLifetimeReason reason{};
+    std::uint8_t reserved = 0;
     WireAddress peer;
 };
 struct PathMtu {

@@ -156,7 +156,7 @@ bool valid(const SaHighWater& record) {
 }
 bool valid(const SaLifetime& record) {
     return at_most(record.direction, SaDirection::kOutbound) && is_bool(record.hard) &&
-           is_address_or_none(record.peer);
+           at_most(record.reason, SaLifetimeReason::kSequence) && is_address_or_none(record.peer);
 }
 bool valid(const PathMtu& record) {
     return is_address(record.home_address);

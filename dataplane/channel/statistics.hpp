@@ -71,6 +71,8 @@ struct AdjacencyRow {
 };
 static_assert(sizeof(AdjacencyRow) == 64);
 
+enum SaRowState : std::uint64_t { kSaSoftExpired = 1, kSaHardExpired = 2 };
+
 struct SaRow {
     std::uint64_t sequence = 0;
     std::uint32_t spi = 0;
@@ -80,7 +82,11 @@ struct SaRow {
     WireAddress peer;
     std::uint64_t packets = 0, bytes = 0, errors = 0;
     std::uint64_t highest_sequence = 0;
-    std::uint64_t reserved[7] = {};
+    /// Until the hard lifetime; all ones: no limit.
+    std::uint64_t bytes_left = 0, packets_left = 0, seconds_left = 0;
+    std::uint64_t state = 0;  // SaRowState
+    std::uint64_t owner_worker = 0;
+    std::uint64_t reserved[2] = {};
 };
 static_assert(sizeof(SaRow) == 128);
 

@@ -5,6 +5,7 @@
 #include <rte_random.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <optional>
 
@@ -104,8 +105,9 @@ std::expected<ipsec::SaParameters, WriteError> parameters_of(const channel::SaSe
         parameters.selectors.push_back(std::move(*selectors));
     }
     parameters.policies.push_back({record.policy_id, address_of(record.peer)});
-    parameters.lifetime = {record.soft_bytes, record.hard_bytes, record.soft_packets,
-                           record.hard_packets};
+    parameters.lifetime = {record.soft_bytes,   record.hard_bytes,   record.soft_packets,
+                           record.hard_packets, record.soft_seconds, record.hard_seconds};
+    parameters.born = monotonic_seconds() - record.age_seconds;
     parameters.first_sequence = record.first_sequence;
     parameters.static_key = record.static_key != 0;
     parameters.owner = static_cast<std::uint8_t>(record.owner_worker);
@@ -141,6 +143,14 @@ std::expected<ipsec::PolicyEntry, std::string> entry_of(const channel::PolicyRec
 }
 
 }  // namespace
+
+std::uint64_t monotonic_seconds() {
+    using namespace std::chrono;
+    // A year more, so that an SA may be older than the machine's uptime.
+    constexpr std::uint64_t kStart = 366u * 86400u;
+    const auto since = steady_clock::now().time_since_epoch();
+    return kStart + static_cast<std::uint64_t>(duration_cast<seconds>(since).count());
+}
 
 std::expected<ipsec::Selectors, std::string> selectors_of(const channel::SelectorRecord& record) {
     constexpr std::uint16_t kAnyProtocol = 0xffff;
@@ -179,7 +189,9 @@ IpsecWriter::IpsecWriter(SharedState& state, unsigned workers, std::uint32_t max
 void IpsecWriter::fingerprint(const channel::SaSet& record, std::uint64_t (&out)[2]) const {
     channel::SaSet copy = record;
     copy.header = {};
-    copy.first_sequence = 0;  // a restored SA goes on, wherever it is by now
+    // A restored SA goes on, wherever it is by now.
+    copy.first_sequence = 0;
+    copy.age_seconds = 0;
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(&copy);
     for (std::size_t half = 0; half < 2; ++half) {
         // FNV-1a over words with a secret start: tells changes apart, reveals no key.

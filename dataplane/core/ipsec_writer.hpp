@@ -84,6 +84,9 @@ class IpsecWriter {
     std::uint32_t max_rows_;
 };
 
+/// The clock of SaParameters::born and look_at_age().
+[[nodiscard]] std::uint64_t monotonic_seconds();
+
 /// The record's selectors for dataplane/ipsec, or a sentence that says what is wrong.
 [[nodiscard]] std::expected<ipsec::Selectors, std::string> selectors_of(
     const channel::SelectorRecord& record);

@@ -238,16 +238,21 @@ void MainLcore::look_at_lifetimes() {
     for (const auto& worker : workers_) {
         ipsec::LifetimeEvent expired;
         for (unsigned i = 0; i < kBurst && worker->esp().next_event(expired); ++i) {
-            channel::SaLifetime event;
-            event.spi = expired.spi.value;
-            event.direction = expired.direction == ipsec::Direction::kInbound
-                                  ? channel::SaDirection::kInbound
-                                  : channel::SaDirection::kOutbound;
-            event.hard = expired.hard ? 1 : 0;
-            if (const SaNotes* notes = ipsec_.find(expired.handle)) event.peer = notes->peer;
-            (void)send(event);
+            (void)tell_lifetime(expired);
         }
     }
+}
+
+bool MainLcore::tell_lifetime(const ipsec::LifetimeEvent& expired) {
+    channel::SaLifetime event;
+    event.spi = expired.spi.value;
+    event.direction = expired.direction == ipsec::Direction::kInbound
+                          ? channel::SaDirection::kInbound
+                          : channel::SaDirection::kOutbound;
+    event.hard = expired.hard ? 1 : 0;
+    event.reason = static_cast<channel::SaLifetimeReason>(expired.reason);
+    if (const SaNotes* notes = ipsec_.find(expired.handle)) event.peer = notes->peer;
+    return send(event);
 }
 
 /// A part of them each millisecond, all of them in a quarter of a second.
@@ -272,6 +277,19 @@ void MainLcore::look_at_association(const SaKey& key, SaNotes& notes) {
         row.errors += errors.load(std::memory_order_relaxed);
     }
     row.highest_sequence = sa->sequence.load(std::memory_order_relaxed);
+    const std::uint64_t now = monotonic_seconds();
+    if (const auto expired = state_.sad().look_at_age(notes.handle, now)) {
+        (void)tell_lifetime(*expired);
+    }
+    const ipsec::LifetimeLeft left = state_.sad().lifetime_left(notes.handle, now);
+    row.bytes_left = left.bytes;
+    row.packets_left = left.packets;
+    row.seconds_left = left.seconds;
+    const std::uint8_t state = sa->state.load(std::memory_order_relaxed);
+    using Sa = ipsec::SecurityAssociation;
+    if ((state & Sa::kSoftExpired) != 0) row.state |= channel::kSaSoftExpired;
+    if ((state & Sa::kHardExpired) != 0) row.state |= channel::kSaHardExpired;
+    row.owner_worker = sa->owner;
     region_.set_sa(notes.row, row);
 
     // What is reported is reserved: enough for what the SA can send until the next look, so that

@@ -99,6 +99,7 @@ class MainLcore final : private CommandSink {
     void look_at_associations();
     void look_at_association(const SaKey& key, SaNotes& notes);
     void look_at_lifetimes();
+    bool tell_lifetime(const ipsec::LifetimeEvent& expired);
     void write_statistics();
     void write_port_row(const PortContext& port);
     void write_adjacency_rows();

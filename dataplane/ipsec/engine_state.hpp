@@ -68,6 +68,7 @@ struct EspEngine::State {
     /// Adds a packet to the SA's counters, and looks at its lifetime.
     void count_packet(SecurityAssociation& sa, std::uint32_t bytes);
     void check_lifetime(SecurityAssociation& sa);
+    void tell(SecurityAssociation& sa, bool hard, LifetimeReason reason);
     [[nodiscard]] Verdict policy_verdict(const HeaderInfo& packet) const;
 
     // Steps of outbound_burst.

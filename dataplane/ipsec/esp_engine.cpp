@@ -66,20 +66,24 @@ void EspEngine::State::check_lifetime(SecurityAssociation& sa) {
     const auto reached = [](std::uint64_t value, std::uint64_t end) {
         return end != 0 && value >= end;
     };
-    unsigned state = sa.state.load(std::memory_order_relaxed);
-    if (reached(packets, limit.soft_packets) || reached(bytes, limit.soft_bytes)) {
-        state |= SecurityAssociation::kSoftExpired;
-    }
-    if (reached(packets, limit.hard_packets) || reached(bytes, limit.hard_bytes)) {
-        state |= SecurityAssociation::kHardExpired;
-    }
-    const auto tell = [&](unsigned expired, unsigned told, bool hard) {
-        if ((state & expired) == 0 || (state & told) != 0) return;
-        if (events.push({sa.spi, sa.profile->direction, hard, sa.cold().handle})) state |= told;
+    const auto look = [&](std::uint64_t byte_limit, std::uint64_t packet_limit, bool hard) {
+        const bool by_bytes = reached(bytes, byte_limit);
+        if (!by_bytes && !reached(packets, packet_limit)) return;
+        tell(sa, hard, by_bytes ? LifetimeReason::kBytes : LifetimeReason::kPackets);
     };
-    tell(SecurityAssociation::kSoftExpired, SecurityAssociation::kSoftTold, false);
-    tell(SecurityAssociation::kHardExpired, SecurityAssociation::kHardTold, true);
-    sa.state.store(static_cast<std::uint8_t>(state), std::memory_order_relaxed);
+    look(limit.soft_bytes, limit.soft_packets, false);
+    look(limit.hard_bytes, limit.hard_packets, true);
+}
+
+void EspEngine::State::tell(SecurityAssociation& sa, bool hard, LifetimeReason reason) {
+    const unsigned expired =
+        hard ? SecurityAssociation::kHardExpired : SecurityAssociation::kSoftExpired;
+    const unsigned told = hard ? SecurityAssociation::kHardTold : SecurityAssociation::kSoftTold;
+    // A used up sequence has its own verdict, so the SA is not marked as expired.
+    if (sa.set_state(reason == LifetimeReason::kSequence ? told : expired | told) & told) {
+        const LifetimeEvent event{sa.spi, sa.profile->direction, hard, reason, sa.cold().handle};
+        if (!events.push(event)) sa.clear_state(told);
+    }
 }
 
 Verdict EspEngine::inbound_policy_check(const Packet& packet) const {

@@ -16,14 +16,6 @@
 
 namespace homeport::ipsec {
 
-/// An SA came to the end of a lifetime. Soft: time to rekey. Hard: it is not used any more.
-struct LifetimeEvent {
-    Spi spi;
-    Direction direction = Direction::kInbound;
-    bool hard = false;
-    SaHandle handle;
-};
-
 class EspEngine final : public Processor {
   public:
     static constexpr std::size_t kBurst = 64;

@@ -167,6 +167,7 @@ Verdict EspEngine::State::prepare_seal(Packet& packet, std::size_t index, Cipher
     const std::uint64_t sequence = sa->sequence.load(std::memory_order_relaxed) + 1;
     if (sequence == 0 || (!profile.esn && sequence > 0xffff'ffffu)) {
         sa->count_error(SaCold::kSeqOverflow);
+        tell(*sa, true, LifetimeReason::kSequence);
         return Verdict::kOutSeqOverflow;
     }
     sa->sequence.store(sequence, std::memory_order_relaxed);

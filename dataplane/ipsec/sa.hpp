@@ -44,7 +44,7 @@ struct SaProfile {
     Mode mode = Mode::kTransport;
     bool esn = false;
     bool copy_dscp = true;
-    bool has_lifetime = false;
+    bool has_lifetime = false;  ///< in octets or packets, which is looked at for each packet
     DontFragment dont_fragment = DontFragment::kCopy;
     std::uint16_t replay_window = 0;
     std::uint8_t hop_limit = 64;
@@ -78,13 +78,14 @@ struct SaCold {
     };
     std::atomic<std::uint64_t> errors[kErrorCount];
     std::uint64_t generation = 0;  ///< of the database when the SA was added
+    std::uint64_t born = 0;        ///< SaParameters::born
     SaHandle handle;
     std::uint32_t reserved = 0;
 };
-static_assert(sizeof(SaCold) == 56 && sizeof(SaCold) <= 64);
+static_assert(sizeof(SaCold) == 64);
 
-/// The hot line. `sequence`, `packets`, `bytes`, `state` and the bitmap have one writer, the
-/// owner's engine; anyone may read the atomics.
+/// The hot line. `sequence`, `packets`, `bytes` and the bitmap have one writer, the owner's engine;
+/// anyone may read the atomics. Bits of `state` are set by the engine and by the database's writer.
 struct alignas(64) SecurityAssociation {
     enum State : std::uint8_t { kSoftExpired = 1, kHardExpired = 2, kSoftTold = 4, kHardTold = 8 };
 
@@ -118,6 +119,15 @@ struct alignas(64) SecurityAssociation {
         auto* bitmap = reinterpret_cast<std::uint64_t*>(reinterpret_cast<std::uint8_t*>(this) +
                                                         profile->cold_offset + 64);
         return {sequence, bitmap, profile->replay_window};
+    }
+    /// Sets bits of `state`; those that were not set before.
+    std::uint8_t set_state(unsigned bits) {
+        const auto wanted = static_cast<std::uint8_t>(bits);
+        return static_cast<std::uint8_t>(wanted &
+                                         ~state.fetch_or(wanted, std::memory_order_relaxed));
+    }
+    void clear_state(unsigned bits) {
+        state.fetch_and(static_cast<std::uint8_t>(~bits), std::memory_order_relaxed);
     }
     void count_error(SaCold::Error error) {
         auto& counter = cold().errors[error];

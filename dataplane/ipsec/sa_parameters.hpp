@@ -25,12 +25,15 @@ struct PolicyUse {
 };
 
 /// 0 means no limit. Soft: an event. Hard: the SA is not used any more. Octets count whole packets
-/// as they are before sealing or after opening.
+/// as they are before sealing or after opening; seconds count from SaParameters::born and are
+/// looked at by SecurityAssociationDatabase::look_at_age().
 struct Lifetime {
     std::uint64_t soft_bytes = 0;
     std::uint64_t hard_bytes = 0;
     std::uint64_t soft_packets = 0;
     std::uint64_t hard_packets = 0;
+    std::uint32_t soft_seconds = 0;
+    std::uint32_t hard_seconds = 0;
 
     friend bool operator==(const Lifetime&, const Lifetime&) = default;
 };
@@ -59,6 +62,7 @@ struct SaParameters {
     std::vector<Selectors> selectors;
     std::vector<PolicyUse> policies;
     Lifetime lifetime;
+    std::uint64_t born = 0;  ///< seconds of any clock; look_at_age() is told the time of the same
     /// Outbound: number of the first packet. Inbound: lowest number accepted. More than 1 for an SA
     /// that is restored: it goes on beyond the highest number that can have been used.
     std::uint64_t first_sequence = 1;

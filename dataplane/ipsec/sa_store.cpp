@@ -52,7 +52,8 @@ std::string identity_of(const SaProfile& profile) {
     }
     for (const std::uint64_t limit :
          {profile.lifetime.soft_bytes, profile.lifetime.hard_bytes, profile.lifetime.soft_packets,
-          profile.lifetime.hard_packets}) {
+          profile.lifetime.hard_packets, std::uint64_t{profile.lifetime.soft_seconds},
+          std::uint64_t{profile.lifetime.hard_seconds}}) {
         add(limit);
     }
     for (const ProfileUse& use : profile.policies) {
@@ -95,7 +96,9 @@ std::unique_ptr<SaProfile> make_profile(const SaParameters& parameters, const Re
     profile->dont_fragment = parameters.dont_fragment;
     profile->hop_limit = parameters.hop_limit;
     profile->lifetime = parameters.lifetime;
-    profile->has_lifetime = parameters.lifetime != Lifetime{};
+    const Lifetime& lifetime = parameters.lifetime;
+    profile->has_lifetime = (lifetime.soft_bytes | lifetime.hard_bytes | lifetime.soft_packets |
+                             lifetime.hard_packets) != 0;
     if (parameters.direction == Direction::kInbound) {
         profile->replay_window = parameters.replay_window;
     }
@@ -201,6 +204,7 @@ SecurityAssociation* SaStore::construct(const SaParameters& parameters, const Sa
     auto* sa = new (memory) SecurityAssociation;
     sa->profile = &profile;
     new (&sa->cold()) SaCold{};
+    sa->cold().born = parameters.born;
     sa->spi = parameters.spi;
     sa->owner = parameters.owner;
     sa->remote = remote.address;

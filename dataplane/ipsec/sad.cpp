@@ -253,6 +253,51 @@ std::optional<SaStatus> SecurityAssociationDatabase::status(SaHandle handle) con
     return status;
 }
 
+std::optional<LifetimeEvent> SecurityAssociationDatabase::look_at_age(SaHandle handle,
+                                                                      std::uint64_t now) {
+    using Sa = SecurityAssociation;
+    SecurityAssociation* sa = store_->by_handle(handle);
+    if (sa == nullptr) return std::nullopt;
+    const SaProfile& profile = *sa->profile;
+    const std::uint64_t born = sa->cold().born;
+    const std::uint64_t age = now > born ? now - born : 0;
+    const auto event = [&](bool hard, LifetimeReason reason) {
+        return LifetimeEvent{sa->spi, profile.direction, hard, reason, handle};
+    };
+    const auto over = [age](std::uint32_t limit) { return limit != 0 && age >= limit; };
+    if (over(profile.lifetime.hard_seconds) &&
+        (sa->set_state(Sa::kHardExpired | Sa::kHardTold) & Sa::kHardTold) != 0) {
+        return event(true, LifetimeReason::kSeconds);
+    }
+    if (over(profile.lifetime.soft_seconds) &&
+        (sa->set_state(Sa::kSoftExpired | Sa::kSoftTold) & Sa::kSoftTold) != 0) {
+        return event(false, LifetimeReason::kSeconds);
+    }
+    if (profile.direction == Direction::kOutbound) {
+        const std::uint64_t last = profile.esn ? ~std::uint64_t{0} : 0xffff'ffffu;
+        if (sa->sequence.load(std::memory_order_relaxed) >= last - last / 16 &&
+            (sa->set_state(Sa::kSoftExpired | Sa::kSoftTold) & Sa::kSoftTold) != 0) {
+            return event(false, LifetimeReason::kSequence);
+        }
+    }
+    return std::nullopt;
+}
+
+LifetimeLeft SecurityAssociationDatabase::lifetime_left(SaHandle handle, std::uint64_t now) const {
+    LifetimeLeft left;
+    const SecurityAssociation* sa = store_->by_handle(handle);
+    if (sa == nullptr) return left;
+    const Lifetime& limit = sa->profile->lifetime;
+    const auto rest = [](std::uint64_t end, std::uint64_t used, std::uint64_t& out) {
+        if (end != 0) out = end > used ? end - used : 0;
+    };
+    const std::uint64_t born = sa->cold().born;
+    rest(limit.hard_bytes, sa->bytes.load(std::memory_order_relaxed), left.bytes);
+    rest(limit.hard_packets, sa->packets.load(std::memory_order_relaxed), left.packets);
+    rest(limit.hard_seconds, now > born ? now - born : 0, left.seconds);
+    return left;
+}
+
 std::optional<SaHandle> SecurityAssociationDatabase::inbound_handle(Spi spi) const {
     const SecurityAssociation* sa = store_->find_inbound(spi);
     if (sa == nullptr) return std::nullopt;

@@ -35,6 +35,26 @@ struct SaHandle {
     friend bool operator==(const SaHandle&, const SaHandle&) = default;
 };
 
+/// What came to its end.
+enum class LifetimeReason : std::uint8_t { kBytes, kPackets, kSeconds, kSequence };
+
+/// An SA came to the end of a lifetime. Soft: time to rekey. Hard: it is not used any more.
+struct LifetimeEvent {
+    Spi spi;
+    Direction direction = Direction::kInbound;
+    bool hard = false;
+    LifetimeReason reason = LifetimeReason::kBytes;
+    SaHandle handle;
+};
+
+/// What an SA may still do until its hard lifetime; kNoLimit where there is none.
+struct LifetimeLeft {
+    static constexpr std::uint64_t kNoLimit = ~std::uint64_t{0};
+    std::uint64_t bytes = kNoLimit;
+    std::uint64_t packets = kNoLimit;
+    std::uint64_t seconds = kNoLimit;
+};
+
 struct SaErrors {
     std::uint64_t replay = 0;
     std::uint64_t icv = 0;
@@ -96,6 +116,11 @@ class SecurityAssociationDatabase {
     bool set_path_mtu(SaHandle handle, std::uint16_t path_mtu);
     [[nodiscard]] std::optional<SaStatus> status(SaHandle handle) const;
     [[nodiscard]] std::optional<SaHandle> inbound_handle(Spi spi) const;
+    /// To be called now and then for every SA: ends it when its time is over. What there is to tell
+    /// of its age and of an outbound SA's sequence numbers (soft: 15 of 16 are used), each once.
+    /// `now`: seconds of the clock of SaParameters::born.
+    [[nodiscard]] std::optional<LifetimeEvent> look_at_age(SaHandle handle, std::uint64_t now);
+    [[nodiscard]] LifetimeLeft lifetime_left(SaHandle handle, std::uint64_t now) const;
     /// All SAs, in no particular order.
     [[nodiscard]] std::vector<SaHandle> handles() const;
     [[nodiscard]] std::size_t size() const;

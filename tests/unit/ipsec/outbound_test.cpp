@@ -401,6 +401,70 @@ TEST(Outbound, lifetimes_end_an_sa_and_are_told_once) {
     EXPECT_TRUE(host.sad->status(handle)->hard_expired);
 }
 
+TEST(Outbound, a_used_up_sequence_is_told_once_and_before_its_end) {
+    Host host;
+    host.policies({test::protect_all()});
+    SaParameters p = test::outbound_parameters({});
+    p.first_sequence = 0xefff'ffff;
+    const SaHandle handle = host.add(p);
+    EXPECT_FALSE(host.sad->look_at_age(handle, 0));
+    Buffer first(test::udp({}));
+    ASSERT_EQ(host.out(first), Verdict::kOutProtect);
+    Buffer second(test::udp({}));
+    ASSERT_EQ(host.out(second), Verdict::kOutProtect);
+    const auto soft = host.sad->look_at_age(handle, 0);
+    ASSERT_TRUE(soft);
+    EXPECT_FALSE(soft->hard);
+    EXPECT_EQ(soft->reason, LifetimeReason::kSequence);
+    EXPECT_FALSE(host.sad->look_at_age(handle, 0)) << "told once";
+    host.sad->remove(handle);
+
+    p.first_sequence = 0xffff'ffff;
+    host.add(p);
+    Buffer last(test::udp({}));
+    ASSERT_EQ(host.out(last), Verdict::kOutProtect);
+    std::vector<LifetimeEvent> events;
+    for (int i = 0; i < 3; ++i) {
+        Buffer none(test::udp({}));
+        EXPECT_EQ(host.out(none), Verdict::kOutSeqOverflow);
+        LifetimeEvent event;
+        while (host.engine->next_event(event)) events.push_back(event);
+    }
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_TRUE(events[0].hard);
+    EXPECT_EQ(events[0].reason, LifetimeReason::kSequence);
+}
+
+TEST(Outbound, seconds_end_an_sa_and_are_told_once) {
+    Host host;
+    host.policies({test::protect_all()});
+    SaParameters p = test::outbound_parameters({});
+    p.lifetime.soft_seconds = 60;
+    p.lifetime.hard_seconds = 100;
+    p.born = 1000;
+    const SaHandle handle = host.add(p);
+    const auto out = [&] {
+        Buffer buffer(test::udp({}));
+        return host.out(buffer);
+    };
+    EXPECT_FALSE(host.sad->look_at_age(handle, 1059));
+    EXPECT_EQ(host.sad->lifetime_left(handle, 1059).seconds, 41u);
+    const auto soft = host.sad->look_at_age(handle, 1060);
+    ASSERT_TRUE(soft);
+    EXPECT_FALSE(soft->hard);
+    EXPECT_EQ(soft->reason, LifetimeReason::kSeconds);
+    EXPECT_FALSE(host.sad->look_at_age(handle, 1099));
+    EXPECT_EQ(out(), Verdict::kOutProtect);
+    const auto hard = host.sad->look_at_age(handle, 1100);
+    ASSERT_TRUE(hard);
+    EXPECT_TRUE(hard->hard);
+    EXPECT_FALSE(host.sad->look_at_age(handle, 1101));
+    EXPECT_EQ(out(), Verdict::kOutNoSa);
+    EXPECT_EQ(host.sad->lifetime_left(handle, 1101).seconds, 0u);
+    EXPECT_EQ(host.sad->lifetime_left(handle, 1101).bytes, LifetimeLeft::kNoLimit);
+    EXPECT_TRUE(host.sad->status(handle)->hard_expired);
+}
+
 TEST(Outbound, owner_of_an_sa_is_told) {
     Host host;
     host.policies({test::protect_all()});

@@ -45,6 +45,7 @@ App::App(asio::io_context& context, config::Config config, Log& log, const AppOp
           home_agent_config(config_.controlplane, ports_, now()), now(), std::random_device{}())),
       dad_(options.dad_wait),
       mld_(std::random_device{}()),
+      spis_(config_.dataplane.max_sas),
       counter_rows_(config_.dataplane.max_bindings),
       data_plane_(std::make_unique<DataPlane>(context, config_.dataplane.channel_socket, log,
                                               static_cast<DataPlaneEvents&>(*this))),
@@ -66,6 +67,7 @@ std::expected<std::unique_ptr<App>, std::vector<std::string>> App::create(
     auto app = std::unique_ptr<App>(new App(context, std::move(config), log, options));
     app->sa_source_ = std::make_unique<sa::StaticSaSource>(std::move(*source));
     if (auto errors = app->open_stores(); !errors.empty()) return std::unexpected(errors);
+    app->put_operator_sas_in_force();
     if (auto errors = app->restore_bindings(); !errors.empty()) return std::unexpected(errors);
     if (auto errors = app->open_management(); !errors.empty()) return std::unexpected(errors);
     if (options.mirror_kernel) app->open_mirror();
@@ -77,6 +79,7 @@ std::vector<std::string> App::open_stores() {
     const std::string& path = config_.controlplane.store_path;
     if (path.empty()) {
         ledger_ = sa::SequenceLedger::in_memory();
+        operator_sas_ = sa::OperatorSas::open({}).value();
         return {};
     }
     std::error_code ignored;
@@ -92,6 +95,9 @@ std::vector<std::string> App::open_stores() {
     auto ledger = sa::SequenceLedger::open(path + ".sequences");
     if (!ledger) return {ledger.error()};
     ledger_ = std::move(*ledger);
+    auto added = sa::OperatorSas::open(path + ".sas");
+    if (!added) return {added.error()};
+    operator_sas_ = std::move(*added);
     return {};
 }
 

@@ -25,7 +25,9 @@
 #include "controlplane/core/data_plane.hpp"
 #include "controlplane/core/mld_responder.hpp"
 #include "controlplane/core/port_map.hpp"
+#include "controlplane/ipsec/operator_sas.hpp"
 #include "controlplane/ipsec/sa_source.hpp"
+#include "controlplane/ipsec/spi_allocator.hpp"
 #include "controlplane/management/appliance.hpp"
 #include "controlplane/management/dispatcher.hpp"
 #include "controlplane/management/server.hpp"
@@ -85,6 +87,8 @@ class App final : public management::Appliance,
     }
     [[nodiscard]] management::ApplianceStatus status() const override;
     std::size_t clear_bindings(const std::optional<Ipv6Address>& home_address) override;
+    std::expected<std::uint32_t, management::CommandError> add_sa(sa::OperatorSa wanted) override;
+    std::expected<void, management::CommandError> delete_sa(const sa::SaName& name) override;
     std::expected<void, management::CommandError> start_trace(
         const channel::TraceStart& start) override;
     std::expected<void, management::CommandError> stop_trace() override;
@@ -118,6 +122,12 @@ class App final : public management::Appliance,
     void write_ledger();
     void refresh_neighbours();
     void watch_heartbeat();
+
+    // app_security.cpp
+    void put_operator_sas_in_force();
+    void learn_own_spis();
+    [[nodiscard]] std::uint32_t worker_count() const;
+    void note_issued(const sa::SaSource::Issued& issued);
 
     // app_sync.cpp
     void attached() override;
@@ -205,7 +215,11 @@ class App final : public management::Appliance,
     std::string store_problem_;
     std::optional<sa::SequenceLedger> ledger_;
     std::string ledger_problem_;
-    std::unique_ptr<sa::SaSource> sa_source_;
+    std::unique_ptr<sa::StaticSaSource> sa_source_;
+    std::optional<sa::OperatorSas> operator_sas_;
+    sa::SpiAllocator spis_;
+    /// Past their hard lifetime, or without sequence numbers left: nothing passes them.
+    std::map<std::pair<channel::SaDirection, std::uint32_t>, Ipv6Address> ended_sas_;
     CounterRows counter_rows_;
     /// IPv4 home addresses that the data plane has bindings for, by the IPv6 one that holds them.
     std::unordered_map<Ipv6Address, std::vector<Ipv4Address>> ipv4_bindings_;

@@ -120,11 +120,6 @@ void App::on_event(const channel::SaHighWater& event) {
     ledger_->note(event.spi, event.sequence);
 }
 
-void App::on_event(const channel::SaLifetime& event) {
-    log_.limited(Message::kSaLifetime, "SA " + std::to_string(event.spi) + " reached its " +
-                                           (event.hard != 0 ? "hard" : "soft") + " lifetime");
-}
-
 void App::on_event(const channel::PathMtu& event) {
     if (event.home_address.family != 6 || event.mtu > 0xffff) return;
     const Ipv6Address home_address = event.home_address.v6();

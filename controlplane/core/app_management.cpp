@@ -6,6 +6,7 @@
 #include "controlplane/core/home_agent_config.hpp"
 #include "controlplane/core/log.hpp"
 #include "dataplane/ipsec/algorithm.hpp"
+#include "dataplane/ipsec/spi.hpp"
 
 namespace homeport::core {
 
@@ -78,6 +79,12 @@ management::ApplianceStatus App::status() const {
     for (const Ipv6Address& address : missing_addresses_) {
         problem(true,
                 "The kernel does not have the home agent's address " + address.to_string() + ".");
+    }
+    if (!ended_sas_.empty()) {
+        const auto& [name, peer] = *ended_sas_.begin();
+        problem(true, std::to_string(ended_sas_.size()) +
+                          " security associations are at their end, among them " +
+                          ipsec::Spi{name.second}.to_string() + " of " + peer.to_string() + ".");
     }
     problem(config_.controlplane.policy.allow_unprotected,
             "The lab switch policy.allow_unprotected is on.");
@@ -174,6 +181,7 @@ std::expected<management::ReloadResult, management::CommandError> App::reload_co
     config_.controlplane = std::move(next);
     log_.set_level(level);
     sa_source_ = std::make_unique<sa::StaticSaSource>(std::move(*source));
+    put_operator_sas_in_force();
     carry_out(
         home_agent_->reconfigure(home_agent_config(config_.controlplane, ports_, now()), now()));
     finish_round();

@@ -125,23 +125,8 @@ void App::send_security() {
     replace.count = static_cast<std::uint32_t>(policies.size());
     send(replace, ConstByteSpan(reinterpret_cast<const std::uint8_t*>(policies.data()),
                                 policies.size() * sizeof(channel::PolicyRecord)));
-    // One row of the statistics is the main lcore's, which owns no SA.
-    std::uint32_t workers = std::max(1u, config_.dataplane.workers.count);
-    if (const auto* statistics = data_plane_->statistics()) {
-        workers = std::clamp(statistics->worker_count() - 1, 1u, workers);
-    }
-    const auto issued = sa_source_->for_each_sa(*ledger_, workers,
-                                                [this](channel::SaSet& record) { send(record); });
-    ledger_problem_ = issued.ledger_error;
-    if (!issued.ledger_error.empty()) {
-        log_.limited(Message::kLedgerFailed,
-                     "sequence numbers of SAs cannot be kept: " + issued.ledger_error);
-    }
-    for (const std::uint32_t spi : issued.used_up) {
-        log_.limited(Message::kSaUsedUp, "the outbound SA " + std::to_string(spi) +
-                                             " has no sequence numbers left and is not put in "
-                                             "force: it needs a new key and a new SPI");
-    }
+    note_issued(sa_source_->for_each_sa(*ledger_, worker_count(),
+                                        [this](channel::SaSet& record) { send(record); }));
 }
 
 // On a real home link the kernel must have the home agent's address: it answers for it.

@@ -50,7 +50,11 @@ enum class Level : std::uint8_t { kDebug, kInfo, kWarning, kError };
     X(kManagementOpen, 50, kInfo) \
     X(kOperatorCommand, 52, kInfo) \
     X(kClientRefused, 53, kWarning) \
-    X(kSuppressed, 60, kWarning)
+    X(kSuppressed, 60, kWarning) \
+    X(kSaAdded, 70, kInfo) \
+    X(kSaDeleted, 71, kInfo) \
+    X(kSaLeftOut, 72, kError) \
+    X(kSaEnded, 73, kError)
 // clang-format on
 
 enum class Message : std::uint16_t {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "dataplane/channel/records.hpp"
 
@@ -29,6 +30,12 @@ std::size_t link_of(const ControlplaneConfig& config, const Ipv6Address& home_ad
     return static_cast<std::size_t>(it - config.home_links.begin());
 }
 
+std::uint64_t unix_seconds() {
+    using namespace std::chrono;
+    return static_cast<std::uint64_t>(
+        duration_cast<seconds>(system_clock::now().time_since_epoch()).count());
+}
+
 std::vector<ProtectedPrefix> unprotected_nodes(const ControlplaneConfig& config) {
     std::vector<ProtectedPrefix> nodes;
     const auto add = [&](const Ipv6Address& first, std::uint32_t count) {
@@ -49,6 +56,10 @@ std::vector<ProtectedPrefix> unprotected_nodes(const ControlplaneConfig& config)
 }
 
 }  // namespace
+
+std::uint32_t owner_of(const Ipv6Address& home_address, std::uint32_t workers) {
+    return static_cast<std::uint32_t>(home_address.low() % std::max<std::uint32_t>(workers, 1));
+}
 
 Ipv6Address nth_home_address(const Ipv6Address& first, std::uint32_t index) {
     Ipv6Address address = first;
@@ -206,9 +217,13 @@ channel::SaSet StaticSaSource::record_of(const Sa& sa, std::uint32_t workers) co
     record.static_key = 1;
     record.replay_window = sa.replay_window;
     record.policy_id = sa.policy;
-    // Both SAs of a node have one owner: the last bits of its home address.
-    record.owner_worker =
-        static_cast<std::uint32_t>(sa.home_address.low() % std::max<std::uint32_t>(workers, 1));
+    record.owner_worker = owner_of(sa.home_address, workers);
+    record.soft_seconds = sa.soft_seconds;
+    record.hard_seconds = sa.hard_seconds;
+    record.soft_bytes = sa.soft_bytes;
+    record.hard_bytes = sa.hard_bytes;
+    const std::uint64_t now = unix_seconds();
+    if (sa.by_operator && now > sa.added_unix) record.age_seconds = now - sa.added_unix;
     record.peer = channel::WireAddress(sa.home_address);
     const auto entry = std::ranges::find(policies_, sa.policy, &ipsec::PolicyEntry::id);
     ipsec::Selectors selectors = entry->selectors;
@@ -232,20 +247,26 @@ channel::SaSet StaticSaSource::record_of(const Sa& sa, std::uint32_t workers) co
 SaSource::Issued StaticSaSource::for_each_sa(
     SequenceLedger& ledger, std::uint32_t workers,
     const std::function<void(channel::SaSet&)>& visit) const {
+    return issue(sas_, ledger, workers, visit);
+}
+
+SaSource::Issued StaticSaSource::issue(std::span<const Sa> sas, SequenceLedger& ledger,
+                                       std::uint32_t workers,
+                                       const std::function<void(channel::SaSet&)>& visit) const {
     std::vector<std::uint64_t> first_sequences;
-    first_sequences.reserve(sas_.size());
-    for (const Sa& sa : sas_) {
+    first_sequences.reserve(sas.size());
+    for (const Sa& sa : sas) {
         const bool is_outbound = sa.direction == channel::SaDirection::kOutbound;
         first_sequences.push_back(is_outbound ? ledger.begin(sa.spi) : 1);
     }
     Issued issued;
     if (auto written = ledger.commit(); !written) issued.ledger_error = written.error();
-    for (std::size_t i = 0; i < sas_.size(); ++i) {
-        if (!sas_[i].extended_sequence && first_sequences[i] > 0xffffffff) {
-            issued.used_up.push_back(sas_[i].spi);
+    for (std::size_t i = 0; i < sas.size(); ++i) {
+        if (!sas[i].extended_sequence && first_sequences[i] > 0xffffffff) {
+            issued.used_up.push_back(sas[i].spi);
             continue;
         }
-        channel::SaSet record = record_of(sas_[i], workers);
+        channel::SaSet record = record_of(sas[i], workers);
         record.first_sequence = first_sequences[i];
         visit(record);
         explicit_bzero(&record, sizeof record);
@@ -266,6 +287,7 @@ void StaticSaSource::describe(const std::function<void(const Description&)>& vis
         shown.peer = sa.home_address;
         shown.replay_window = sa.replay_window;
         shown.extended_sequence = sa.extended_sequence;
+        shown.by_operator = sa.by_operator;
         visit(shown);
     }
 }

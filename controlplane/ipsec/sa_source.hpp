@@ -10,9 +10,11 @@
 #include <expected>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "controlplane/ipsec/operator_sas.hpp"
 #include "controlplane/ipsec/policy_table.hpp"
 #include "controlplane/ipsec/sa_keys.hpp"
 #include "controlplane/ipsec/sequence_ledger.hpp"
@@ -37,7 +39,8 @@ class SaSource {
     /// the SAs among them.
     virtual Issued for_each_sa(SequenceLedger& ledger, std::uint32_t workers,
                                const std::function<void(channel::SaSet&)>& visit) const = 0;
-    /// What `show sa` tells of an SA, in the order of their SPIs.
+    /// What `show sa` tells of an SA: those of the configuration in the order of their SPIs, then
+    /// those that were added, in that order.
     struct Description {
         std::uint32_t spi = 0;
         channel::SaDirection direction{};
@@ -47,9 +50,13 @@ class SaSource {
         Ipv6Address peer;
         std::uint16_t replay_window = 0;
         bool extended_sequence = false;
+        bool by_operator = false;
     };
     virtual void describe(const std::function<void(const Description&)>& visit) const = 0;
     [[nodiscard]] virtual std::size_t sa_count() const = 0;
+    /// Home addresses of the SAs with this SPI.
+    [[nodiscard]] virtual std::vector<Ipv6Address> peers_of(
+        std::uint32_t spi, channel::SaDirection direction) const = 0;
 };
 
 /// Manual keying (RFC 6275 section 5.1, RFC 4877 section 6): everything from the configuration.
@@ -67,6 +74,18 @@ class StaticSaSource final : public SaSource {
     void describe(const std::function<void(const Description&)>& visit) const override;
     [[nodiscard]] std::size_t sa_count() const override { return sas_.size(); }
 
+    /// Adds an SA behind all others, so that an outbound one is the newest of its entry (a rekey:
+    /// the older ones stay until they are removed). Reads the key file. The error is a sentence.
+    [[nodiscard]] std::expected<void, std::string> add(const OperatorSa& sa,
+                                                       const config::ControlplaneConfig& config);
+    /// The same for the last one alone as for_each_sa() does for all.
+    Issued last_sa(SequenceLedger& ledger, std::uint32_t workers,
+                   const std::function<void(channel::SaSet&)>& visit) const;
+    /// What removes it from the data plane; nothing if no SA has this name.
+    [[nodiscard]] std::optional<channel::SaRemove> remove(const SaName& name);
+    [[nodiscard]] std::vector<Ipv6Address> peers_of(std::uint32_t spi,
+                                                    channel::SaDirection direction) const override;
+
     /// Home addresses of nodes that have no SAs for binding updates and cannot register.
     [[nodiscard]] const std::vector<std::string>& nodes_without_keys() const {
         return nodes_without_keys_;
@@ -82,17 +101,29 @@ class StaticSaSource final : public SaSource {
         Ipv6Address home_agent;
         std::uint16_t replay_window = 0;
         bool extended_sequence = false;
+        bool by_operator = false;
+        std::uint32_t soft_seconds = 0, hard_seconds = 0;
+        std::uint64_t soft_bytes = 0, hard_bytes = 0;
+        std::uint64_t added_unix = 0;
         SaKeys keys;
     };
     class Loader;
 
     [[nodiscard]] channel::SaSet record_of(const Sa& sa, std::uint32_t workers) const;
+    [[nodiscard]] Issued issue(std::span<const Sa> sas, SequenceLedger& ledger,
+                               std::uint32_t workers,
+                               const std::function<void(channel::SaSet&)>& visit) const;
+    [[nodiscard]] std::expected<void, std::string> check_room(const Sa& sa) const;
 
     std::vector<ipsec::PolicyEntry> policies_;
     std::vector<Sa> sas_;
     std::vector<std::string> nodes_without_keys_;
     bool lab_static_gcm_ = false;
 };
+
+/// The worker that owns the SAs of a mobile node, all of them: by the last bits of its home
+/// address.
+[[nodiscard]] std::uint32_t owner_of(const Ipv6Address& home_address, std::uint32_t workers);
 
 /// What the control plane's configuration makes of table S1-SPD.
 [[nodiscard]] std::vector<ipsec::PolicyEntry> policies_of(const config::ControlplaneConfig& config);

@@ -22,7 +22,9 @@ class HomeAgent;
 }
 namespace homeport::sa {
 class SaSource;
-}
+struct OperatorSa;
+struct SaName;
+}  // namespace homeport::sa
 
 namespace homeport::management {
 
@@ -63,6 +65,10 @@ class Appliance {
 
     /// How many bindings were removed; `home_address` empty: all.
     virtual std::size_t clear_bindings(const std::optional<Ipv6Address>& home_address) = 0;
+
+    /// Puts an SA in force and keeps it. The SPI is that of the record or, if it was 0, a free one.
+    virtual std::expected<std::uint32_t, CommandError> add_sa(sa::OperatorSa wanted) = 0;
+    virtual std::expected<void, CommandError> delete_sa(const sa::SaName& name) = 0;
 
     virtual std::expected<void, CommandError> start_trace(const channel::TraceStart& start) = 0;
     virtual std::expected<void, CommandError> stop_trace() = 0;

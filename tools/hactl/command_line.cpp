@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "dataplane/config/config.hpp"
+#include "tools/hactl/documents.hpp"
 
 namespace homeport::hactl {
 
@@ -84,6 +85,8 @@ class CommandLine {
             {"trace", "follow packets through the data plane"},
             {"config", "the configuration: check, reload, show, hash"},
             {"list", "what there is"},
+            {"sa", "security associations: add, delete"},
+            {"spd", "the security policy database: lint"},
             {"completion", "for shells"},
             {"documents", "reference and manual page"}};
         const auto it = kTexts.find(verb);
@@ -125,7 +128,7 @@ class CommandLine {
         bound.app = parent->add_subcommand(spec.name.substr(space + 1), spec.summary);
         bound.app->fallthrough();
         for (const ArgumentSpec& argument : spec.arguments) {
-            const std::string name = (argument.positional ? "" : "--") + argument.name;
+            const std::string name = argument.positional ? argument.name : option_of(argument);
             if (argument.type == ArgumentType::kBoolean) {
                 bound.app->add_flag(name, bound.flags[argument.name], argument.summary);
             } else {

@@ -21,8 +21,8 @@ std::string upper(std::string text) {
 
 std::string argument_name(const ArgumentSpec& argument) {
     if (argument.positional) return upper(argument.name);
-    if (argument.type == ArgumentType::kBoolean) return "--" + argument.name;
-    return "--" + argument.name + " " + upper(argument.name);
+    if (argument.type == ArgumentType::kBoolean) return option_of(argument);
+    return option_of(argument) + " " + upper(argument.name);
 }
 
 std::string argument_text(const ArgumentSpec& argument) {
@@ -89,6 +89,12 @@ std::string groff(std::string_view text) {
 }
 
 }  // namespace
+
+std::string option_of(const ArgumentSpec& argument) {
+    std::string option = "--" + argument.name;
+    std::ranges::replace(option, '_', '-');
+    return option;
+}
 
 std::string synopsis(const CommandSpec& spec) {
     std::string text = spec.name;
@@ -183,7 +189,7 @@ std::string bash_completion(const Specs& specs) {
         list += (list.empty() ? "" : " ") + spec.name.substr(space + 1);
         std::string words;
         for (const ArgumentSpec& argument : spec.arguments) {
-            if (!argument.positional) words += (words.empty() ? "--" : " --") + argument.name;
+            if (!argument.positional) words += (words.empty() ? "" : " ") + option_of(argument);
         }
         if (!words.empty())
             options += "        '" + spec.name + "') words+=\" " + words + "\" ;;\n";

@@ -18,6 +18,9 @@ using Specs = std::vector<management::CommandSpec>;
 /// For `source <(hactl completion bash)`.
 [[nodiscard]] std::string bash_completion(const Specs& specs);
 
+/// "--replay-window": the option of an argument that is not positional.
+[[nodiscard]] std::string option_of(const management::ArgumentSpec& argument);
+
 /// "show bindings [FILTER] [--limit N]"
 [[nodiscard]] std::string synopsis(const management::CommandSpec& spec);
 

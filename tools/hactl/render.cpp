@@ -84,18 +84,34 @@ std::string show_bindings(const json& data) {
     return (table.empty() ? "no bindings, " : table.text()) + total + page_note(data);
 }
 
+// What is left until the hard lifetime: "52m 10s", "1.2 MiB", both, or nothing without a limit.
+std::string lifetime_of(const json& row) {
+    std::string left;
+    const auto add = [&](const char* member, const std::string& text) {
+        const auto it = row.find(member);
+        if (it == row.end() || it->is_null()) return;
+        left += (left.empty() ? "" : ", ") + text;
+    };
+    add("seconds_left", duration_of(row, "seconds_left"));
+    add("bytes_left", octets_of(row, "bytes_left"));
+    add("packets_left", count_of(row, "packets_left") + " packets");
+    return left;
+}
+
 std::string show_sa(const json& data) {
     Table table;
     table.column("SPI").column("DIR").column("PEER").column("POLICY").column("MODE");
     table.column("ALGORITHM").column("WINDOW", Align::kRight).column("ESN");
     table.column("PACKETS", Align::kRight).column("OCTETS", Align::kRight);
     table.column("ERRORS", Align::kRight).column("SEQUENCE", Align::kRight);
+    table.column("STATE").column("LEFT", Align::kRight).column("WORKER", Align::kRight);
     for (const json& row : list_of(data, "sas")) {
         table.row({text_of(row, "spi"), text_of(row, "direction"), text_of(row, "peer"),
                    text_of(row, "policy"), text_of(row, "mode"), text_of(row, "algorithm"),
                    text_of(row, "replay_window"), text_of(row, "esn"), count_of(row, "packets"),
                    octets_of(row, "bytes"), count_of(row, "errors"),
-                   count_of(row, "highest_sequence")});
+                   count_of(row, "highest_sequence"), text_of(row, "state"), lifetime_of(row),
+                   text_of(row, "owner_worker")});
     }
     return (table.empty() ? "no security associations\n" : table.text()) + page_note(data);
 }
@@ -304,6 +320,14 @@ std::string config_check(const json& data) {
     return out;
 }
 
+std::string spd_lint(const json& data) {
+    std::string out;
+    for (const json& finding : list_of(data, "findings")) {
+        out += text_of(finding, "kind") + ": " + text_of(finding, "text") + "\n";
+    }
+    return out.empty() ? "no clash among " + text_of(data, "policies") + " policies\n" : out;
+}
+
 std::string list_commands(const json& data) {
     Table table;
     table.column("COMMAND").column("");
@@ -317,13 +341,21 @@ std::string list_commands(const json& data) {
 
 std::string render(const std::string& command, const json& data) {
     static const std::map<std::string, std::string (*)(const json&)> kRenderers{
-        {"show bindings", show_bindings}, {"show sa", show_sa},
-        {"show spd", show_spd},           {"show stages", show_stages},
-        {"show drops", show_drops},       {"show ports", show_ports},
-        {"show routes", show_routes},     {"show adjacencies", show_adjacencies},
-        {"show status", show_status},     {"show config", show_config},
-        {"config show", show_config},     {"trace show", trace_show},
-        {"config check", config_check},   {"list commands", list_commands}};
+        {"show bindings", show_bindings},
+        {"show sa", show_sa},
+        {"show spd", show_spd},
+        {"show stages", show_stages},
+        {"show drops", show_drops},
+        {"show ports", show_ports},
+        {"show routes", show_routes},
+        {"show adjacencies", show_adjacencies},
+        {"show status", show_status},
+        {"show config", show_config},
+        {"config show", show_config},
+        {"trace show", trace_show},
+        {"config check", config_check},
+        {"list commands", list_commands},
+        {"spd lint", spd_lint}};
     const auto it = kRenderers.find(command);
     return printable(it != kRenderers.end() && data.is_object() ? it->second(data) : nested(data));
 }

@@ -17,6 +17,7 @@
 #include "controlplane/management/commands.hpp"
 #include "controlplane/wire/icmpv6.hpp"
 #include "controlplane/wire/mobility_header.hpp"
+#include "dataplane/ipsec/spi.hpp"
 #include "fake_data_plane.hpp"
 #include "tools/hactl/connection.hpp"
 
@@ -546,6 +547,173 @@ TEST_F(AppTest, commands_show_what_is_there) {
                              {{"command", "clear binding"}, {"arguments", {{"address", "all"}}}});
     EXPECT_EQ(cleared["data"]["cleared"], 1);
     ASSERT_TRUE(run_until([&] { return count(CommandType::kBindingRemove) == 1; }));
+}
+
+class SaCommands : public AppTest {
+  protected:
+    nlohmann::json command(const std::string& name, nlohmann::json arguments) {
+        return ask(*this, context_, (directory_ / "control").string(),
+                   {{"command", name}, {"arguments", std::move(arguments)}});
+    }
+    [[nodiscard]] nlohmann::json arguments(const std::string& direction,
+                                           const std::string& spi = {}) const {
+        nlohmann::json all{{"home_address", kHomeAddress.to_string()},
+                           {"purpose", "bu"},
+                           {"direction", direction},
+                           {"algorithm", "aes128-cbc-hmac-sha256-128"},
+                           {"key_file", (directory_ / "new.key").string()}};
+        if (!spi.empty()) all["spi"] = spi;
+        return all;
+    }
+    static std::string code_of(const nlohmann::json& reply) {
+        return reply.value("error", nlohmann::json::object()).value("code", std::string());
+    }
+    void write_key(mode_t mode = 0600) {
+        std::ofstream(directory_ / "new.key") << std::string(96, 'c');
+        ::chmod((directory_ / "new.key").c_str(), mode);
+    }
+    [[nodiscard]] std::vector<channel::SaSet> sas() const {
+        std::vector<channel::SaSet> found;
+        for (const Command& set : all(CommandType::kSaSet))
+            found.push_back(set.as<channel::SaSet>());
+        return found;
+    }
+};
+
+TEST_F(SaCommands, a_rekey_puts_the_new_sa_beside_the_old_one_and_keeps_it) {
+    start_both();
+    write_key();
+    data_plane_->clear();
+    const auto out = command("sa add", arguments("out", "0x7d2"));
+    ASSERT_EQ(out["data"]["spi"], "0x000007d2") << out.dump();
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kSaSet) == 1; }));
+    EXPECT_EQ(sas()[0].spi, 2002u);
+    EXPECT_EQ(sas()[0].direction, channel::SaDirection::kOutbound);
+    EXPECT_EQ(sas()[0].encryption_key[0], 0xcc);
+    EXPECT_EQ(count(CommandType::kSaRemove), 0u) << "the old one stays";
+
+    auto wanted = arguments("in");
+    wanted["hard_seconds"] = 3600;
+    wanted["replay_window"] = 64;
+    const auto in = command("sa add", wanted);
+    ASSERT_TRUE(in.contains("data")) << in.dump();
+    const std::string spi_text = in["data"]["spi"];
+    const ipsec::Spi spi{static_cast<std::uint32_t>(std::stoul(spi_text, nullptr, 16))};
+    EXPECT_TRUE(ipsec::is_own(spi));
+    EXPECT_EQ(ipsec::spi_group(spi), 0u) << "signalling";
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kSaSet) == 2; }));
+    EXPECT_EQ(sas()[1].spi, spi.value);
+    EXPECT_EQ(sas()[1].hard_seconds, 3600u);
+    EXPECT_EQ(sas()[1].owner_worker, ipsec::spi_owner(spi));
+
+    const auto shown = command("show sa", nlohmann::json::object())["data"];
+    ASSERT_EQ(shown["sas"].size(), 4u);
+    EXPECT_EQ(shown["sas"][2]["source"], "operator");
+    EXPECT_EQ(shown["sas"][0]["source"], "configuration");
+    EXPECT_EQ(shown.dump().find("cccc"), std::string::npos) << "no key";
+
+    // It outlives the control plane; and is sent behind the older one, so that it stays the newest.
+    app_.reset();
+    data_plane_->clear();
+    start_app();
+    ASSERT_TRUE(run_until([&] { return app_->is_synchronized(); }));
+    std::vector<std::uint32_t> order;
+    for (const channel::SaSet& sa : sas()) order.push_back(sa.spi);
+    EXPECT_EQ(order, (std::vector<std::uint32_t>{1001, 2001, 2002, spi.value}));
+
+    data_plane_->clear();
+    const auto gone = command("sa delete", {{"spi", spi_text}, {"direction", "in"}});
+    EXPECT_EQ(gone["data"]["home_address"], kHomeAddress.to_string()) << gone.dump();
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kSaRemove) == 1; }));
+    EXPECT_EQ(all(CommandType::kSaRemove)[0].as<channel::SaRemove>().spi, spi.value);
+    EXPECT_EQ(code_of(command("sa delete", {{"spi", spi_text}, {"direction", "in"}})), "not_found");
+    EXPECT_EQ(code_of(command("sa delete", {{"spi", "1001"}, {"direction", "in"}})), "configured");
+    EXPECT_EQ(log_text().find("cccc"), std::string::npos) << "no key";
+    EXPECT_NE(log_text().find("HP-CP-0070"), std::string::npos);
+}
+
+TEST_F(SaCommands, wrong_ones_change_nothing_and_say_what_was_expected) {
+    start_both();
+    write_key();
+    data_plane_->clear();
+    const auto refused = [&](nlohmann::json wanted, const std::string& expected) {
+        const auto reply = command("sa add", std::move(wanted));
+        EXPECT_EQ(code_of(reply), "bad_argument") << reply.dump();
+        EXPECT_NE(reply.dump().find(expected), std::string::npos) << reply.dump();
+    };
+    const auto with = [&](const char* member, const nlohmann::json& value) {
+        auto wanted = arguments("in", "5000");
+        wanted[member] = value;
+        return wanted;
+    };
+    refused(arguments("out"), "other end's inbound SA");
+    refused(arguments("in", "1001"), "in use");
+    refused(arguments("out", "2001"), "in use");
+    refused(arguments("in", "255"), "256 or more");
+    refused(arguments("in", "0x"), "hex digits");
+    refused(arguments("in", "12x"), "hex digits");
+    refused(with("algorithm", "rot13"), "one that is known");
+    refused(with("algorithm", "aes128-gcm16"), "RFC 4106");
+    refused(with("replay_window", 63), "64 to 4096");
+    refused(with("esn", true), "RFC 4303");
+    refused(with("home_address", "2001:db8:77::1"), "home prefix");
+    refused(with("key_file", "new.key"), "absolute path");
+    refused(with("key_file", "/nonexistent"), "cannot open");
+    auto lifetime = with("soft_seconds", 50);
+    lifetime["hard_seconds"] = 49;
+    refused(lifetime, "no more than hard_seconds");
+    auto outbound = arguments("out", "5001");
+    outbound["replay_window"] = 64;
+    refused(outbound, "no window");
+    write_key(0644);
+    refused(arguments("in", "5000"), "0600 or 0400");
+    EXPECT_EQ(count(CommandType::kSaSet), 0u);
+    EXPECT_EQ(command("show sa", nlohmann::json::object())["data"]["total"], 2);
+}
+
+TEST_F(SaCommands, lifetimes_are_told_and_an_ended_sa_is_a_problem) {
+    start_both();
+    const auto tell = [&](bool hard, channel::SaLifetimeReason reason) {
+        data_plane_->tell([=](channel::Server& server) {
+            channel::SaLifetime event;
+            event.spi = 2001;
+            event.direction = channel::SaDirection::kOutbound;
+            event.peer = channel::WireAddress(kHomeAddress);
+            event.hard = hard ? 1 : 0;
+            event.reason = reason;
+            (void)server.send(event);
+            server.flush();
+        });
+    };
+    tell(false, channel::SaLifetimeReason::kSeconds);
+    ASSERT_TRUE(run_until([&] { return log_text().find("HP-CP-0027") != std::string::npos; }));
+    EXPECT_NE(log_text().find("0x000007d1 of 2001:db8:1::101 reached its soft lifetime (seconds)"),
+              std::string::npos)
+        << log_text();
+    EXPECT_TRUE(app_->status().problems.empty());
+    tell(true, channel::SaLifetimeReason::kSequence);
+    ASSERT_TRUE(run_until([&] { return log_text().find("HP-CP-0073") != std::string::npos; }));
+    ASSERT_EQ(app_->status().problems.size(), 1u);
+    EXPECT_NE(app_->status().problems[0].find("0x000007d1"), std::string::npos);
+}
+
+TEST_F(SaCommands, S1_32_spd_lint_names_the_entries_that_clash) {
+    start_both();
+    const auto in_force = command("spd lint", nlohmann::json::object())["data"];
+    EXPECT_TRUE(in_force["findings"].empty()) << in_force.dump();
+    const auto policies = command("show spd", nlohmann::json::object())["data"]["policies"];
+    EXPECT_EQ(in_force["policies"], policies.size());
+    // Every entry but IKE's, moved before those of the lines above it, is found with its name.
+    for (std::size_t i = 2; i < policies.size(); ++i) {
+        const auto found =
+            command("spd lint", {{"order", std::to_string(i + 1)}})["data"]["findings"];
+        const std::string name = policies[i]["name"];
+        ASSERT_FALSE(found.empty()) << name;
+        EXPECT_NE(found.dump().find("'" + name + "'"), std::string::npos) << found.dump();
+    }
+    for (const char* wrong : {"0", "1,1", "1,", "x", "1000"}) {
+        EXPECT_EQ(code_of(command("spd lint", {{"order", wrong}})), "bad_argument") << wrong;
+    }
 }
 
 TEST_F(AppTest, traces_are_recorded_and_shown) {

@@ -59,6 +59,10 @@ mip6::HomeAgentConfig home_agent_config(const config::ControlplaneConfig& config
     made.limits.bindings_per_node = config.limits.bindings_per_node;
     made.bu_rate_node = rate(config.limits.bu_per_node_per_second);
     made.bu_rate_all = rate(config.limits.bu_per_second);
+    made.min_prefix_advertisement_interval =
+        std::chrono::seconds(config.home_agent.min_prefix_advertisement_interval);
+    made.max_prefix_advertisement_interval =
+        std::chrono::seconds(config.home_agent.max_prefix_advertisement_interval);
     made.dhaad_preference = config.home_agent.preference;
     return made;
 }

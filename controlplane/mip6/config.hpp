@@ -94,6 +94,10 @@ struct HomeAgentConfig {
     RateLimit icmp_rate{10, 20};
     RateLimit dhaad_rate{10, 20};
 
+    // MinMobPfxAdvInterval and MaxMobPfxAdvInterval.
+    std::chrono::seconds min_prefix_advertisement_interval{600};
+    std::chrono::seconds max_prefix_advertisement_interval{86'400};
+
     std::uint16_t dhaad_preference = 0;
     std::vector<OtherHomeAgent> other_home_agents{};
 };

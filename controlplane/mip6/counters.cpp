@@ -57,6 +57,12 @@ std::string_view name(Counter counter) {
             return "mip6.dhaad.bad";
         case Counter::kMpsUnserved:
             return "mip6.mps.unserved";
+        case Counter::kMpsBad:
+            return "mip6.mps.bad";
+        case Counter::kMpsRateLimited:
+            return "mip6.mps.ratelimited";
+        case Counter::kMpaSent:
+            return "mip6.mpa.sent";
         case Counter::kIcmpUnserved:
             return "mip6.icmp.unserved";
         case Counter::kNdNaSent:

@@ -38,7 +38,10 @@ enum class Counter : std::uint8_t {
     kDhaadReplied,          // mip6.dhaad.replied
     kDhaadRateLimited,      // mip6.dhaad.ratelimited
     kDhaadBad,              // mip6.dhaad.bad: malformed, not to us, or from no unicast address
-    kMpsUnserved,           // mip6.mps.unserved
+    kMpsUnserved,           // mip6.mps.unserved: of a node without binding
+    kMpsBad,                // mip6.mps.bad: not to us, or without home address option
+    kMpsRateLimited,        // mip6.mps.ratelimited: more than one a second of one node
+    kMpaSent,               // mip6.mpa.sent
     kIcmpUnserved,          // mip6.icmp.unserved
     kNdNaSent,              // nd.na_sent
     kNdDadFail,             // nd.dad_fail

@@ -30,8 +30,8 @@ void HomeAgent::receive_icmpv6(const wire::Ipv6PacketView& packet, const Receive
     if (const auto* request = std::get_if<wire::HomeAgentDiscoveryRequest>(&*message)) {
         return answer_discovery(packet, info, *request);
     }
-    if (std::holds_alternative<wire::MobilePrefixSolicitation>(*message)) {
-        return counted(Counter::kMpsUnserved, "mobile prefix solicitation");
+    if (const auto* solicitation = std::get_if<wire::MobilePrefixSolicitation>(&*message)) {
+        return answer_prefix_solicitation(packet, info, *solicitation);
     }
     counted(Counter::kIcmpUnserved, "ICMPv6 message that a home agent does not serve");
 }

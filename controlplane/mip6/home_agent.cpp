@@ -13,9 +13,12 @@ namespace {
 
 constexpr std::size_t kMaxRateKeys = 65'536;
 
+std::size_t rate_keys(const HomeAgentConfig& config) {
+    return std::min(config.limits.bindings, kMaxRateKeys);
+}
+
 KeyedTokenBuckets<Ipv6Address> node_buckets(const HomeAgentConfig& config) {
-    return {config.bu_rate_node.per_second, config.bu_rate_node.burst,
-            std::min(config.limits.bindings, kMaxRateKeys)};
+    return {config.bu_rate_node.per_second, config.bu_rate_node.burst, rate_keys(config)};
 }
 
 TokenBucket bucket(const RateLimit& limit) {
@@ -53,7 +56,8 @@ HomeAgent::HomeAgent(HomeAgentConfig config, TimePoint now, std::uint32_t seed)
       bu_rate_all_(bucket(config_.bu_rate_all)),
       binding_error_rate_(bucket(config_.binding_error_rate)),
       icmp_rate_(bucket(config_.icmp_rate)),
-      dhaad_rate_(bucket(config_.dhaad_rate)) {
+      dhaad_rate_(bucket(config_.dhaad_rate)),
+      mpa_rate_(1, 1, rate_keys(config_)) {
     build_index();
 }
 
@@ -298,6 +302,9 @@ void HomeAgent::process_binding_update(BindingRequest& request) {
 std::optional<HomeAgent::TimePoint> HomeAgent::next_deadline() const {
     auto next = cache_.next_deadline();
     if (!repeats_.empty() && (!next || repeats_.front().due < *next)) next = repeats_.front().due;
+    if (!prefix_queue_.empty() && (!next || prefix_queue_.begin()->first < *next)) {
+        next = prefix_queue_.begin()->first;
+    }
     return next;
 }
 

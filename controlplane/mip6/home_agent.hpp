@@ -8,8 +8,10 @@
 #include <functional>
 #include <optional>
 #include <random>
+#include <set>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "controlplane/binding/cache.hpp"
@@ -138,6 +140,23 @@ class HomeAgent {
                                                             bool mobile_routers,
                                                             bool& listed_serve_mobile_routers);
 
+    // prefix_discovery.cpp: RFC 6275 10.6
+    struct PrefixNews {
+        TimePoint due;
+        unsigned left = 0;  // transmissions
+        Duration timeout{};
+    };
+    void answer_prefix_solicitation(const wire::Ipv6PacketView& packet, const ReceiveInfo& info,
+                                    const wire::MobilePrefixSolicitation& request);
+    void advertise_prefixes(const binding::Entry& entry, std::uint16_t identifier,
+                            const IpAddress& reply_to, std::uint16_t port, bool protect);
+    [[nodiscard]] wire::NdOptions prefix_options(const Ipv6Address& home_address) const;
+    [[nodiscard]] Duration prefix_advertisement_delay(const HomePrefix& prefix);
+    void schedule_prefix_advertisements(const std::vector<HomePrefix>& before);
+    void set_prefix_news(const Ipv6Address& home_address, const PrefixNews& news);
+    void forget_prefix_news(const Ipv6Address& home_address);
+    void advertise_due_prefixes();
+
     void build_index();
     void make_rate_limiters();
     [[nodiscard]] const HomePrefix* home_prefix_of(const Ipv6Address& home_address) const;
@@ -188,6 +207,10 @@ class HomeAgent {
     TokenBucket binding_error_rate_;
     TokenBucket icmp_rate_;
     TokenBucket dhaad_rate_;
+    KeyedTokenBuckets<Ipv6Address> mpa_rate_;
+    /// Unsolicited advertisements that are to go out, and in the order of their time.
+    std::unordered_map<Ipv6Address, PrefixNews> prefix_news_;
+    std::set<std::pair<TimePoint, Ipv6Address>> prefix_queue_;
     std::vector<Ipv6Address> due_;
 };
 

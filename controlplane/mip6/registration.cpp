@@ -286,6 +286,7 @@ Actions HomeAgent::tick(TimePoint now) {
         remove(home_address, RemovalReason::kExpired);
     }
     repeat_advertisements();
+    advertise_due_prefixes();
     return take_actions();
 }
 

@@ -73,7 +73,7 @@ Actions HomeAgent::restore(std::span<const Entry> entries, TimePoint now) {
 
 Actions HomeAgent::reconfigure(HomeAgentConfig config, TimePoint now) {
     now_ = std::max(now_, now);
-    config_ = std::move(config);
+    const auto before = std::exchange(config_, std::move(config)).home_prefixes;
     build_index();
     cache_.set_limits(config_.limits);
     make_rate_limiters();
@@ -108,6 +108,7 @@ Actions HomeAgent::reconfigure(HomeAgentConfig config, TimePoint now) {
         actions_.push_back(PersistBinding{entry});
         if (entry.is_active()) actions_.push_back(InstallBinding{entry});
     }
+    schedule_prefix_advertisements(before);
     return take_actions();
 }
 

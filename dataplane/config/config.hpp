@@ -91,6 +91,9 @@ struct HomeAgentConfig {
     std::vector<Ipv6Address> addresses;  // one inside each home prefix; the first is the default
     std::uint16_t preference = 0;        // home agent preference in DHAAD (RFC 6275 section 7.4)
     std::uint16_t lifetime = 1800;       // seconds, 1..65535
+    /// Seconds: MinMobPfxAdvInterval and MaxMobPfxAdvInterval (RFC 6275 section 13), 3..2^31-1.
+    std::uint32_t min_prefix_advertisement_interval = 600;
+    std::uint32_t max_prefix_advertisement_interval = 86400;  // >= min
 
     friend bool operator==(const HomeAgentConfig&, const HomeAgentConfig&) = default;
 };

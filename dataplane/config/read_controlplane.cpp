@@ -44,6 +44,16 @@ void read_home_agent(Section section, HomeAgentConfig& out) {
     });
     if (const auto v = section.find("preference")) v->number(out.preference, 0, 65535);
     if (const auto v = section.find("lifetime")) v->number(out.lifetime, 1, 65535, "seconds");
+    constexpr std::uint32_t kLongest = 0x7fffffff;
+    if (const auto v = section.find("min_prefix_advertisement_interval")) {
+        v->number(out.min_prefix_advertisement_interval, 3, kLongest, "seconds");
+    }
+    if (const auto v = section.find("max_prefix_advertisement_interval")) {
+        v->number(out.max_prefix_advertisement_interval, 3, kLongest, "seconds");
+        if (out.max_prefix_advertisement_interval < out.min_prefix_advertisement_interval) {
+            v->fail("at least min_prefix_advertisement_interval");
+        }
+    }
     section.finish();
 }
 

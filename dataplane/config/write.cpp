@@ -190,6 +190,11 @@ void write_controlplane(YAML::Emitter& out, const ControlplaneConfig& cp) {
         agent.list("addresses", cp.home_agent.addresses,
                    [&](const Ipv6Address& address) { out << address.to_string(); });
         agent.put("preference", cp.home_agent.preference).put("lifetime", cp.home_agent.lifetime);
+        agent
+            .put("min_prefix_advertisement_interval",
+                 cp.home_agent.min_prefix_advertisement_interval)
+            .put("max_prefix_advertisement_interval",
+                 cp.home_agent.max_prefix_advertisement_interval);
     }
     map.list("home_links", cp.home_links,
              [&](const HomeLinkConfig& link) { write_home_link(out, link); });

@@ -37,6 +37,8 @@ controlplane:
     addresses: ["2001:db8:1::1", "2001:db8:9::1"]
     preference: 10
     lifetime: 900
+    min_prefix_advertisement_interval: 30
+    max_prefix_advertisement_interval: 40
   home_links:
     - {prefix: "2001:db8:1::/64", port: home0, no_binding: drop, dad: off, valid_lifetime: 7200, preferred_lifetime: 3600}
     - {prefix: "2001:db8:9::/64", port: virtual}
@@ -85,6 +87,8 @@ TEST(Config, every_key_arrives_in_its_member) {
     EXPECT_TRUE(dp.ipsec.copy_mode);
     const ControlplaneConfig& cp = config->controlplane;
     ASSERT_EQ(cp.home_links.size(), 2u);
+    EXPECT_EQ(cp.home_agent.min_prefix_advertisement_interval, 30u);
+    EXPECT_EQ(cp.home_agent.max_prefix_advertisement_interval, 40u);
     EXPECT_EQ(cp.home_links[0].valid_lifetime, 7200u);
     EXPECT_FALSE(cp.home_links[0].duplicate_address_detection);
     EXPECT_TRUE(cp.home_links[1].is_virtual());
@@ -254,7 +258,7 @@ TEST(Config, unknown_algorithm_names_the_nearest_where_the_names_are_known) {
     const auto config = parse(kFull, "/etc/t.yaml", kNames);
     ASSERT_FALSE(config);
     ASSERT_EQ(config.error().size(), 3u);
-    EXPECT_EQ(config.error()[0].line, 36u);
+    EXPECT_EQ(config.error()[0].line, 38u);
     EXPECT_EQ(config.error()[0].expected,
               "one of aes128-gcm16, aes128-cbc-hmac-sha1-96; the nearest is "
               "'aes128-cbc-hmac-sha1-96'");

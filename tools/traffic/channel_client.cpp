@@ -14,12 +14,19 @@
 //   bindings COUNT FIRST-HOME-ADDRESS CARE-OF-ADDRESS HOME-AGENT
 //   unbind HOME-ADDRESS
 //   bypass                      everything passes by IPsec
+//   protect PREFIX              payload of the home addresses of PREFIX under ESP, the rest passes
+//   by sas in|out COUNT FIRST-HOME-ADDRESS HOME-AGENT ALGORITHM KEY-HEX WINDOW
+//                               payload SAs, one a home address: sa_of() says with which SPI
+//   sa-churn SECONDS PER-SECOND FIRST-HOME-ADDRESS HOME-AGENT ALGORITHM KEY-HEX
+//                               sets and removes outbound SAs at this rate, prints how many
 //   trace PACKETS [ADDRESS]
 //   frame PORT HEX | packet HEX
 //   flush                       waits until all is acknowledged
 //   sleep MILLISECONDS
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -29,6 +36,9 @@
 #include <vector>
 
 #include "dataplane/channel/client.hpp"
+#include "dataplane/channel/records.hpp"
+#include "dataplane/ipsec/algorithm.hpp"
+#include "dataplane/ipsec/spi.hpp"
 
 namespace {
 
@@ -149,6 +159,18 @@ class Session {
             channel::SpdReplace record;
             record.count = 1;
             send(record, {reinterpret_cast<const std::uint8_t*>(&policy), sizeof policy});
+        } else if (verb == "protect") {
+            protect(wire_prefix(next()));
+        } else if (verb == "sas") {
+            const bool inbound = next() == "in";
+            const std::uint32_t count = static_cast<std::uint32_t>(std::stoul(next()));
+            channel::SaSet record = payload_sa(words, inbound);
+            record.replay_window = static_cast<std::uint16_t>(std::stoi(next()));
+            for (std::uint32_t i = 0; i < count; ++i) send(sa_of(record, i));
+        } else if (verb == "sa-churn") {
+            const int seconds = std::stoi(next());
+            const int per_second = std::stoi(next());
+            churn(payload_sa(words, false), seconds, per_second);
         } else if (verb == "trace") {
             channel::TraceStart record;
             record.packets = static_cast<std::uint32_t>(std::stoul(next()));
@@ -188,6 +210,101 @@ class Session {
             send(record);
             store_be64(address.bytes.data() + 8, address.low() + 1);
         }
+    }
+
+    static constexpr std::uint16_t kPayloadPolicy = 2;
+
+    static channel::PolicyRecord policy(std::uint16_t id, channel::PolicyAction action) {
+        channel::PolicyRecord record;
+        record.id = id;
+        record.action = action;
+        return record;
+    }
+
+    void protect(const WirePrefix& prefix) {
+        channel::PolicyRecord payload = policy(kPayloadPolicy, channel::PolicyAction::kProtect);
+        payload.mode = channel::SaMode::kTunnel;
+        payload.per_remote_address = 1;
+        payload.selector.remote_low = payload.selector.remote_high = prefix.address;
+        for (std::size_t bit = prefix.length; bit < 128; ++bit) {
+            payload.selector.remote_high.bytes[bit / 8] |=
+                static_cast<std::uint8_t>(0x80 >> bit % 8);
+        }
+        const std::array policies{payload, policy(3, channel::PolicyAction::kBypass)};
+        channel::SpdReplace record;
+        record.count = policies.size();
+        send(record, {reinterpret_cast<const std::uint8_t*>(policies.data()), sizeof policies});
+    }
+
+    /// FIRST-HOME-ADDRESS HOME-AGENT ALGORITHM KEY-HEX; the key is the cipher's, with its salt,
+    /// then the HMAC's.
+    static channel::SaSet payload_sa(std::istringstream& words, bool inbound) {
+        std::string home, home_agent, algorithm, key;
+        words >> home >> home_agent >> algorithm >> key;
+        channel::SaSet record;
+        record.direction =
+            inbound ? channel::SaDirection::kInbound : channel::SaDirection::kOutbound;
+        record.mode = channel::SaMode::kTunnel;
+        record.policy_id = kPayloadPolicy;
+        record.peer = wire(home);
+        record.tunnel_local = wire(home_agent);
+        channel::copy_text(record.algorithm, algorithm);
+        const auto known = ipsec::parse_algorithm(algorithm);
+        const std::vector<std::uint8_t> octets = from_hex(key);
+        if (!known || octets.size() != ipsec::info(*known).encryption_keying_length() +
+                                           ipsec::info(*known).integrity_key_length) {
+            std::cerr << "not an algorithm with a key of its length: " << algorithm << "\n";
+            std::exit(2);
+        }
+        const std::size_t cipher = ipsec::info(*known).encryption_keying_length();
+        std::copy_n(octets.begin(), cipher, record.encryption_key);
+        std::copy(octets.begin() + static_cast<std::ptrdiff_t>(cipher), octets.end(),
+                  record.integrity_key);
+        record.encryption_key_length = static_cast<std::uint16_t>(cipher);
+        record.integrity_key_length = static_cast<std::uint16_t>(octets.size() - cipher);
+        return record;
+    }
+
+    /// Number `index` of many: its home address, and an SPI of our own choosing inbound.
+    static channel::SaSet sa_of(channel::SaSet record, std::uint32_t index) {
+        Ipv6Address home = record.peer.v6();
+        store_be64(home.bytes.data() + 8, home.low() + index);
+        record.peer = record.tunnel_remote = WireAddress(home);
+        record.selector.remote_low = record.selector.remote_high = record.peer;
+        const bool inbound = record.direction == channel::SaDirection::kInbound;
+        record.spi = inbound ? ipsec::make_own_spi(1, 0, index).value : 0x1000'0000u + index;
+        return record;
+    }
+
+    void churn(const channel::SaSet& pattern, int seconds, int per_second) {
+        constexpr std::uint32_t kAlive = 1000;
+        using Clock = std::chrono::steady_clock;
+        const auto start = Clock::now();
+        const auto end = start + std::chrono::seconds(seconds);
+        std::uint64_t done = 0;
+        while (Clock::now() < end) {
+            const double elapsed = std::chrono::duration<double>(Clock::now() - start).count();
+            const auto due = static_cast<std::uint64_t>(elapsed * per_second);
+            for (; done < due; ++done) {
+                const channel::SaSet set =
+                    sa_of(pattern, static_cast<std::uint32_t>(done / 2) % kAlive);
+                if (done % 2 == 0) {
+                    send(set);
+                } else {
+                    channel::SaRemove remove;
+                    remove.spi = set.spi;
+                    remove.direction = set.direction;
+                    remove.peer = set.peer;
+                    send(remove);
+                }
+            }
+            client_.flush();
+            poll();
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        flush();
+        const double took = std::chrono::duration<double>(Clock::now() - start).count();
+        std::cout << "churned " << done << " in " << took << std::endl;
     }
 
     void transmit(const std::string& verb, std::istringstream& words) {
@@ -258,7 +375,9 @@ class Session {
                   << " octets " << event.packet_length << "\n";
     }
     void show(const channel::SaHighWater&, ConstByteSpan) {}
-    void show(const channel::SaLifetime&, ConstByteSpan) {}
+    void show(const channel::SaLifetime& event, ConstByteSpan) {
+        std::cout << "sa-lifetime " << event.spi << (event.hard != 0 ? " hard" : " soft") << "\n";
+    }
     void show(const channel::PathMtu& event, ConstByteSpan) {
         std::cout << "path-mtu " << event.mtu << "\n";
     }

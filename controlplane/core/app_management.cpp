@@ -86,6 +86,8 @@ management::ApplianceStatus App::status() const {
                           " security associations are at their end, among them " +
                           ipsec::Spi{name.second}.to_string() + " of " + peer.to_string() + ".");
     }
+    problem(config_.controlplane.policy.technique == config::Technique::kHeuristic,
+            "policy.technique is heuristic: signalling is told from data by when it comes.");
     problem(config_.controlplane.policy.allow_unprotected,
             "The lab switch policy.allow_unprotected is on.");
     problem(config_.controlplane.policy.lab_static_gcm,

@@ -74,6 +74,11 @@ channel::ParametersSet parameters_of(const config::ControlplaneConfig& config) {
     parameters.kernel_packets_per_second = config.rates.kernel_packets_per_second;
     parameters.default_path_mtu = config.tunnel.path_mtu;
     parameters.tunnel_hop_limit = config.tunnel.hop_limit;
+    parameters.technique = config.policy.technique == config::Technique::kHeuristic
+                               ? channel::Technique::kHeuristic
+                               : channel::Technique::kApi;
+    parameters.heuristic_timeout_ms = config.policy.bu_heur_timeout;
+    parameters.heuristic_min_packets = config.policy.bu_heur_min_pkts;
     return parameters;
 }
 

@@ -106,6 +106,10 @@ enum class CounterKind : std::uint8_t {
     X(kTunOutFragmented, "tun.out.fragmented", kEvent) \
     X(kHaoUndone, "mip6.hao.ok", kEvent) \
     X(kRh2Inserted, "mip6.rh2.sent", kEvent) \
+    X(kTunOutSpiAsked, "tun.out.spi.asked", kEvent)         /* technique api: questions to IPsec */ \
+    X(kTunOutSpiTimeout, "tun.out.spi.timeout", kEvent)     /* technique heuristic: a message was not seen */ \
+    X(kTunOutSpiMismatch, "tun.out.spi.mismatch", kEvent)   /* technique heuristic: data taken for a message */ \
+    X(kTunOutSpiFull, "tun.out.spi.full", kEvent)           /* technique heuristic: too many messages at once */ \
     X(kUnresolvedToKernel, "forward.unresolved_to_kernel", kEvent)
 // clang-format on
 

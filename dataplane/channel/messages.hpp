@@ -313,6 +313,9 @@ struct TraceStop {
     CommandHeader header;
 };
 
+/// How sealed signalling is told from sealed data (S1.8).
+enum class Technique : std::uint8_t { kApi = 0, kHeuristic = 1 };
+
 struct ParametersSet {
     static constexpr auto kType = CommandType::kParametersSet;
     CommandHeader header;
@@ -323,7 +326,9 @@ struct ParametersSet {
     std::uint8_t tunnel_hop_limit = 64;
     std::uint8_t reserved = 0;
     std::uint32_t path_mtu_age_seconds = 600;
-    std::uint8_t reserved2[4] = {};
+    Technique technique = Technique::kApi;
+    std::uint8_t heuristic_min_packets = 8;    // S1.47: bu_heur_min_pkts
+    std::uint16_t heuristic_timeout_ms = 500;  // S1.47: bu_heur_timeout
 };
 
 // ---------------------------------------------------------------- data plane -> control plane

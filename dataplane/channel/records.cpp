@@ -123,8 +123,9 @@ bool valid(const TraceStart& record) {
 bool valid(const TraceStop&) {
     return true;
 }
-bool valid(const ParametersSet&) {
-    return true;
+bool valid(const ParametersSet& record) {
+    return record.technique <= Technique::kHeuristic && record.heuristic_min_packets != 0 &&
+           record.heuristic_timeout_ms != 0;
 }
 
 bool valid(const PortInfo& record) {

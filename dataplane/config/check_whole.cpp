@@ -191,6 +191,12 @@ void check_whole(const Config& config, Report& report) {
         report.add_at("controlplane.policy.refresh_advice", std::to_string(advice),
                       "less than max_lifetime (RFC 6275 section 6.2.4)");
     }
+    const PolicyConfig& policy = config.controlplane.policy;
+    if (policy.technique == Technique::kHeuristic && policy.require_api) {
+        // S1.82: whoever knows a home address could keep its updates waiting.
+        report.add_at("controlplane.policy.technique", "'heuristic'",
+                      "api, because policy.require_api is on");
+    }
     if (config.dataplane.channel_socket == config.controlplane.management.socket) {
         report.add_at("controlplane.management.socket",
                       "'" + config.dataplane.channel_socket + "', the data plane's",

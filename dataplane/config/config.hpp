@@ -155,14 +155,22 @@ struct MobileNodeRangeConfig {
     friend bool operator==(const MobileNodeRangeConfig&, const MobileNodeRangeConfig&) = default;
 };
 
+/// How sealed signalling is told from sealed data behind IPsec (S1.8, S1.18): by the SPIs that
+/// IPsec tells, or by what packets look like and when they come.
+enum class Technique : std::uint8_t { kApi, kHeuristic };
+
 struct PolicyConfig {
     std::uint32_t max_lifetime = 3600;       // seconds, 4..262140
     std::uint32_t refresh_advice = 0;        // seconds; 0: none is sent
     bool protect_return_routability = true;  // table S1-SPD entries 4 and 4c; off: bypassed
     bool require_esp = false;                // plain reverse tunnels are dropped (mip6.rt.need_esp)
     std::vector<Ipv6Prefix> coa_deny;        // care-of addresses that are refused with status 174
-    bool allow_unprotected = false;          // lab: BU and BA without ESP
-    bool lab_static_gcm = false;             // lab: static keys with GCM and its kin
+    Technique technique = Technique::kApi;
+    bool require_api = true;              // S1.82: the heuristic technique is refused
+    std::uint16_t bu_heur_timeout = 500;  // milliseconds, 10..10000 (S1.47)
+    std::uint8_t bu_heur_min_pkts = 8;    // 1..250 (S1.47)
+    bool allow_unprotected = false;       // lab: BU and BA without ESP
+    bool lab_static_gcm = false;          // lab: static keys with GCM and its kin
 
     friend bool operator==(const PolicyConfig&, const PolicyConfig&) = default;
 };

@@ -19,6 +19,9 @@ constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLogLevelTable{
 constexpr std::array<std::pair<std::string_view, DscpModel>, 2> kDscpModelTable{
     {{"uniform", DscpModel::kUniform}, {"pipe", DscpModel::kPipe}}};
 
+constexpr std::array<std::pair<std::string_view, Technique>, 2> kTechniqueTable{
+    {{"api", Technique::kApi}, {"heuristic", Technique::kHeuristic}}};
+
 constexpr std::size_t kAlgorithmName = 31;
 
 std::string absolute(const std::string& directory, const std::string& path) {
@@ -209,6 +212,14 @@ void read_policy(Section section, PolicyConfig& out) {
         Ipv6Prefix prefix;
         if (element.prefix(prefix)) out.coa_deny.push_back(prefix);
     });
+    if (const auto v = section.find("technique")) v->choice(out.technique, kTechniqueNames);
+    if (const auto v = section.find("require_api")) v->boolean(out.require_api);
+    if (const auto v = section.find("bu_heur_timeout")) {
+        v->number(out.bu_heur_timeout, 10, 10000, "milliseconds");
+    }
+    if (const auto v = section.find("bu_heur_min_pkts")) {
+        v->number(out.bu_heur_min_pkts, 1, 250, "packets");
+    }
     if (const auto v = section.find("allow_unprotected")) v->boolean(out.allow_unprotected);
     if (const auto v = section.find("lab_static_gcm")) v->boolean(out.lab_static_gcm);
     section.finish();
@@ -270,6 +281,7 @@ void read_rates(Section section, RatesConfig& out) {
 const std::span<const std::pair<std::string_view, NoBinding>> kNoBindingNames = kNoBindingTable;
 const std::span<const std::pair<std::string_view, LogLevel>> kLogLevelNames = kLogLevelTable;
 const std::span<const std::pair<std::string_view, DscpModel>> kDscpModelNames = kDscpModelTable;
+const std::span<const std::pair<std::string_view, Technique>> kTechniqueNames = kTechniqueTable;
 
 void read_controlplane(Section section, const std::string& directory, ControlplaneConfig& out) {
     Report& report = section.report();

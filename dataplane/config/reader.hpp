@@ -146,6 +146,7 @@ extern const std::span<const std::pair<std::string_view, CryptoCpu>> kCryptoCpuN
 extern const std::span<const std::pair<std::string_view, NoBinding>> kNoBindingNames;
 extern const std::span<const std::pair<std::string_view, LogLevel>> kLogLevelNames;
 extern const std::span<const std::pair<std::string_view, DscpModel>> kDscpModelNames;
+extern const std::span<const std::pair<std::string_view, Technique>> kTechniqueNames;
 
 template <class E>
 std::string name_of(E value, std::span<const std::pair<std::string_view, E>> names) {

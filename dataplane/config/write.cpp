@@ -211,6 +211,10 @@ void write_controlplane(YAML::Emitter& out, const ControlplaneConfig& cp) {
             .put("require_esp", on_off(cp.policy.require_esp));
         policy.list("coa_deny", cp.policy.coa_deny,
                     [&](const Ipv6Prefix& prefix) { out << prefix.to_string(); });
+        policy.put("technique", name_of(cp.policy.technique, kTechniqueNames))
+            .put("require_api", on_off(cp.policy.require_api))
+            .put("bu_heur_timeout", cp.policy.bu_heur_timeout)
+            .put("bu_heur_min_pkts", cp.policy.bu_heur_min_pkts);
         policy.put("allow_unprotected", on_off(cp.policy.allow_unprotected))
             .put("lab_static_gcm", on_off(cp.policy.lab_static_gcm));
     }

@@ -22,6 +22,7 @@
 #include "dataplane/stage/trace.hpp"
 #include "dataplane/stage/worker.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
+#include "dataplane/tunnel/signalling_spis.hpp"
 
 namespace homeport::core {
 
@@ -137,6 +138,7 @@ class WorkerContext {
     void make_reassembler(const config::ReassemblyConfig& config);
     void run_stages();
     bool expire_fragments();
+    void look_at_signalling();
     bool poll_from_main();
     bool poll_handed_over();
     void start_packet(rte_mbuf* packet);
@@ -150,6 +152,7 @@ class WorkerContext {
     Waker* waker_;
     std::unique_ptr<ipsec::EspEngine> esp_;
     tunnel::ReplyToTable reply_to_;
+    tunnel::SignallingSpis signalling_spis_;
     std::unique_ptr<forward::Reassembler> reassembler_;
     std::unique_ptr<stage::Tracer> tracer_;
     port::Transmitter transmitter_;

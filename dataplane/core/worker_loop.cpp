@@ -58,6 +58,12 @@ void WorkerContext::refresh() {
     configure(worker_.icmp_policer, parameters->icmp_errors_per_second, 10);
     configure(worker_.control_policer, parameters->punt_packets_per_second, 64);
     configure(worker_.kernel_policer, parameters->kernel_packets_per_second, 64);
+    signalling_spis_.configure(
+        {.technique = parameters->technique == channel::Technique::kHeuristic
+                          ? tunnel::SignallingSpis::Technique::kHeuristic
+                          : tunnel::SignallingSpis::Technique::kApi,
+         .timeout = rte_get_tsc_hz() / 1000 * parameters->heuristic_timeout_ms,
+         .min_packets = parameters->heuristic_min_packets});
 }
 
 void WorkerContext::inject_one(StageId stage, rte_mbuf* packet) {
@@ -68,6 +74,7 @@ void WorkerContext::inject_one(StageId stage, rte_mbuf* packet) {
 void WorkerContext::run_stages() {
     driver_->run();
     reply_to_.end_run();
+    look_at_signalling();
     while (reply_to_.waiting() != 0) {
         std::array<void*, kBatchSize> waiting;
         const std::size_t count = reply_to_.take_waiting(waiting);
@@ -140,6 +147,15 @@ void WorkerContext::start_packet(rte_mbuf* packet) {
             return;
         }
     }
+    // S1.18, technique B: the protocol module has a message for this home address.
+    if (headers.family == 6 &&
+        tunnel::takes_routing_header(
+            headers.protocol,
+            ConstByteSpan(stage::data(packet), headers.end).subspan(headers.upper_offset))) {
+        signalling_spis_.arm(
+            Ipv6Address::load(stage::data(packet) + offsetof(Ipv6Header, destination)),
+            rte_rdtsc());
+    }
     stage::PacketMeta& notes = stage::init_meta(packet, order.port);
     notes.family = headers.family;
     notes.protocol = headers.protocol;
@@ -187,6 +203,18 @@ bool WorkerContext::expire_fragments() {
     return true;
 }
 
+/// Technique B: windows end by time; and what happened is counted.
+void WorkerContext::look_at_signalling() {
+    signalling_spis_.expire(rte_rdtsc());
+    if (!signalling_spis_.has_events()) [[likely]]
+        return;
+    const auto events = signalling_spis_.take_events();
+    worker_.count(Counter::kTunOutSpiTimeout, events.timeout);
+    worker_.count(Counter::kTunOutSpiMismatch, events.mismatch);
+    worker_.count(Counter::kTunOutSpiFull, events.full);
+    worker_.count(Counter::kTunOutSpiAsked, events.asked);
+}
+
 bool WorkerContext::poll() {
     refresh();
     bool busy = false;
@@ -201,6 +229,7 @@ bool WorkerContext::poll() {
     busy |= poll_handed_over();
     busy |= poll_from_main();
     busy |= expire_fragments();
+    look_at_signalling();
     busy |= !transmitter_.flush();
     if (worker_.wakes_main) [[unlikely]]
         wake_main();

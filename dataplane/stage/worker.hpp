@@ -29,6 +29,7 @@ struct Tables;
 }
 namespace homeport::tunnel {
 class ReplyToTable;
+class SignallingSpis;
 struct SignallingPolicies;
 }  // namespace homeport::tunnel
 
@@ -75,6 +76,7 @@ struct Worker {
     bool ipsec_copy_mode = false;  // S1.9: a fresh buffer at both edges of IPsec
     /// SPD entries whose SAs carry signalling (S1.18); swapped with the SPD under RCU. Null: none.
     const tunnel::SignallingPolicies* signalling = nullptr;
+    tunnel::SignallingSpis* signalling_spis = nullptr;
     tunnel::ReplyToTable* reply_to = nullptr;
     port::Transmitter* transmitter = nullptr;
     forward::Reassembler* reassembler = nullptr;

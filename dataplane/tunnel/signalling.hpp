@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <span>
 
+#include "dataplane/base/byte_order.hpp"
+#include "dataplane/base/ip_header.hpp"
+
 namespace homeport::tunnel {
 
 /// Immutable once workers see it.
@@ -16,5 +19,18 @@ struct SignallingPolicies {
 
     [[nodiscard]] std::span<const std::uint16_t> view() const { return {ids.data(), count}; }
 };
+
+/// Whether a message that is not sealed, of `protocol` and beginning with `upper`, is one of those
+/// that go to a care-of address with a type 2 routing header: Binding Acknowledgement (RFC 6275),
+/// Home Agent Switch (RFC 5142), Binding Revocation (RFC 5846), Mobile Prefix Advertisement.
+[[nodiscard]] inline bool takes_routing_header(std::uint8_t protocol, ConstByteSpan upper) {
+    constexpr std::size_t kMobilityType = 2;  // offset
+    if (protocol == number(IpProtocol::kMobility)) {
+        if (upper.size() <= kMobilityType) return false;
+        const std::uint8_t type = upper[kMobilityType];
+        return type == 6 || type == 12 || type == 16;
+    }
+    return protocol == number(IpProtocol::kIcmpv6) && !upper.empty() && upper[0] == 147;
+}
 
 }  // namespace homeport::tunnel

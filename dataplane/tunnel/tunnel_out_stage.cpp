@@ -3,12 +3,12 @@
 // The binding is looked at here and nowhere before, so a packet that was inside IPsec when the
 // mobile node moved takes the new way (S1.13).
 #include "dataplane/base/ip_header.hpp"
-#include "dataplane/ipsec/queries.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
 #include "dataplane/tunnel/routing_header.hpp"
 #include "dataplane/tunnel/signalling.hpp"
+#include "dataplane/tunnel/signalling_spis.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
 
@@ -24,14 +24,6 @@ using stage::StageId;
 using stage::Worker;
 
 enum class TunnelOutEdge : std::uint8_t { kTx, kForward, kFragment };
-
-enum : std::uint8_t {  // mobility header types that take a routing header, RFC 6275, 5142, 5846
-    kBindingAcknowledgement = 6,
-    kHomeAgentSwitch = 12,
-    kBindingRevocation = 16,
-};
-constexpr std::uint8_t kMobilePrefixAdvertisement = 147;
-constexpr std::size_t kMobilityTypeOffset = 2;
 
 class TunnelOut {
   public:
@@ -104,26 +96,16 @@ bool TunnelOut::is_ours(rte_mbuf* packet, const PacketMeta& notes,
 
 /// S1.18: ESP is told by its SPI, plain signalling (of a laboratory) by its type.
 bool TunnelOut::is_signalling(rte_mbuf* packet, const PacketMeta& notes) const {
-    const std::uint8_t* const upper = stage::data(packet) + notes.upper_offset;
-    const std::size_t octets = stage::length(packet) - std::size_t{notes.upper_offset};
-    if (notes.protocol == number(IpProtocol::kMobility)) {
-        if (octets <= kMobilityTypeOffset) return false;
-        const std::uint8_t type = upper[kMobilityTypeOffset];
-        return type == kBindingAcknowledgement || type == kHomeAgentSwitch ||
-               type == kBindingRevocation;
+    const ConstByteSpan upper = bytes_of(packet).subspan(notes.upper_offset);
+    const Ipv6Address home_address = destination_of(bytes_of(packet));
+    if (notes.protocol != number(IpProtocol::kEsp)) {
+        if (!takes_routing_header(notes.protocol, upper)) return false;
+        worker_.signalling_spis->passed_unsealed(home_address);
+        return true;
     }
-    if (notes.protocol == number(IpProtocol::kIcmpv6)) {
-        return octets != 0 && upper[0] == kMobilePrefixAdvertisement;
-    }
-    if (octets < 8 || worker_.signalling == nullptr || worker_.ipsec_queries == nullptr) {
-        return false;
-    }
-    const ipsec::Spi spi{load_be32(upper)};
-    const IpAddress home_address = destination_of(bytes_of(packet));
-    for (const std::uint16_t policy : worker_.signalling->view()) {
-        if (worker_.ipsec_queries->spi_for_policy(policy, home_address).contains(spi)) return true;
-    }
-    return false;
+    return upper.size() >= 8 && worker_.signalling_spis->is_signalling(
+                                    home_address, load_be32(upper.data()), worker_.now_tsc,
+                                    worker_.ipsec_queries, worker_.signalling);
 }
 
 /// P6, S1.50: to where the request came from, or else to where the mobile node is.

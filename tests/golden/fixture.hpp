@@ -153,6 +153,8 @@ class DataPlaneTest : public ::testing::Test, private core::CommandSink {
     /// Runs idle rounds of the worker, for timers.
     Result run_idle(unsigned rounds = 1);
 
+    /// Technique B is in force (S1.8).
+    [[nodiscard]] bool heuristic() const { return matrix_.heuristic(); }
     [[nodiscard]] core::WorkerContext& context() { return *context_; }
     [[nodiscard]] stage::Worker& worker() { return context_->worker(); }
     [[nodiscard]] core::SharedState& state() { return *state_; }

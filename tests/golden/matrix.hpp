@@ -54,6 +54,11 @@ class Matrix {
         return record;
     }
 
+    [[nodiscard]] channel::ParametersSet adapted(channel::ParametersSet record) const {
+        if (heuristic_) record.technique = channel::Technique::kHeuristic;
+        return record;
+    }
+
     /// After the command was applied.
     template <class Record>
     void apply(const Record& record, ConstByteSpan trailing) {

@@ -53,7 +53,7 @@ controlplane:
     - first: 2001:db8:9::1:0
       count: 1000
       security: {spi_in: 0x30000000, spi_out: 0x40000000, algorithm: x, key_directory: keys}
-  policy: {max_lifetime: 600, refresh_advice: 300, require_esp: on, coa_deny: ["2001:db8:bad::/48"], allow_unprotected: on, lab_static_gcm: on}
+  policy: {max_lifetime: 600, refresh_advice: 300, require_esp: on, coa_deny: ["2001:db8:bad::/48"], allow_unprotected: on, lab_static_gcm: on, technique: heuristic, require_api: off, bu_heur_timeout: 250, bu_heur_min_pkts: 5}
   limits: {bindings: 500, bindings_per_node: 2, bu_per_second: 100, bu_per_node_per_second: 5}
   store: {path: /tmp/b.db}
   management: {socket: /tmp/m.sock, group: admin}
@@ -101,6 +101,10 @@ TEST(Config, every_key_arrives_in_its_member) {
     EXPECT_EQ(cp.mobile_nodes[1].name, "2001:db8:9::7");
     EXPECT_EQ(cp.mobile_node_ranges[0].key_directory, "/etc/homeport/keys");
     EXPECT_EQ(cp.policy.coa_deny.size(), 1u);
+    EXPECT_EQ(cp.policy.technique, Technique::kHeuristic);
+    EXPECT_FALSE(cp.policy.require_api);
+    EXPECT_EQ(cp.policy.bu_heur_timeout, 250);
+    EXPECT_EQ(cp.policy.bu_heur_min_pkts, 5);
     EXPECT_EQ(cp.log.target, LogTarget::kFile);
     EXPECT_EQ(cp.tunnel.dscp, DscpModel::kPipe);
     EXPECT_EQ(cp.rates.kernel_packets_per_second, 3u);
@@ -116,6 +120,20 @@ TEST(Config, an_empty_file_gives_the_defaults_on_virtual_devices) {
         EXPECT_EQ(*config, defaults());
     }
     EXPECT_TRUE(defaults().dataplane.ports.at(0).device.starts_with("net_tap"));
+}
+
+TEST(Config, S1_82_the_heuristic_technique_is_refused_unless_require_api_is_off) {
+    EXPECT_TRUE(defaults().controlplane.policy.require_api);
+    EXPECT_EQ(defaults().controlplane.policy.technique, Technique::kApi);
+    EXPECT_EQ(errors_of("controlplane: {policy: {technique: heuristic}}\n"),
+              "/etc/t.yaml:1:36: controlplane.policy.technique: found 'heuristic', expected api, "
+              "because policy.require_api is on");
+    EXPECT_NE(errors_of("controlplane: {policy: {technique: heuristic, require_api: on}}\n"), "");
+    EXPECT_EQ(errors_of("controlplane: {policy: {technique: heuristic, require_api: off}}\n"), "");
+    EXPECT_EQ(
+        errors_of("controlplane: {policy: {technique: guess}}\n"),
+        "/etc/t.yaml:1:36: controlplane.policy.technique: found 'guess', expected one of api, "
+        "heuristic");
 }
 
 TEST(Config, written_configuration_reads_back_equal_and_hashes_alike) {

@@ -10,7 +10,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "controlplane/ipsec/policy_table.hpp"
 #include "controlplane/wire/mobility_header.hpp"
+#include "tests/ipsec-trivial/ipsec.hpp"
 #include "tests/unit/mobile-node/packets.hpp"
 #include "tools/mobile-node/packet_buffer.hpp"
 #include "tools/mobile-node/security.hpp"
@@ -47,7 +49,7 @@ struct PacketPathsTest : testing::Test {
         EXPECT_TRUE(made) << made.error().text;
         security = std::move(*made);
         paths.emplace(PathAddresses{kHomeAddress, kHomeAgent, kIpv4HomeAddress}, std::uint8_t{64},
-                      security->engine(), counters);
+                      processor(), counters);
         paths->set_care_of_addresses({kCareOfAddress});
     }
     ~PacketPathsTest() override { std::filesystem::remove_all(directory); }
@@ -57,6 +59,36 @@ struct PacketPathsTest : testing::Test {
         std::ofstream(path) << hex << "\n";
         ::chmod(path.c_str(), 0600);
         return path;
+    }
+    /// S1.8, S1.21: with HOMEPORT_TEST_IPSEC=trivial the implementation of tests/ipsec-trivial,
+    /// with the same policies and SAs.
+    ipsec::Processor& processor() {
+        const char* const wanted = std::getenv("HOMEPORT_TEST_IPSEC");
+        if (wanted == nullptr || wanted != std::string("trivial")) return security->engine();
+        sa::PolicyOptions options;
+        options.protect_return_routability = false;
+        std::vector<trivial::Policy> policies;
+        ipsec::Selectors update;
+        const auto update_policy = sa::policy_id(sa::TableEntry::kBindingUpdate);
+        for (const auto& entry : sa::mobile_node_policies(kHomeAddress, kHomeAgent, options)) {
+            policies.push_back(
+                {entry.id, entry.selectors, entry.action, entry.protect.populate_remote});
+            if (entry.id == update_policy) update = entry.selectors;
+        }
+        trivial.replace_policies(std::move(policies));
+        for (const auto direction : {ipsec::Direction::kInbound, ipsec::Direction::kOutbound}) {
+            const bool in = direction == ipsec::Direction::kInbound;
+            trivial::Association association;
+            association.direction = direction;
+            association.spi = in ? 0x20000001 : 0x10000001;
+            association.algorithm = "aes128-gcm16";
+            association.key = from_hex(in ? "000102030405060708090a0b0c0d0e0fb0b1b2b3"
+                                          : "000102030405060708090a0b0c0d0e0fa0a1a2a3");
+            association.uses = {{update_policy, std::nullopt}};
+            association.selectors = {update};
+            EXPECT_TRUE(trivial.add(association));
+        }
+        return trivial;
     }
     Arrived receive(const Bytes& bytes) {
         packet = buffer.fill(bytes);
@@ -83,6 +115,7 @@ struct PacketPathsTest : testing::Test {
     Counters counters;
     Counters before;
     std::unique_ptr<Security> security;
+    trivial::Ipsec trivial;
     std::optional<PacketPaths> paths;
     PacketBuffer buffer;
     Packet packet;

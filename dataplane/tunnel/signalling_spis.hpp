@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Whether an ESP packet of the home agent carries signalling (S1.18), by either technique of S1.8:
+//
+// * api: IPsec tells the SPIs of the signalling entries of the SPD (S1.44). Answers are kept by
+// home
+//   address until the generation of IPsec's databases changes (S1.45).
+// * heuristic: a SpiHeuristic for each home address (table S1-B). The protocol module's command to
+//   send a message arms it.
+//
+// One object a worker; nothing is allocated after the start. Memory is bounded: a home address that
+// has no room takes the place of the one that was used least recently, and is then new.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "dataplane/base/address.hpp"
+#include "dataplane/ipsec/queries.hpp"
+#include "dataplane/tunnel/signalling.hpp"
+#include "dataplane/tunnel/spi_heuristic.hpp"
+
+namespace homeport::tunnel {
+
+class SignallingSpis {
+  public:
+    enum class Technique : std::uint8_t { kApi, kHeuristic };
+    struct Settings {
+        Technique technique = Technique::kApi;
+        std::uint64_t timeout = 0;  ///< ticks of the clock that `now` is of
+        std::uint8_t min_packets = 8;
+        friend bool operator==(const Settings&, const Settings&) = default;
+    };
+    /// What happened since the last take_events().
+    struct Events {
+        std::uint32_t timeout = 0;   ///< windows without a message
+        std::uint32_t mismatch = 0;  ///< data that had been taken for signalling
+        std::uint32_t full = 0;      ///< messages that could not be announced
+        std::uint32_t asked = 0;     ///< questions to IPsec
+    };
+
+    SignallingSpis();
+
+    /// Other settings forget everything.
+    void configure(const Settings& settings);
+
+    /// A message to `home_address` goes into IPsec. Only the heuristic takes note.
+    void arm(const Ipv6Address& home_address, std::uint64_t now);
+    /// It came out again as it was: nothing sealed is to be expected for it.
+    void passed_unsealed(const Ipv6Address& home_address);
+
+    /// Whether ESP with `spi` to `home_address` is signalling. `queries` and `policies` only for
+    /// the api; null: nothing is.
+    [[nodiscard]] bool is_signalling(const Ipv6Address& home_address, std::uint32_t spi,
+                                     std::uint64_t now, const ipsec::Queries* queries,
+                                     const SignallingPolicies* policies);
+
+    /// Closes windows whose time is over; at most a few a call.
+    void expire(std::uint64_t now);
+
+    [[nodiscard]] bool has_events() const { return has_events_; }
+    [[nodiscard]] Events take_events();
+
+  private:
+    static constexpr std::size_t kAnswers = 16384;  // home addresses whose SPIs are kept, 1 MiB
+    static constexpr std::size_t kBuckets = 4096;   // of kWays home addresses each, 2 MiB
+    static constexpr std::size_t kWays = 4;
+    static constexpr std::size_t kWindows = 1024;
+
+    /// What IPsec said; one cache line.
+    struct alignas(64) Answer {
+        static constexpr std::size_t kSpis = 7;
+        Ipv6Address home_address;
+        const SignallingPolicies* policies = nullptr;  // null: empty
+        std::uint64_t generation = 0;
+        std::array<std::uint32_t, kSpis> spis{};
+        std::uint8_t count = 0;
+        bool complete = false;  // more SPIs than there is room for: asked each time
+    };
+    static_assert(sizeof(Answer) == 64);
+
+    struct alignas(64) Peer {
+        Ipv6Address home_address;
+        std::uint64_t used = 0;  // ticks; 0: empty
+        SpiHeuristic heuristic;
+    };
+    static_assert(sizeof(Peer) == 128);
+
+    struct Window {
+        Ipv6Address home_address;
+        std::uint64_t deadline = 0;
+    };
+
+    [[nodiscard]] bool ask(Answer& answer, const Ipv6Address& home_address, std::uint32_t spi,
+                           const ipsec::Queries& queries, const SignallingPolicies& policies);
+    [[nodiscard]] Peer* find(const Ipv6Address& home_address);
+    [[nodiscard]] Peer* find_or_make(const Ipv6Address& home_address, std::uint64_t now);
+    void note(std::uint32_t Events::* event, std::uint32_t n = 1);
+
+    Settings settings_;
+    SpiHeuristic::Limits limits_;
+    std::vector<Answer> answers_;
+    std::vector<Peer> peers_;
+    std::vector<Window> windows_;  // in the order of their ends: a ring
+    std::size_t first_window_ = 0;
+    std::size_t window_count_ = 0;
+    Events events_;
+    bool has_events_ = false;
+};
+
+}  // namespace homeport::tunnel

@@ -205,7 +205,8 @@ bool WorkerContext::expire_fragments() {
 
 /// Technique B: windows end by time; and what happened is counted.
 void WorkerContext::look_at_signalling() {
-    signalling_spis_.expire(rte_rdtsc());
+    if (signalling_spis_.awaits()) [[unlikely]]
+        signalling_spis_.expire(rte_rdtsc());
     if (!signalling_spis_.has_events()) [[likely]]
         return;
     const auto events = signalling_spis_.take_events();

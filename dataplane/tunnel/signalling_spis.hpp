@@ -56,6 +56,8 @@ class SignallingSpis {
                                      std::uint64_t now, const ipsec::Queries* queries,
                                      const SignallingPolicies* policies);
 
+    /// There are windows that expire() may have to close.
+    [[nodiscard]] bool awaits() const { return window_count_ != 0; }
     /// Closes windows whose time is over; at most a few a call.
     void expire(std::uint64_t now);
 

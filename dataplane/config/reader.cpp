@@ -96,8 +96,8 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
     return best;
 }
 
-Value::Value(Report& report, YAML::Node node, std::string path)
-    : report_(report), node_(std::move(node)), path_(std::move(path)) {
+Value::Value(Report& report, const YAML::Node& node, std::string path)
+    : report_(report), node_(node), path_(std::move(path)) {
     report_.remember(path_, node_.Mark());
 }
 

@@ -53,7 +53,7 @@ class Report {
 /// One value that must be a scalar. Each reader returns whether `out` was set.
 class Value {
   public:
-    Value(Report& report, YAML::Node node, std::string path);
+    Value(Report& report, const YAML::Node& node, std::string path);
 
     [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] const YAML::Node& node() const { return node_; }

@@ -13,6 +13,7 @@
 
 #include "dataplane/core/worker_context.hpp"
 #include "dataplane/parse/header_walk.hpp"
+#include "dataplane/tunnel/support_for_stages.hpp"
 
 namespace homeport::core {
 
@@ -24,23 +25,6 @@ namespace {
 
 constexpr unsigned kRoundsBeforeSleep = 200;
 constexpr std::size_t kMaxDeferredReplies = 256;
-
-Counter counter_of(parse::Error error) {
-    switch (error) {
-        case parse::Error::kVersion:
-            return Counter::kParseVersion;
-        case parse::Error::kHeader:
-            return Counter::kParseHeader;
-        case parse::Error::kChecksum:
-            return Counter::kParseChecksum;
-        case parse::Error::kSource:
-            return Counter::kParseSource;
-        case parse::Error::kNone:
-        case parse::Error::kTruncated:
-            break;
-    }
-    return Counter::kParseTruncated;
-}
 
 /// The token bucket holds a tenth of a second, and some packets however low the rate is.
 void configure(stage::Policer& policer, std::uint32_t per_second, std::uint32_t least_burst) {
@@ -126,7 +110,7 @@ void WorkerContext::start_packet(rte_mbuf* packet) {
     parse::Headers headers;
     const parse::Error error = parse::walk({stage::data(packet), stage::length(packet)}, headers);
     if (error != parse::Error::kNone) {
-        worker_.count(counter_of(error));
+        worker_.count(tunnel::counter_of(error));
         rte_pktmbuf_free(packet);
         return;
     }

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <array>
 
-#include "dataplane/base/checksum.hpp"
+#include "dataplane/base/hop_limit.hpp"
 #include "dataplane/forward/fragment_stage.hpp"
 #include "dataplane/forward/stage_support.hpp"
 #include "dataplane/forward/stages.hpp"
@@ -61,19 +61,6 @@ class Forwarding {
     const table::Tables& tables_;
     Edges& out_;
 };
-
-void decrement_hops(rte_mbuf* packet, std::uint8_t family) {
-    std::uint8_t* const header = stage::data(packet);
-    if (family == 6) [[likely]] {
-        --reinterpret_cast<Ipv6Header*>(header)->hop_limit;
-        return;
-    }
-    auto& ip = *reinterpret_cast<Ipv4Header*>(header);
-    const std::uint16_t old_word = load_be16(header + offsetof(Ipv4Header, ttl));
-    --ip.ttl;
-    const std::uint16_t new_word = load_be16(header + offsetof(Ipv4Header, ttl));
-    ip.checksum = Be16(checksum_update(ip.checksum.host(), old_word, new_word));
-}
 
 // ------------------------------------------------------------------------------------------ scope
 
@@ -262,7 +249,7 @@ void Forwarding::settle(rte_mbuf* packet, PacketMeta& notes, const Hop& hop) {
         to_kernel(packet, notes, hop.port);  // it decrements the hop limit itself
         return;
     }
-    if (!has(notes, kOwn)) decrement_hops(packet, notes.family);
+    if (!has(notes, kOwn)) decrement_hop_limit(stage::data(packet), notes.family);
     notes.adjacency = hop.adjacency;
     out_.to(ForwardEdge::kTx, packet);
 }
@@ -280,7 +267,7 @@ void Forwarding::settle_too_big(rte_mbuf* packet, PacketMeta& notes, const Hop& 
         to_kernel(packet, notes, hop.port);  // it fragments, too
         return;
     }
-    if (!own) decrement_hops(packet, notes.family);
+    if (!own) decrement_hop_limit(stage::data(packet), notes.family);
     notes.adjacency = hop.adjacency;
     notes.parameter = mtu;
     notes.reason = static_cast<std::uint8_t>(PiecesGo::kByAdjacency);

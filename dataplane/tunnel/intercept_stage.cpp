@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Packets to bound addresses, before IPsec: what a router and a tunnel entry point check (P1, P14).
 
-#include "dataplane/base/checksum.hpp"
+#include "dataplane/base/hop_limit.hpp"
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
 #include "dataplane/tunnel/overhead.hpp"
@@ -86,20 +86,6 @@ Refusal check_ipv4(rte_mbuf* packet, const PacketMeta& notes, const table::Bindi
     return {};
 }
 
-/// Encapsulation is part of forwarding, which takes one hop (RFC 2473 section 3.1).
-void decrement_hops(rte_mbuf* packet, std::uint8_t family) {
-    std::uint8_t* const header = stage::data(packet);
-    if (family == 6) [[likely]] {
-        --reinterpret_cast<Ipv6Header*>(header)->hop_limit;
-        return;
-    }
-    auto& ip = *reinterpret_cast<Ipv4Header*>(header);
-    const std::uint16_t old_word = load_be16(header + offsetof(Ipv4Header, ttl));
-    --ip.ttl;
-    const std::uint16_t new_word = load_be16(header + offsetof(Ipv4Header, ttl));
-    ip.checksum = Be16(checksum_update(ip.checksum.host(), old_word, new_word));
-}
-
 void intercept(Worker& worker, Batch& in, Edges& out) {
     const table::BindingTable& bindings = worker.tables->bindings;
     unsigned kept = 0;
@@ -122,7 +108,8 @@ void intercept(Worker& worker, Batch& in, Edges& out) {
             }
             continue;
         }
-        if ((notes.flags & stage::kMetaOriginated) == 0) decrement_hops(packet, notes.family);
+        if ((notes.flags & stage::kMetaOriginated) == 0)
+            decrement_hop_limit(stage::data(packet), notes.family);
         in.packets[kept++] = packet;
     }
     in.count = kept;

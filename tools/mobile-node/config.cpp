@@ -2,8 +2,8 @@
 #include "tools/mobile-node/config.hpp"
 
 #include <algorithm>
-#include <fstream>
 
+#include "dataplane/config/document.hpp"
 #include "dataplane/config/reader.hpp"
 #include "dataplane/ipsec/algorithm.hpp"
 #include "dataplane/ipsec/sa_parameters.hpp"
@@ -250,14 +250,6 @@ void check_whole(const Config& out, Report& report) {
     }
 }
 
-ConfigErrors single(std::string_view file, std::string found, std::string expected) {
-    ConfigError error;
-    error.file = file;
-    error.found = std::move(found);
-    error.expected = std::move(expected);
-    return {error};
-}
-
 std::expected<Config, ConfigErrors> read_document(const YAML::Node& node, std::string_view file) {
     Report report(file);
     Config out;
@@ -272,40 +264,14 @@ std::expected<Config, ConfigErrors> read_document(const YAML::Node& node, std::s
 }  // namespace
 
 std::expected<Config, ConfigErrors> parse(std::string_view text, std::string_view file) {
-    try {
-        const auto documents = YAML::LoadAll(std::string(text));
-        if (documents.size() > 1) {
-            Report report(file);
-            report.add(documents[1].Mark(), "", "a second document", "one YAML document");
-            return std::unexpected(report.take());
-        }
-        return read_document(documents.empty() ? YAML::Node() : documents.front(), file);
-    } catch (const YAML::Exception& error) {
-        Report report(file);
-        report.add(error.mark, "", "text that is not YAML (" + error.msg + ")", "YAML 1.2");
-        return std::unexpected(report.take());
-    } catch (const std::exception& error) {
-        return std::unexpected(single(file, error.what(), "a configuration that can be read"));
-    }
+    return config::read_document_of(
+        text, file, [&](const YAML::Node& document) { return read_document(document, file); });
 }
 
 std::expected<Config, ConfigErrors> load_file(const std::filesystem::path& file) {
-    std::error_code error;
-    if (!std::filesystem::is_regular_file(file, error)) {
-        return std::unexpected(single(file.string(), "no such file", "a configuration file"));
-    }
-    std::ifstream stream(file, std::ios::binary);
-    std::string text(kMostOctets + 1, '\0');
-    if (stream) stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-    if (!stream.is_open() || stream.bad()) {
-        return std::unexpected(
-            single(file.string(), "a file that cannot be read", "a readable configuration file"));
-    }
-    text.resize(static_cast<std::size_t>(stream.gcount()));
-    if (text.size() > kMostOctets) {
-        return std::unexpected(single(file.string(), "more than 1 MiB", "at most 1 MiB"));
-    }
-    return parse(text, file.string());
+    const auto text = config::read_text(file, kMostOctets);
+    if (!text) return std::unexpected(text.error());
+    return parse(*text, file.string());
 }
 
 std::string needs_restart(const Config& old_config, const Config& new_config) {

@@ -64,6 +64,11 @@ std::expected<std::unique_ptr<App>, std::vector<std::string>> App::create(
         log.limited(Message::kNodeWithoutKeys,
                     "the mobile node " + node + " has no keys and cannot register");
     }
+    for (const std::string& node : source->nodes_without_payload_keys()) {
+        log.limited(Message::kNodeWithoutPayloadKeys,
+                    "the mobile node " + node +
+                        " has no keys for payload, which policy.protect_payload demands");
+    }
     auto app = std::unique_ptr<App>(new App(context, std::move(config), log, options));
     app->sa_source_ = std::make_unique<sa::StaticSaSource>(std::move(*source));
     if (auto errors = app->open_stores(); !errors.empty()) return std::unexpected(errors);

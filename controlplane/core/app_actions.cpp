@@ -117,6 +117,7 @@ void App::send_binding(const binding::Entry& entry) {
     if (entry.state == binding::State::kTentative) flags |= channel::kBindingTentative;
     if (entry.mobile_router) flags |= channel::kBindingRouter;
     if (config.policy.require_esp) flags |= channel::kBindingRequireEsp;
+    if (config.policy.protect_payload) flags |= channel::kBindingProtected;
     if (config.tunnel.dscp == config::DscpModel::kPipe) flags |= channel::kBindingDscpPipe;
     record.flags = flags;
     if (const auto mtu = path_mtus_.find(entry.home_address); mtu != path_mtus_.end()) {

@@ -79,6 +79,17 @@ channel::ParametersSet parameters_of(const config::ControlplaneConfig& config) {
                                : channel::Technique::kApi;
     parameters.heuristic_timeout_ms = config.policy.bu_heur_timeout;
     parameters.heuristic_min_packets = config.policy.bu_heur_min_pkts;
+    switch (config.policy.check_esp_outer) {
+        case config::CheckEspOuter::kOff:
+            parameters.check_esp_outer = channel::EspOuterCheck::kOff;
+            break;
+        case config::CheckEspOuter::kLog:
+            parameters.check_esp_outer = channel::EspOuterCheck::kCount;
+            break;
+        case config::CheckEspOuter::kDrop:
+            parameters.check_esp_outer = channel::EspOuterCheck::kDrop;
+            break;
+    }
     return parameters;
 }
 

@@ -41,6 +41,7 @@ enum class Level : std::uint8_t { kDebug, kInfo, kWarning, kError };
     X(kAddressMissing, 31, kWarning) \
     X(kPortChanged, 32, kInfo) \
     X(kPortUnknown, 33, kWarning) \
+    X(kNodeWithoutPayloadKeys, 34, kWarning) \
     X(kBindingCreated, 40, kInfo) \
     X(kBindingMoved, 41, kInfo) \
     X(kBindingRemoved, 42, kInfo) \

@@ -81,6 +81,7 @@ class Table {
         bypass_others();
         for_each_prefix(&Table::route_optimised);
         for_each_prefix(&Table::payload);
+        for_each_prefix(&Table::payload_ipv4);
         add(entry(TableEntry::kDiscard, 0, "discard", {}, Action::kDiscard));
         return std::move(entries_);
     }
@@ -164,7 +165,8 @@ class Table {
                   select({}, {}, ProtocolSelector::of(IpProtocol::kIcmpv6),
                          icmp_types(kDhaadReply, kDhaadReply),
                          icmp_types(kDhaadRequest, kDhaadRequest))));
-        both(TableEntry::kIcmpErrors, "icmp-errors", icmp_types(1, 4));
+        if (!options_.protect_payload)
+            both(TableEntry::kIcmpErrors, "icmp-errors", icmp_types(1, 4));
     }
     void bypass_mobility() {
         const auto mobility = [&](TableEntry id, const char* name, std::uint16_t sent,
@@ -180,17 +182,30 @@ class Table {
     }
     void bypass_others() {
         std::vector<AddressRange> homes;
-        for (const ProtectedPrefix& prefix : prefixes_) homes.push_back(prefix.home_addresses);
+        std::vector<AddressRange> ipv4_homes;
+        for (const ProtectedPrefix& prefix : prefixes_) {
+            homes.push_back(prefix.home_addresses);
+            if (prefix.ipv4_home_addresses) ipv4_homes.push_back(*prefix.ipv4_home_addresses);
+        }
         const auto others = complement(std::move(homes));
         for (std::size_t i = 0; i < others.size(); ++i) {
             add(entry(TableEntry::kOtherTraffic, i, "other-traffic",
                       select({}, {others[i]}, ProtocolSelector::any(), ValueSelector::any(),
                              ValueSelector::any())));
         }
-        const auto all = AddressRange::of(Ipv4Prefix{});
-        add(entry(TableEntry::kOtherIpv4, 0, "ipv4",
-                  select({all}, {all}, ProtocolSelector::any(), ValueSelector::any(),
-                         ValueSelector::any())));
+        const auto ipv4_others = complement_ipv4(std::move(ipv4_homes));
+        for (std::size_t i = 0; i < ipv4_others.size(); ++i) {
+            add(entry(TableEntry::kOtherIpv4, i, "ipv4",
+                      select({AddressRange::of(Ipv4Prefix{})}, {ipv4_others[i]},
+                             ProtocolSelector::any(), ValueSelector::any(), ValueSelector::any())));
+        }
+    }
+    void add_payload(TableEntry id, std::size_t i, const char* name, const Ipv6Address& home_agent,
+                     std::vector<AddressRange> local, const AddressRange& home_addresses) {
+        PolicyEntry made = entry(id, i, name,
+                                 select(std::move(local), {home_addresses}, ProtocolSelector::any(),
+                                        ValueSelector::any(), ValueSelector::any()));
+        add(options_.protect_payload ? tunnel(std::move(made), home_agent) : std::move(made));
     }
     // One mobile node has one prefix: its home address.
     void route_optimised(const ProtectedPrefix& prefix, std::size_t) {
@@ -202,11 +217,13 @@ class Table {
         }
     }
     void payload(const ProtectedPrefix& prefix, std::size_t i) {
-        PolicyEntry made = entry(TableEntry::kPayload, i, "payload",
-                                 select({}, {prefix.home_addresses}, ProtocolSelector::any(),
-                                        ValueSelector::any(), ValueSelector::any()));
-        add(options_.protect_payload ? tunnel(std::move(made), prefix.home_agent)
-                                     : std::move(made));
+        add_payload(TableEntry::kPayload, i, "payload", prefix.home_agent, {},
+                    prefix.home_addresses);
+    }
+    void payload_ipv4(const ProtectedPrefix& prefix, std::size_t i) {
+        if (!prefix.ipv4_home_addresses) return;
+        add_payload(TableEntry::kPayloadIpv4, i, "payload-ipv4", prefix.home_agent,
+                    {AddressRange::of(Ipv4Prefix{})}, *prefix.ipv4_home_addresses);
     }
 
     const std::vector<ProtectedPrefix>& prefixes_;
@@ -240,8 +257,13 @@ std::vector<PolicyEntry> home_agent_policies(const std::vector<ProtectedPrefix>&
 
 std::vector<PolicyEntry> mobile_node_policies(const Ipv6Address& home_address,
                                               const Ipv6Address& home_agent,
-                                              const PolicyOptions& options) {
-    const std::vector<ProtectedPrefix> own{{home_agent, AddressRange::of(IpAddress(home_address))}};
+                                              const PolicyOptions& options,
+                                              const std::optional<Ipv4Address>& ipv4_home_address) {
+    std::vector<ProtectedPrefix> own{
+        {home_agent, AddressRange::of(IpAddress(home_address)), std::nullopt}};
+    if (ipv4_home_address) {
+        own[0].ipv4_home_addresses = AddressRange::of(IpAddress(*ipv4_home_address));
+    }
     const auto unprotected = options.unprotected ? own : std::vector<ProtectedPrefix>{};
     return mirror(home_agent_policies(own, unprotected, options), home_address);
 }
@@ -289,6 +311,24 @@ std::vector<AddressRange> complement(std::vector<AddressRange> ranges) {
     Ipv6Address last;
     last.bytes.fill(0xff);
     outside.push_back({next, last});
+    return outside;
+}
+
+std::vector<AddressRange> complement_ipv4(std::vector<AddressRange> ranges) {
+    const auto address = [](std::uint64_t value) {
+        Ipv4Address made;
+        store_be32(made.bytes.data(), static_cast<std::uint32_t>(value));
+        return IpAddress(made);
+    };
+    std::ranges::sort(ranges, {}, &AddressRange::first);
+    std::vector<AddressRange> outside;
+    std::uint64_t next = 0;  // lowest address not yet passed
+    for (const AddressRange& range : ranges) {
+        const std::uint32_t first = std::get<Ipv4Address>(range.first).host();
+        if (next < first) outside.push_back({address(next), address(first - 1u)});
+        next = std::uint64_t{std::get<Ipv4Address>(range.last).host()} + 1;
+    }
+    if (next <= 0xffffffff) outside.push_back({address(next), address(0xffffffff)});
     return outside;
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ enum class TableEntry : std::uint8_t {
     kOtherIpv4,
     kRouteOptimised,  // a mobile node's traffic with correspondents by the direct way (S1.36)
     kPayload = 0x60,  // 6
+    kPayloadIpv4,     // 6, of the same mobile nodes: one SA carries both
     kDiscard = 0x70,  // 7
 };
 
@@ -52,19 +54,28 @@ inline constexpr std::size_t kMaxIndex = 511;
 [[nodiscard]] constexpr TableEntry table_entry(ipsec::PolicyId id) {
     return static_cast<TableEntry>(id >> 9);
 }
+[[nodiscard]] constexpr std::size_t policy_index(ipsec::PolicyId id) {
+    return id & kMaxIndex;
+}
 /// Entries 2 and 3: their SAs carry signalling, in transport mode.
 [[nodiscard]] constexpr bool is_signalling(TableEntry entry) {
     return entry == TableEntry::kBindingUpdate || entry == TableEntry::kPrefixDiscovery;
+}
+/// Entries 4 and 6: their SAs are tunnels between home agent and home address (S1.11).
+[[nodiscard]] constexpr bool is_tunnel(TableEntry entry) {
+    return entry == TableEntry::kReturnRoutability || entry == TableEntry::kPayload;
 }
 
 /// What one home link brings into the table.
 struct ProtectedPrefix {
     Ipv6Address home_agent;
     ipsec::AddressRange home_addresses;  // IPv6
+    std::optional<ipsec::AddressRange> ipv4_home_addresses{};
 };
 
 struct PolicyOptions {
-    /// Entry 6: ESP tunnel mode for payload; else bypass.
+    /// Entry 6: ESP tunnel mode for payload, and for ICMP errors about it, which quote it (RFC 4301
+    /// section 6.2); else bypass. Also off on a mobile node at home (S1.37).
     bool protect_payload = false;
     /// Entries 4 and 4c: ESP tunnel mode for return routability (RFC 4877 section 3: SHOULD); else
     /// bypass. Also off on a mobile node at home (S1.37).
@@ -85,7 +96,8 @@ struct PolicyOptions {
 /// The table of the mobile node `home_address`, registered with `home_agent`.
 [[nodiscard]] std::vector<ipsec::PolicyEntry> mobile_node_policies(
     const Ipv6Address& home_address, const Ipv6Address& home_agent,
-    const PolicyOptions& options = {});
+    const PolicyOptions& options = {},
+    const std::optional<Ipv4Address>& ipv4_home_address = std::nullopt);
 
 /// The same policies as the mobile node `home_address` has them: local and remote swapped, tunnels
 /// seen from the other end.
@@ -98,5 +110,8 @@ struct PolicyOptions {
 
 /// The IPv6 addresses outside `ranges`, which do not meet, in ascending order.
 [[nodiscard]] std::vector<ipsec::AddressRange> complement(std::vector<ipsec::AddressRange> ranges);
+/// The same of IPv4.
+[[nodiscard]] std::vector<ipsec::AddressRange> complement_ipv4(
+    std::vector<ipsec::AddressRange> ranges);
 
 }  // namespace homeport::sa

@@ -44,13 +44,13 @@ std::vector<ProtectedPrefix> unprotected_nodes(const ControlplaneConfig& config)
         const auto agent = config.home_agent_address(config.home_links[link].prefix);
         if (!agent) return;
         nodes.push_back(
-            {*agent, {IpAddress(first), IpAddress(nth_home_address(first, count - 1))}});
+            {*agent, {IpAddress(first), IpAddress(nth_home_address(first, count - 1))}, {}});
     };
     for (const MobileNodeConfig& node : config.mobile_nodes) {
         if (!node.binding_update) add(node.home_address, 1);
     }
     for (const MobileNodeRangeConfig& range : config.mobile_node_ranges) {
-        if (range.algorithm.empty()) add(range.first, range.count);
+        if (!range.binding_update) add(range.first, range.count);
     }
     return nodes;
 }
@@ -67,14 +67,24 @@ Ipv6Address nth_home_address(const Ipv6Address& first, std::uint32_t index) {
     return address;
 }
 
+Ipv4Address nth_home_address(const Ipv4Address& first, std::uint32_t index) {
+    Ipv4Address address;
+    store_be32(address.bytes.data(), first.host() + index);
+    return address;
+}
+
 std::vector<ipsec::PolicyEntry> policies_of(const ControlplaneConfig& config) {
     std::vector<ProtectedPrefix> prefixes;
     for (const HomeLinkConfig& link : config.home_links) {
         if (const auto agent = config.home_agent_address(link.prefix)) {
-            prefixes.push_back({*agent, ipsec::AddressRange::of(link.prefix)});
+            prefixes.push_back({*agent, ipsec::AddressRange::of(link.prefix), {}});
+            if (link.ipv4_prefix) {
+                prefixes.back().ipv4_home_addresses = ipsec::AddressRange::of(*link.ipv4_prefix);
+            }
         }
     }
     PolicyOptions options;
+    options.protect_payload = config.policy.protect_payload;
     options.protect_return_routability = config.policy.protect_return_routability;
     const auto unprotected = config.policy.allow_unprotected ? unprotected_nodes(config)
                                                              : std::vector<ProtectedPrefix>{};
@@ -98,46 +108,73 @@ class StaticSaSource::Loader {
   private:
     static constexpr std::size_t kMostErrors = 50;
 
+    /// A mobile node's addresses: an SA for payload carries both.
+    struct Homes {
+        Ipv6Address address;
+        std::optional<Ipv4Address> ipv4;
+    };
+
     void node(const std::string& path, const MobileNodeConfig& node) {
-        if (!node.binding_update) {
-            out_.nodes_without_keys_.push_back(node.name);
-        } else {
-            pair(path + ".security.bu", node.home_address, TableEntry::kBindingUpdate,
-                 *node.binding_update);
-        }
-        if (node.prefix_discovery) {
-            pair(path + ".security.mps", node.home_address, TableEntry::kPrefixDiscovery,
-                 *node.prefix_discovery);
-        }
-        if (node.return_routability) {
-            pair(path + ".security.rr", node.home_address, TableEntry::kReturnRoutability,
-                 *node.return_routability);
+        if (!node.binding_update) out_.nodes_without_keys_.push_back(node.name);
+        note_missing_payload_keys(node.payload.has_value(), node.name);
+        const Homes homes{node.home_address, node.ipv4_home_address};
+        const auto add = [&](const char* key, TableEntry entry,
+                             const std::optional<SaPairConfig>& sas) {
+            if (sas) pair(path + ".security." + key, homes, entry, *sas);
+        };
+        add("bu", TableEntry::kBindingUpdate, node.binding_update);
+        add("mps", TableEntry::kPrefixDiscovery, node.prefix_discovery);
+        add("rr", TableEntry::kReturnRoutability, node.return_routability);
+        add("payload", TableEntry::kPayload, node.payload);
+    }
+
+    void note_missing_payload_keys(bool has_keys, const std::string& name) {
+        if (config_.policy.protect_payload && !has_keys) {
+            out_.nodes_without_payload_keys_.push_back(name);
         }
     }
 
     void range(const std::string& path, const MobileNodeRangeConfig& range) {
-        if (range.algorithm.empty()) {
-            out_.nodes_without_keys_.push_back(range.name + " and those behind it");
+        const std::string name = range.name + " and those behind it";
+        note_missing_payload_keys(range.payload.has_value(), name);
+        if (!range.binding_update) {
+            out_.nodes_without_keys_.push_back(name);
             return;
         }
-        SaPairConfig sas;
-        sas.algorithm = range.algorithm;
-        sas.replay_window = range.replay_window;
-        sas.extended_sequence = range.extended_sequence;
         for (std::uint32_t i = 0; i < range.count; ++i) {
             if (errors_.size() >= kMostErrors) return;
-            const Ipv6Address home_address = nth_home_address(range.first, i);
-            sas.spi_in = range.spi_in + i;
-            sas.spi_out = range.spi_out + i;
-            const std::string stem = range.key_directory + "/" + home_address.to_string();
-            sas.key_file_in = stem + ".in.key";
-            sas.key_file_out = stem + ".out.key";
-            pair(path + ".security", home_address, TableEntry::kBindingUpdate, sas);
+            const auto add = [&](const char* key, TableEntry entry,
+                                 const std::optional<config::RangeSasConfig>& sas) {
+                if (sas) pair_of_range(path + ".security" + key, range, i, key, entry, *sas);
+            };
+            add("", TableEntry::kBindingUpdate, range.binding_update);
+            add(".mps", TableEntry::kPrefixDiscovery, range.prefix_discovery);
+            add(".rr", TableEntry::kReturnRoutability, range.return_routability);
+            add(".payload", TableEntry::kPayload, range.payload);
         }
     }
 
-    void pair(const std::string& path, const Ipv6Address& home_address, TableEntry entry,
+    /// `key`: what stands between the home address and ".in.key" in the names of key files.
+    void pair_of_range(const std::string& path, const MobileNodeRangeConfig& range,
+                       std::uint32_t index, const std::string& key, TableEntry entry,
+                       const config::RangeSasConfig& of_range) {
+        Homes homes{nth_home_address(range.first, index), std::nullopt};
+        if (range.ipv4_first) homes.ipv4 = nth_home_address(*range.ipv4_first, index);
+        SaPairConfig sas;
+        sas.spi_in = of_range.spi_in + index;
+        sas.spi_out = of_range.spi_out + index;
+        sas.algorithm = of_range.algorithm;
+        sas.replay_window = of_range.replay_window;
+        sas.extended_sequence = of_range.extended_sequence;
+        const std::string stem = range.key_directory + "/" + homes.address.to_string() + key;
+        sas.key_file_in = stem + ".in.key";
+        sas.key_file_out = stem + ".out.key";
+        pair(path, homes, entry, sas);
+    }
+
+    void pair(const std::string& path, const Homes& homes, TableEntry entry,
               const SaPairConfig& sas) {
+        const Ipv6Address& home_address = homes.address;
         const auto algorithm = ipsec::parse_algorithm(sas.algorithm);
         if (!algorithm) {
             errors_.push_back(path + ": found algorithm '" + sas.algorithm +
@@ -156,22 +193,19 @@ class StaticSaSource::Loader {
             errors_.push_back(path + ": no home agent address for " + home_address.to_string());
             return;
         }
-        Sa sa;
-        sa.policy = policy_id(entry, link);
-        sa.algorithm = *algorithm;
-        sa.home_address = home_address;
-        sa.home_agent = *agent;
-        sa.extended_sequence = sas.extended_sequence;
-        one(path, std::move(sa), channel::SaDirection::kInbound, sas.spi_in, sas.key_file_in,
+        const auto make = [&] {
+            Sa sa;
+            sa.policy = policy_id(entry, link);
+            sa.algorithm = *algorithm;
+            sa.home_address = home_address;
+            if (entry == TableEntry::kPayload) sa.ipv4_home_address = homes.ipv4;
+            sa.home_agent = *agent;
+            sa.extended_sequence = sas.extended_sequence;
+            return sa;
+        };
+        one(path, make(), channel::SaDirection::kInbound, sas.spi_in, sas.key_file_in,
             sas.replay_window);
-        Sa out;
-        out.policy = policy_id(entry, link);
-        out.algorithm = *algorithm;
-        out.home_address = home_address;
-        out.home_agent = *agent;
-        out.extended_sequence = sas.extended_sequence;
-        one(path, std::move(out), channel::SaDirection::kOutbound, sas.spi_out, sas.key_file_out,
-            0);
+        one(path, make(), channel::SaDirection::kOutbound, sas.spi_out, sas.key_file_out, 0);
     }
 
     void one(const std::string& path, Sa sa, channel::SaDirection direction, std::uint32_t spi,
@@ -229,7 +263,11 @@ channel::SaSet StaticSaSource::record_of(const Sa& sa, std::uint32_t workers) co
     ipsec::Selectors selectors = entry->selectors;
     selectors.remote = {ipsec::AddressRange::of(IpAddress(sa.home_address))};
     record.selector = to_record(selectors);
-    if (table_entry(sa.policy) == TableEntry::kReturnRoutability) {
+    if (sa.ipv4_home_address) {
+        record.second_policy_id = policy_id(TableEntry::kPayloadIpv4, policy_index(sa.policy));
+        record.second_peer = channel::WireAddress(*sa.ipv4_home_address);
+    }
+    if (is_tunnel(table_entry(sa.policy))) {
         record.mode = channel::SaMode::kTunnel;
         record.tunnel_local = channel::WireAddress(sa.home_agent);
         record.tunnel_remote = channel::WireAddress(sa.home_address);  // S1.11
@@ -281,9 +319,8 @@ void StaticSaSource::describe(const std::function<void(const Description&)>& vis
         shown.direction = sa.direction;
         shown.policy = sa.policy;
         shown.algorithm = sa.algorithm;
-        shown.mode = table_entry(sa.policy) == TableEntry::kReturnRoutability
-                         ? ipsec::Mode::kTunnel
-                         : ipsec::Mode::kTransport;
+        shown.mode =
+            is_tunnel(table_entry(sa.policy)) ? ipsec::Mode::kTunnel : ipsec::Mode::kTransport;
         shown.peer = sa.home_address;
         shown.replay_window = sa.replay_window;
         shown.extended_sequence = sa.extended_sequence;

@@ -90,6 +90,10 @@ class StaticSaSource final : public SaSource {
     [[nodiscard]] const std::vector<std::string>& nodes_without_keys() const {
         return nodes_without_keys_;
     }
+    /// Nodes that can register, but whose payload is dropped: policy.protect_payload demands ESP.
+    [[nodiscard]] const std::vector<std::string>& nodes_without_payload_keys() const {
+        return nodes_without_payload_keys_;
+    }
 
   private:
     struct Sa {
@@ -98,6 +102,7 @@ class StaticSaSource final : public SaSource {
         ipsec::PolicyId policy = 0;
         ipsec::Algorithm algorithm{};
         Ipv6Address home_address;
+        std::optional<Ipv4Address> ipv4_home_address;  // with kPayload: the SA carries both
         Ipv6Address home_agent;
         std::uint16_t replay_window = 0;
         bool extended_sequence = false;
@@ -118,6 +123,7 @@ class StaticSaSource final : public SaSource {
     std::vector<ipsec::PolicyEntry> policies_;
     std::vector<Sa> sas_;
     std::vector<std::string> nodes_without_keys_;
+    std::vector<std::string> nodes_without_payload_keys_;
     bool lab_static_gcm_ = false;
 };
 
@@ -136,5 +142,6 @@ class StaticSaSource final : public SaSource {
 
 /// The home address `index` addresses behind `first`, within the interface identifier.
 [[nodiscard]] Ipv6Address nth_home_address(const Ipv6Address& first, std::uint32_t index);
+[[nodiscard]] Ipv4Address nth_home_address(const Ipv4Address& first, std::uint32_t index);
 
 }  // namespace homeport::sa

@@ -66,6 +66,7 @@ enum class CounterKind : std::uint8_t {
     X(kMip6RtBadSource, "mip6.rt.bad_src", kDrop) \
     X(kMip6RtInnerSource, "mip6.rt.inner_src", kDrop) \
     X(kMip6RtNeedEsp, "mip6.rt.need_esp", kDrop) \
+    X(kMip6RtEspSource, "mip6.rt.esp_src", kDrop)           /* payload under ESP, not from the care-of address: policy check_esp_outer is drop */ \
     X(kMip6HaoBad, "mip6.hao.bad", kDrop) \
     X(kMip6HaoNoBinding, "mip6.hao.no_bce", kDrop) \
     X(kMip6HaoBusy, "mip6.hao.busy", kDrop)                 /* more than the queue depth of S1.66 wait for one home address */ \
@@ -110,6 +111,8 @@ enum class CounterKind : std::uint8_t {
     X(kTunOutSpiTimeout, "tun.out.spi.timeout", kEvent)     /* technique heuristic: a message was not seen */ \
     X(kTunOutSpiMismatch, "tun.out.spi.mismatch", kEvent)   /* technique heuristic: data taken for a message */ \
     X(kTunOutSpiFull, "tun.out.spi.full", kEvent)           /* technique heuristic: too many messages at once */ \
+    X(kMip6RtEspSourceSeen, "mip6.rt.esp_src_seen", kEvent) /* the same with check_esp_outer log: it goes on */ \
+    X(kTunOutRewritten, "tun.out.rewritten", kEvent)        /* P3: sealed, destination changed to the care-of address */ \
     X(kUnresolvedToKernel, "forward.unresolved_to_kernel", kEvent)
 // clang-format on
 

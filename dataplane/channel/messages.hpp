@@ -176,6 +176,7 @@ enum BindingFlags : std::uint16_t {
     kBindingRouter = 1 << 3,      // R flag in advertisements (NEMO)
     kBindingRequireEsp = 1 << 4,  // plain reverse tunnels are dropped (mip6.rt.need_esp)
     kBindingDscpPipe = 1 << 5,    // outer DSCP 0 instead of a copy (RFC 2983)
+    kBindingProtected = 1 << 6,   // what the policy protects is dropped when it comes without ESP
 };
 
 /// One home address and where it is. `counter_index` is dense, given by the control plane, below
@@ -245,7 +246,11 @@ struct SaSet {
     std::uint8_t encryption_key[36] = {};
     std::uint8_t integrity_key[64] = {};
     std::uint8_t static_key = 0;
-    std::uint8_t reserved[7] = {};
+    std::uint8_t reserved[5] = {};
+    /// The SA belongs to this entry too, for this remote address, and its selectors are the same
+    /// with that address: payload of a node's IPv4 home address. Family 0: it does not.
+    std::uint16_t second_policy_id = 0;
+    WireAddress second_peer;
 };
 struct SaRemove {
     static constexpr auto kType = CommandType::kSaRemove;
@@ -315,6 +320,8 @@ struct TraceStop {
 
 /// How sealed signalling is told from sealed data (S1.8).
 enum class Technique : std::uint8_t { kApi = 0, kHeuristic = 1 };
+/// What becomes of payload under ESP that does not come from the care-of address (P4).
+enum class EspOuterCheck : std::uint8_t { kOff = 0, kCount = 1, kDrop = 2 };
 
 struct ParametersSet {
     static constexpr auto kType = CommandType::kParametersSet;
@@ -324,7 +331,7 @@ struct ParametersSet {
     std::uint32_t kernel_packets_per_second = 100000;  // to each exception TAP, per worker
     std::uint16_t default_path_mtu = 1500;
     std::uint8_t tunnel_hop_limit = 64;
-    std::uint8_t reserved = 0;
+    EspOuterCheck check_esp_outer = EspOuterCheck::kOff;
     std::uint32_t path_mtu_age_seconds = 600;
     Technique technique = Technique::kApi;
     std::uint8_t heuristic_min_packets = 8;    // S1.47: bu_heur_min_pkts

@@ -93,8 +93,8 @@ bool valid(const SaSet& record) {
            at_most(record.mode, SaMode::kTunnel) && is_bool(record.extended_sequence) &&
            is_bool(record.allow_static_gcm) && is_bool(record.static_key) &&
            is_address_or_none(record.tunnel_local) && is_address_or_none(record.tunnel_remote) &&
-           is_address_or_none(record.peer) && valid(record.selector) &&
-           is_terminated(record.algorithm) &&
+           is_address_or_none(record.peer) && is_address_or_none(record.second_peer) &&
+           valid(record.selector) && is_terminated(record.algorithm) &&
            record.encryption_key_length <= sizeof record.encryption_key &&
            record.integrity_key_length <= sizeof record.integrity_key;
 }
@@ -125,7 +125,7 @@ bool valid(const TraceStop&) {
 }
 bool valid(const ParametersSet& record) {
     return record.technique <= Technique::kHeuristic && record.heuristic_min_packets != 0 &&
-           record.heuristic_timeout_ms != 0;
+           record.heuristic_timeout_ms != 0 && at_most(record.check_esp_outer, EspOuterCheck::kDrop);
 }
 
 bool valid(const PortInfo& record) {

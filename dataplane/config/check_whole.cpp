@@ -21,7 +21,8 @@ std::optional<Ipv6Address> last_of(const Ipv6Address& first, std::uint64_t count
     return last;
 }
 
-bool overlap(const Ipv6Prefix& a, const Ipv6Prefix& b) {
+template <class Prefix>
+bool overlap(const Prefix& a, const Prefix& b) {
     return a.length <= b.length ? a.contains(b.address) : b.contains(a.address);
 }
 
@@ -72,6 +73,11 @@ void check_home_links(const Config& config, Report& report) {
                 report.add_at(path + ".prefix", link.prefix.to_string(),
                               "a prefix that does not meet " + cp.home_links[j].prefix.to_string());
             }
+            const auto& ipv4 = cp.home_links[j].ipv4_prefix;
+            if (ipv4 && link.ipv4_prefix && overlap(*link.ipv4_prefix, *ipv4)) {
+                report.add_at(path + ".ipv4_prefix", link.ipv4_prefix->to_string(),
+                              "a prefix that does not meet " + ipv4->to_string());
+            }
         }
     }
 }
@@ -87,19 +93,29 @@ class NodeChecks {
             const std::string path = element("controlplane.mobile_nodes", i);
             home_addresses(path + ".home_address", node.home_address, 1);
             if (node.ipv4_home_address) {
-                ipv4_home(path + ".ipv4_home_address", *node.ipv4_home_address);
+                ipv4_addresses(path + ".ipv4_home_address", node.home_address,
+                               *node.ipv4_home_address, 1);
             }
             if (node.binding_update) pair(path + ".security.bu", *node.binding_update);
             if (node.prefix_discovery) pair(path + ".security.mps", *node.prefix_discovery);
             if (node.return_routability) pair(path + ".security.rr", *node.return_routability);
+            if (node.payload) {
+                pair(path + ".security.payload", *node.payload);
+                payload_is_protected(path + ".security.payload");
+            }
         }
         for (std::size_t i = 0; i < config_.mobile_node_ranges.size(); ++i) {
             const MobileNodeRangeConfig& range = config_.mobile_node_ranges[i];
             const std::string path = element("controlplane.mobile_node_ranges", i);
             home_addresses(path + ".first", range.first, range.count);
-            if (range.algorithm.empty()) continue;
-            spis(path + ".security.spi_in", in_, range.spi_in, range.count);
-            spis(path + ".security.spi_out", out_, range.spi_out, range.count);
+            if (range.ipv4_first) {
+                ipv4_addresses(path + ".ipv4_first", range.first, *range.ipv4_first, range.count);
+            }
+            range_sas(path + ".security", range.binding_update, range.count);
+            range_sas(path + ".security.mps", range.prefix_discovery, range.count);
+            range_sas(path + ".security.rr", range.return_routability, range.count);
+            range_sas(path + ".security.payload", range.payload, range.count);
+            if (range.payload) payload_is_protected(path + ".security.payload");
         }
     }
 
@@ -113,6 +129,20 @@ class NodeChecks {
             report_.add_at(path + ".key_file_out", "'" + sas.key_file_out + "', as key_file_in",
                            "keys of its own for each direction");
         }
+    }
+
+    void range_sas(const std::string& path, const std::optional<RangeSasConfig>& sas,
+                   std::uint32_t count) {
+        if (!sas) return;
+        spis(path + ".spi_in", in_, sas->spi_in, count);
+        spis(path + ".spi_out", out_, sas->spi_out, count);
+    }
+
+    // Keys that nobody uses look like protection that there is not.
+    void payload_is_protected(const std::string& path) {
+        if (config_.policy.protect_payload) return;
+        report_.add_at(path, "keys, and policy.protect_payload off",
+                       "protect_payload: on, or no keys");
     }
 
     // Inbound SPIs select the SA alone (RFC 4301 section 4.1); outbound ones are kept unlike too,
@@ -162,17 +192,39 @@ class NodeChecks {
         homes_.emplace(first, *last);
     }
 
-    void ipv4_home(const std::string& path, const Ipv4Address& address) {
-        if (!ipv4_homes_.insert(address).second) {
-            report_.add_at(path, address.to_string(), "each home address once");
+    void ipv4_addresses(const std::string& path, const Ipv6Address& home_address,
+                        const Ipv4Address& first, std::uint32_t count) {
+        const std::uint64_t last = std::uint64_t{first.host()} + count - 1;
+        const auto link =
+            std::ranges::find_if(config_.home_links, [&](const HomeLinkConfig& candidate) {
+                return candidate.prefix.contains(home_address);
+            });
+        if (link == config_.home_links.end() || count == 0) return;  // has its own error
+        Ipv4Address end;
+        store_be32(end.bytes.data(), static_cast<std::uint32_t>(last));
+        // Entry 6 protects the prefix, not addresses one by one.
+        const bool needs_prefix = link->ipv4_prefix || config_.policy.protect_payload;
+        const bool in_prefix = link->ipv4_prefix && link->ipv4_prefix->contains(first) &&
+                               link->ipv4_prefix->contains(end);
+        if (last > 0xffffffff || (needs_prefix && !in_prefix)) {
+            report_.add_at(path, first.to_string() + (count > 1 ? " and those behind it" : ""),
+                           "IPv4 addresses inside the ipv4_prefix of the node's home link, " +
+                               link->prefix.to_string());
+            return;
         }
+        const auto next = ipv4_homes_.lower_bound(first.host());
+        if ((next != ipv4_homes_.end() && next->first <= last) ||
+            (next != ipv4_homes_.begin() && std::prev(next)->second >= first.host())) {
+            report_.add_at(path, first.to_string(), "each home address once");
+            return;
+        }
+        ipv4_homes_.emplace(first.host(), last);
     }
 
     const ControlplaneConfig& config_;
     Report& report_;
-    Runs in_, out_;
+    Runs in_, out_, ipv4_homes_;
     std::map<Ipv6Address, Ipv6Address> homes_;
-    std::set<Ipv4Address> ipv4_homes_;
 };
 
 }  // namespace

@@ -101,8 +101,9 @@ struct HomeAgentConfig {
 enum class NoBinding : std::uint8_t { kForwardHome, kDrop };  // S1.17
 
 struct HomeLinkConfig {
-    Ipv6Prefix prefix;  // masked
-    std::string port;   // name of a port: a real home link; empty: a virtual prefix ("virtual")
+    Ipv6Prefix prefix;                      // masked
+    std::optional<Ipv4Prefix> ipv4_prefix;  // masked; of IPv4 home addresses of this link's nodes
+    std::string port;  // name of a port: a real home link; empty: a virtual prefix ("virtual")
     NoBinding no_binding = NoBinding::kForwardHome;  // virtual prefixes: drop, unless set
     bool duplicate_address_detection = true;         // virtual prefixes: false
     // Seconds from the moment that the file is read: the prefix ends then. Infinite: it does not.
@@ -134,23 +135,35 @@ struct MobileNodeConfig {
     std::optional<SaPairConfig> binding_update;      // security.bu: table S1-SPD entry 2
     std::optional<SaPairConfig> prefix_discovery;    // security.mps: entry 3
     std::optional<SaPairConfig> return_routability;  // security.rr: entry 4, tunnel mode
+    std::optional<SaPairConfig> payload;             // security.payload: entry 6, tunnel mode
 
     friend bool operator==(const MobileNodeConfig&, const MobileNodeConfig&) = default;
 };
 
-/// `count` mobile nodes with successive home addresses and SPIs. Node i has home address first + i,
-/// SPIs spi_in + i and spi_out + i, and the key files `<home address>.in.key` and
-/// `<home address>.out.key` in `key_directory`.
+/// SAs of one purpose for all nodes of a range: node i has SPIs spi_in + i and spi_out + i.
+struct RangeSasConfig {
+    std::uint32_t spi_in = 0;   // 256..2^32-1
+    std::uint32_t spi_out = 0;  // 256..2^32-1
+    std::string algorithm;
+    std::uint16_t replay_window = 0;  // as in SaPairConfig
+    bool extended_sequence = false;
+
+    friend bool operator==(const RangeSasConfig&, const RangeSasConfig&) = default;
+};
+
+/// `count` mobile nodes with successive home addresses and SPIs. Node i has home address first + i
+/// and, in `key_directory`, the key files `<home address>.in.key` and `<home address>.out.key` for
+/// binding updates, `<home address>.mps.in.key` and so on for the rest.
 struct MobileNodeRangeConfig {
     std::string name;
     Ipv6Address first;
+    std::optional<Ipv4Address> ipv4_first;  // of IPv4 home addresses; node i has ipv4_first + i
     std::uint32_t count = 0;
     std::string key_directory;
-    std::uint32_t spi_in = 0;
-    std::uint32_t spi_out = 0;
-    std::string algorithm;
-    std::uint16_t replay_window = 0;
-    bool extended_sequence = false;
+    std::optional<RangeSasConfig> binding_update;      // the keys of `security` itself
+    std::optional<RangeSasConfig> prefix_discovery;    // security.mps
+    std::optional<RangeSasConfig> return_routability;  // security.rr
+    std::optional<RangeSasConfig> payload;             // security.payload
 
     friend bool operator==(const MobileNodeRangeConfig&, const MobileNodeRangeConfig&) = default;
 };
@@ -158,13 +171,18 @@ struct MobileNodeRangeConfig {
 /// How sealed signalling is told from sealed data behind IPsec (S1.8, S1.18): by the SPIs that
 /// IPsec tells, or by what packets look like and when they come.
 enum class Technique : std::uint8_t { kApi, kHeuristic };
+/// What becomes of payload under ESP that does not come from the care-of address (path P4): it is
+/// authentic all the same, since IPsec does not look at the outer source (S1.20).
+enum class CheckEspOuter : std::uint8_t { kOff, kLog, kDrop };
 
 struct PolicyConfig {
     std::uint32_t max_lifetime = 3600;       // seconds, 4..262140
     std::uint32_t refresh_advice = 0;        // seconds; 0: none is sent
     bool protect_return_routability = true;  // table S1-SPD entries 4 and 4c; off: bypassed
-    bool require_esp = false;                // plain reverse tunnels are dropped (mip6.rt.need_esp)
-    std::vector<Ipv6Prefix> coa_deny;        // care-of addresses that are refused with status 174
+    bool protect_payload = false;            // entry 6; off: payload goes in plain tunnels
+    CheckEspOuter check_esp_outer = CheckEspOuter::kLog;
+    bool require_esp = false;          // plain reverse tunnels are dropped (mip6.rt.need_esp)
+    std::vector<Ipv6Prefix> coa_deny;  // care-of addresses that are refused with status 174
     Technique technique = Technique::kApi;
     bool require_api = true;              // S1.82: the heuristic technique is refused
     std::uint16_t bu_heur_timeout = 500;  // milliseconds, 10..10000 (S1.47)

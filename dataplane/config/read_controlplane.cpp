@@ -18,6 +18,8 @@ constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLogLevelTable{
      {"error", LogLevel::kError}}};
 constexpr std::array<std::pair<std::string_view, DscpModel>, 2> kDscpModelTable{
     {{"uniform", DscpModel::kUniform}, {"pipe", DscpModel::kPipe}}};
+constexpr std::array<std::pair<std::string_view, CheckEspOuter>, 3> kCheckEspOuterTable{
+    {{"off", CheckEspOuter::kOff}, {"log", CheckEspOuter::kLog}, {"drop", CheckEspOuter::kDrop}}};
 
 constexpr std::array<std::pair<std::string_view, Technique>, 2> kTechniqueTable{
     {{"api", Technique::kApi}, {"heuristic", Technique::kHeuristic}}};
@@ -66,6 +68,14 @@ void read_home_link(Report& report, const Value& element, std::vector<HomeLinkCo
     if (const auto v = section.require("prefix", "the home prefix")) {
         if (v->prefix(link.prefix) && (link.prefix.length < 16 || link.prefix.length > 127)) {
             v->fail("a prefix length from 16 to 127");
+        }
+    }
+    if (const auto v = section.find("ipv4_prefix")) {
+        const auto parsed = v->is_scalar() ? Ipv4Prefix::parse(v->text()) : std::nullopt;
+        if (!parsed || parsed->length < 8 || parsed->length > 31) {
+            v->fail("an IPv4 prefix with a length from 8 to 31");
+        } else {
+            link.ipv4_prefix = parsed->masked();
         }
     }
     if (const auto v = section.require("port", "the name of a port, or virtual")) {
@@ -162,10 +172,29 @@ void read_mobile_node(Report& report, const Value& element, const std::string& d
         node.binding_update = read_sa_pair(security, "bu", directory);
         node.prefix_discovery = read_sa_pair(security, "mps", directory);
         node.return_routability = read_sa_pair(security, "rr", directory);
+        node.payload = read_sa_pair(security, "payload", directory);
         security.finish();
     }
     section.finish();
     out.push_back(std::move(node));
+}
+
+void read_range_sas(Section& section, RangeSasConfig& out) {
+    read_spi(section, "spi_in", out.spi_in);
+    read_spi(section, "spi_out", out.spi_out);
+    read_algorithm(section, out.algorithm);
+    read_replay_window(section, out.replay_window);
+    if (const auto v = section.find("esn")) v->boolean(out.extended_sequence);
+}
+
+std::optional<RangeSasConfig> read_range_sas(Section& parent, std::string_view key) {
+    const auto value = parent.find(key);
+    if (!value) return std::nullopt;
+    Section section(parent.report(), value->node(), value->path());
+    RangeSasConfig sas;
+    read_range_sas(section, sas);
+    section.finish();
+    return sas;
 }
 
 void read_mobile_node_range(Report& report, const Value& element, const std::string& directory,
@@ -176,21 +205,24 @@ void read_mobile_node_range(Report& report, const Value& element, const std::str
         if (v->address(range.first)) range.name = range.first.to_string();
     }
     if (const auto v = section.find("name")) v->string(range.name, 64);
+    if (const auto v = section.find("ipv4_first")) {
+        Ipv4Address address;
+        if (v->address(address)) range.ipv4_first = address;
+    }
     if (const auto v = section.require("count", "how many nodes")) {
         v->number(range.count, 1, 1u << 22);
     }
     if (const auto v = section.find("security")) {
         Section security(report, v->node(), v->path());
-        read_spi(security, "spi_in", range.spi_in);
-        read_spi(security, "spi_out", range.spi_out);
-        read_algorithm(security, range.algorithm);
+        read_range_sas(security, range.binding_update.emplace());
         if (const auto d = security.require("key_directory", "where the key files are")) {
             if (d->string(range.key_directory)) {
                 range.key_directory = absolute(directory, range.key_directory);
             }
         }
-        read_replay_window(security, range.replay_window);
-        if (const auto e = security.find("esn")) e->boolean(range.extended_sequence);
+        range.prefix_discovery = read_range_sas(security, "mps");
+        range.return_routability = read_range_sas(security, "rr");
+        range.payload = read_range_sas(security, "payload");
         security.finish();
     }
     section.finish();
@@ -206,6 +238,10 @@ void read_policy(Section section, PolicyConfig& out) {
     }
     if (const auto v = section.find("protect_return_routability")) {
         v->boolean(out.protect_return_routability);
+    }
+    if (const auto v = section.find("protect_payload")) v->boolean(out.protect_payload);
+    if (const auto v = section.find("check_esp_outer")) {
+        v->choice(out.check_esp_outer, kCheckEspOuterNames);
     }
     if (const auto v = section.find("require_esp")) v->boolean(out.require_esp);
     section.list("coa_deny", "IPv6 prefixes", [&](const Value& element) {
@@ -282,6 +318,8 @@ const std::span<const std::pair<std::string_view, NoBinding>> kNoBindingNames = 
 const std::span<const std::pair<std::string_view, LogLevel>> kLogLevelNames = kLogLevelTable;
 const std::span<const std::pair<std::string_view, DscpModel>> kDscpModelNames = kDscpModelTable;
 const std::span<const std::pair<std::string_view, Technique>> kTechniqueNames = kTechniqueTable;
+const std::span<const std::pair<std::string_view, CheckEspOuter>> kCheckEspOuterNames =
+    kCheckEspOuterTable;
 
 void read_controlplane(Section section, const std::string& directory, ControlplaneConfig& out) {
     Report& report = section.report();

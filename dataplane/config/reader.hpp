@@ -147,6 +147,7 @@ extern const std::span<const std::pair<std::string_view, NoBinding>> kNoBindingN
 extern const std::span<const std::pair<std::string_view, LogLevel>> kLogLevelNames;
 extern const std::span<const std::pair<std::string_view, DscpModel>> kDscpModelNames;
 extern const std::span<const std::pair<std::string_view, Technique>> kTechniqueNames;
+extern const std::span<const std::pair<std::string_view, CheckEspOuter>> kCheckEspOuterNames;
 
 template <class E>
 std::string name_of(E value, std::span<const std::pair<std::string_view, E>> names) {

@@ -93,9 +93,10 @@ void write_dataplane(YAML::Emitter& out, const DataplaneConfig& dp) {
 }
 
 void write_home_link(YAML::Emitter& out, const HomeLinkConfig& link) {
-    Map(out)
-        .put("prefix", link.prefix.to_string())
-        .put("port", link.is_virtual() ? "virtual" : link.port)
+    Map map(out);
+    map.put("prefix", link.prefix.to_string());
+    if (link.ipv4_prefix) map.put("ipv4_prefix", link.ipv4_prefix->to_string());
+    map.put("port", link.is_virtual() ? "virtual" : link.port)
         .put("no_binding", name_of(link.no_binding, kNoBindingNames))
         .put("dad", on_off(link.duplicate_address_detection))
         .put("valid_lifetime", lifetime(link.valid_lifetime))
@@ -121,29 +122,45 @@ void write_pair(Map& parent, YAML::Emitter& out, const char* key, const SaPairCo
 void write_node(YAML::Emitter& out, const MobileNodeConfig& node) {
     Map map(out);
     map.put("name", node.name).put("home_address", node.home_address.to_string());
-    if (node.ipv4_home_address) {
-        map.put("ipv4_home_address", node.ipv4_home_address->to_string());
+    if (node.ipv4_home_address) map.put("ipv4_home_address", node.ipv4_home_address->to_string());
+    if (!node.binding_update && !node.prefix_discovery && !node.return_routability &&
+        !node.payload) {
+        return;
     }
-    if (!node.binding_update && !node.prefix_discovery && !node.return_routability) return;
     map.begin("security");
     Map security(out);
     if (node.binding_update) write_pair(security, out, "bu", *node.binding_update);
     if (node.prefix_discovery) write_pair(security, out, "mps", *node.prefix_discovery);
     if (node.return_routability) write_pair(security, out, "rr", *node.return_routability);
+    if (node.payload) write_pair(security, out, "payload", *node.payload);
+}
+
+void write_range_sas(Map& map, const RangeSasConfig& sas) {
+    map.put("spi_in", sas.spi_in)
+        .put("spi_out", sas.spi_out)
+        .put("algorithm", sas.algorithm)
+        .put("replay_window", window(sas.replay_window))
+        .put("esn", on_off(sas.extended_sequence));
 }
 
 void write_range(YAML::Emitter& out, const MobileNodeRangeConfig& range) {
     Map map(out);
-    map.put("name", range.name).put("first", range.first.to_string()).put("count", range.count);
-    if (range.algorithm.empty()) return;
+    map.put("name", range.name).put("first", range.first.to_string());
+    if (range.ipv4_first) map.put("ipv4_first", range.ipv4_first->to_string());
+    map.put("count", range.count);
+    if (!range.binding_update) return;
     map.begin("security");
-    Map(out)
-        .put("spi_in", range.spi_in)
-        .put("spi_out", range.spi_out)
-        .put("algorithm", range.algorithm)
-        .put("key_directory", range.key_directory)
-        .put("replay_window", window(range.replay_window))
-        .put("esn", on_off(range.extended_sequence));
+    Map security(out);
+    write_range_sas(security, *range.binding_update);
+    security.put("key_directory", range.key_directory);
+    for (const auto& [key, sas] :
+         {std::pair("mps", &range.prefix_discovery), std::pair("rr", &range.return_routability),
+          std::pair("payload", &range.payload)}) {
+        if (!*sas) continue;
+        security.begin(key);
+        Map map_of_sas(out);
+        write_range_sas(map_of_sas, **sas);
+    }
 }
 
 void write_log(YAML::Emitter& out, const LogConfig& log) {
@@ -208,6 +225,8 @@ void write_controlplane(YAML::Emitter& out, const ControlplaneConfig& cp) {
         policy.put("max_lifetime", cp.policy.max_lifetime)
             .put("refresh_advice", cp.policy.refresh_advice)
             .put("protect_return_routability", on_off(cp.policy.protect_return_routability))
+            .put("protect_payload", on_off(cp.policy.protect_payload))
+            .put("check_esp_outer", name_of(cp.policy.check_esp_outer, kCheckEspOuterNames))
             .put("require_esp", on_off(cp.policy.require_esp));
         policy.list("coa_deny", cp.policy.coa_deny,
                     [&](const Ipv6Prefix& prefix) { out << prefix.to_string(); });

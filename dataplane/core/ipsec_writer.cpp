@@ -101,10 +101,16 @@ std::expected<ipsec::SaParameters, WriteError> parameters_of(const channel::SaSe
     parameters.tunnel_remote = address_of(record.tunnel_remote);
     parameters.esn = record.extended_sequence != 0;
     parameters.replay_window = record.replay_window;
+    const auto second_peer = address_of(record.second_peer);
     if (parameters.direction == ipsec::Direction::kInbound) {
-        parameters.selectors.push_back(std::move(*selectors));
+        parameters.selectors.push_back(*selectors);
+        if (second_peer) {
+            selectors->remote = {ipsec::AddressRange::of(*second_peer)};
+            parameters.selectors.push_back(std::move(*selectors));
+        }
     }
     parameters.policies.push_back({record.policy_id, address_of(record.peer)});
+    if (second_peer) parameters.policies.push_back({record.second_policy_id, second_peer});
     parameters.lifetime = {record.soft_bytes,   record.hard_bytes,   record.soft_packets,
                            record.hard_packets, record.soft_seconds, record.hard_seconds};
     parameters.born = monotonic_seconds() - record.age_seconds;

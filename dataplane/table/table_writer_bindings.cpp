@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::uint16_t kAllBindingFlags = channel::kBindingTentative | channel::kBindingProxyNd |
                                            channel::kBindingLinkLocal | channel::kBindingRouter |
-                                           channel::kBindingRequireEsp | channel::kBindingDscpPipe;
+                                           channel::kBindingRequireEsp | channel::kBindingDscpPipe |
+                                           channel::kBindingProtected;
 
 /// A look at a slot that is not in use costs this part of resolving a binding.
 constexpr unsigned kLooksPerWork = 64;

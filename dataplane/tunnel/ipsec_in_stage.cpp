@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/ipsec/interface.hpp"
+#include "dataplane/ipsec/queries.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
 #include "dataplane/tunnel/stages.hpp"
@@ -56,6 +57,69 @@ bool has_to_wait(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edge
     return true;
 }
 
+/// P4: whether a node's payload under ESP comes from elsewhere than its care-of address. The SA
+/// says whose payload it is, so no note about the outer header has to pass through IPsec (S1.9);
+/// that the packet is authentic is not known yet.
+bool comes_from_elsewhere(const Worker& worker, rte_mbuf* packet, const PacketMeta& notes) {
+    if (notes.family != 6 || stage::length(packet) < notes.upper_offset + 4u) return false;
+    const ipsec::Spi spi{load_be32(stage::data(packet) + notes.upper_offset)};
+    const auto selectors = worker.ipsec_queries->selectors_for_spi(spi);
+    if (!selectors || selectors->mode != ipsec::Mode::kTunnel) return false;
+    const auto remote = selectors->remote_address();
+    const auto* const home_address = remote ? std::get_if<Ipv6Address>(&*remote) : nullptr;
+    const table::Tables& tables = *worker.tables;
+    if (home_address == nullptr || tables.home_prefixes.find(*home_address) == nullptr) {
+        return false;  // an SA that has nothing to do with mobile nodes
+    }
+    const std::uint32_t slot = tables.bindings.find(*home_address);
+    if (slot == table::kNoSlot || tables.bindings.at(slot).tentative()) return true;
+    return tables.bindings.at(slot).care_of_address !=
+           reinterpret_cast<const Ipv6Header*>(stage::data(packet))->source;
+}
+
+/// Policy check_esp_outer. True: the packet was dropped.
+bool refused_for_its_source(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& out) {
+    using channel::EspOuterCheck;
+    const EspOuterCheck check = worker.parameters->check_esp_outer;
+    if (check == EspOuterCheck::kOff || worker.ipsec_queries == nullptr ||
+        !comes_from_elsewhere(worker, packet, notes)) {
+        return false;
+    }
+    if (check == EspOuterCheck::kCount) {
+        worker.count(Counter::kMip6RtEspSourceSeen);
+        return false;
+    }
+    out.drop(packet, Counter::kMip6RtEspSource);
+    return true;
+}
+
+/// Adds opened packets to their bindings' rows; messages to this home agent are not payload.
+void count_payload(const Worker& worker, rte_mbuf* const* packets, unsigned count) {
+    if (worker.binding_rows == nullptr) return;
+    std::array<const Ipv6Address*, stage::kBatchSize> keys;
+    std::array<Ipv6Address, stage::kBatchSize> mapped;
+    std::array<std::uint32_t, stage::kBatchSize> slots;
+    for (unsigned i = 0; i < count; ++i) {
+        const std::uint8_t* const ip = stage::data(packets[i]);
+        keys[i] = &reinterpret_cast<const Ipv6Header*>(ip)->source;
+        if (ip[0] >> 4 == 6) continue;
+        mapped[i] = table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->source);
+        keys[i] = &mapped[i];
+    }
+    const table::BindingTable& bindings = worker.tables->bindings;
+    bindings.find_bulk(keys.data(), count, slots.data());
+    for (unsigned i = 0; i < count; ++i) {
+        if (slots[i] == table::kNoSlot) continue;
+        const std::uint8_t* const ip = stage::data(packets[i]);
+        const bool is_mobility = ip[0] >> 4 == 6 && ip[offsetof(Ipv6Header, next_header)] ==
+                                                        number(IpProtocol::kMobility);
+        if (is_mobility && is_own(worker, reinterpret_cast<const Ipv6Header*>(ip)->destination)) {
+            continue;
+        }
+        count_in(worker, bindings.at(slots[i]), stage::length(packets[i]));
+    }
+}
+
 /// Behind IPsec the packet is like one that was just received, but for what the driver notes.
 void give_on(Worker& worker, rte_mbuf* packet, Edges& out) {
     if (worker.ipsec_copy_mode) {
@@ -86,6 +150,7 @@ void ipsec_in(Worker& worker, Batch& in, Edges& out) {
             check_policy(worker, packet, notes, out);
             continue;
         }
+        if (refused_for_its_source(worker, packet, notes, out)) continue;
         if (worker.ipsec_copy_mode) {
             rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
             if (fresh == nullptr) {
@@ -104,16 +169,18 @@ void ipsec_in(Worker& worker, Batch& in, Edges& out) {
     unsigned ok = 0;
     for (unsigned i = 0; i < count; ++i) {
         if (verdicts[i] == Verdict::kInOk) [[likely]] {
-            ++ok;
             apply(views[i], packets[i]);
-            give_on(worker, packets[i], out);
+            in.packets[ok++] = packets[i];
         } else if (verdicts[i] == Verdict::kInDummy) {
             out.absorb(packets[i], counter_of(verdicts[i]));
         } else {
             out.drop(packets[i], counter_of(verdicts[i]));
         }
     }
-    if (ok != 0) worker.count(Counter::kIpsecInOk, ok);
+    if (ok == 0) return;
+    worker.count(Counter::kIpsecInOk, ok);
+    count_payload(worker, in.packets.data(), ok);
+    for (unsigned i = 0; i < ok; ++i) give_on(worker, in.packets[i], out);
 }
 
 }  // namespace

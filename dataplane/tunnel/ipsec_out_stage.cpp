@@ -31,6 +31,29 @@ bool hand_to_owner(Worker& worker, rte_mbuf* packet, Edges& out) {
     return true;
 }
 
+/// S1.37: while a node is at home, entries 4 and 6 are not for it. Packets of others never come
+/// here then; of those that this host makes, only the messages that keep their SAs do.
+bool is_for_a_node_at_home(const Worker& worker, rte_mbuf* packet) {
+    const PacketMeta& notes = stage::meta(packet);
+    if ((notes.flags & stage::kMetaOriginated) == 0 || notes.binding != channel::kNoIndex) {
+        return false;
+    }
+    constexpr std::uint8_t kMobilePrefixAdvertisement = 147;
+    if (notes.protocol == number(IpProtocol::kMobility)) return false;
+    if (notes.protocol == number(IpProtocol::kIcmpv6) &&
+        notes.upper_offset < stage::length(packet) &&
+        stage::data(packet)[notes.upper_offset] == kMobilePrefixAdvertisement) {
+        return false;
+    }
+    const std::uint8_t* const ip = stage::data(packet);
+    const Ipv6Address destination =
+        notes.family == 6 ? reinterpret_cast<const Ipv6Header*>(ip)->destination
+                          : table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->destination);
+    if (worker.tables->home_prefixes.find(destination) == nullptr) return false;
+    const std::uint32_t slot = worker.tables->bindings.find(destination);
+    return slot == table::kNoSlot || worker.tables->bindings.at(slot).tentative();
+}
+
 /// Writes anew, from the packet alone, what the stages behind IPsec have to know of it.
 bool note_sealed(Worker& worker, rte_mbuf* packet) {
     PacketMeta& notes = stage::reset_meta(packet);
@@ -106,6 +129,10 @@ void ipsec_out(Worker& worker, Batch& in, Edges& out) {
     unsigned count = 0;
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* packet = in.packets[i];
+        if (is_for_a_node_at_home(worker, packet)) [[unlikely]] {
+            out.to(IpsecOutEdge::kTunnelOut, packet);
+            continue;
+        }
         if (hand_to_owner(worker, packet, out)) continue;
         if (worker.ipsec_copy_mode) {
             const PacketMeta notes = stage::meta(packet);

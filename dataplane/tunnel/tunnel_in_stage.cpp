@@ -2,6 +2,7 @@
 // Reverse tunnels: P2, and P14 for IPv4 inside.
 
 #include "dataplane/base/ip_header.hpp"
+#include "dataplane/ipsec/interface.hpp"
 #include "dataplane/tunnel/decapsulate.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
 #include "dataplane/tunnel/stages.hpp"
@@ -73,6 +74,20 @@ Counter without_binding(const Worker& worker, const Ipv6Address& source) {
                                                                 : Counter::kMip6RtInnerSource;
 }
 
+/// S1.34, S1.35: what the policy protects must not come in the clear. The SPD is asked about return
+/// routability, and about everything else where payload is protected.
+bool lacks_esp(const Worker& worker, const PacketMeta& notes, std::uint8_t* inner,
+               const Inner& peeked, const table::Binding& binding) {
+    if ((notes.flags & stage::kMetaDecrypted) != 0) return false;
+    if ((binding.flags & channel::kBindingRequireEsp) != 0) return true;
+    const bool is_mobility = peeked.family == 6 && inner[offsetof(Ipv6Header, next_header)] ==
+                                                       number(IpProtocol::kMobility);
+    if ((binding.flags & channel::kBindingProtected) == 0 && !is_mobility) [[likely]]
+        return false;
+    const ipsec::Packet view{inner, peeked.length, 0, 0};
+    return worker.esp->inbound_policy_check(view) == ipsec::Verdict::kInPolicy;
+}
+
 /// True: decapsulated.
 bool decapsulate_one(const Worker& worker, rte_mbuf* packet, const Inner& inner,
                      const table::Binding& binding, Edges& out) {
@@ -83,8 +98,7 @@ bool decapsulate_one(const Worker& worker, rte_mbuf* packet, const Inner& inner,
         out.drop(packet, Counter::kMip6RtBadSource);
         return false;
     }
-    if ((binding.flags & channel::kBindingRequireEsp) != 0 &&
-        (notes.flags & stage::kMetaDecrypted) == 0) [[unlikely]] {
+    if (lacks_esp(worker, notes, outer + notes.upper_offset, inner, binding)) [[unlikely]] {
         out.drop(packet, Counter::kMip6RtNeedEsp);
         return false;
     }

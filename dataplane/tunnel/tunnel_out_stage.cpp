@@ -154,6 +154,7 @@ void TunnelOut::rewrite(rte_mbuf* packet, PacketMeta& notes, const table::Bindin
     }
     count_out(worker_, binding, stage::length(packet));
     reinterpret_cast<Ipv6Header*>(stage::data(packet))->destination = binding.care_of_address;
+    worker_.count(Counter::kTunOutRewritten);
     notes.flags |= stage::kMetaEncapsulated | stage::kMetaMayFragmentOuter;
     send(packet, notes, binding.adjacency, binding.path_mtu);
 }

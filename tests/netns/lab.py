@@ -241,6 +241,8 @@ ALGORITHM = "aes128-cbc-hmac-sha256-128"
 KEY_LENGTH = 16 + 32
 SPI_BU = 0x10001
 SPI_BA = 0x20001
+SPI_PAYLOAD_IN = 0x10006   # from the mobile node
+SPI_PAYLOAD_OUT = 0x20006  # to it
 
 
 class RoamingNetwork:
@@ -269,6 +271,9 @@ class RoamingNetwork:
         self.policy = ""  # more lines of controlplane.policy
         self.mn_extra = ""  # more lines of homeport-mn.yaml
         self.dataplane_extra = ""
+        self.protect_payload = False
+        self.payload_algorithm = ALGORITHM
+        self.payload_key_length = KEY_LENGTH
 
     # -------------------------------------------------------------------------------- networks
 
@@ -318,10 +323,12 @@ class RoamingNetwork:
 
     def write_configuration(self):
         lab = self.lab
-        for name in ("bu.key", "ba.key"):
+        for name, length in (("bu.key", KEY_LENGTH), ("ba.key", KEY_LENGTH),
+                             ("payload-in.key", self.payload_key_length),
+                             ("payload-out.key", self.payload_key_length)):
             path = lab.directory / name
             path.touch(mode=0o600)
-            path.write_text(secrets.token_hex(KEY_LENGTH) + "\n")
+            path.write_text(secrets.token_hex(length) + "\n")
         link = "virtual" if self.virtual_home else "home0"
         self.config.write_text(f"""# Two virtual ports, one mobile node with static keys.
 dataplane:
@@ -351,7 +358,9 @@ controlplane:
           algorithm: {ALGORITHM}
           key_file_in: bu.key
           key_file_out: ba.key
+{self.payload_sas(8, SPI_PAYLOAD_IN, SPI_PAYLOAD_OUT, "payload-in.key", "payload-out.key")}
   policy:
+    protect_payload: {"on" if self.protect_payload else "off"}
     max_lifetime: 600
 {self.policy}
   store: {{path: {lab.directory}/bindings.db}}
@@ -370,10 +379,20 @@ security:
     algorithm: {ALGORITHM}
     key_file_in: ba.key
     key_file_out: bu.key
+{self.payload_sas(2, SPI_PAYLOAD_OUT, SPI_PAYLOAD_IN, "payload-out.key", "payload-in.key")}
 status_socket: {self.mn_status}
 state_file: {lab.directory}/mn-state
 {self.mn_extra}
 """)
+
+    def payload_sas(self, indent, spi_in, spi_out, key_in, key_out):
+        """Lines of `security` for the SAs of payload, of either end."""
+        if not self.protect_payload:
+            return ""
+        lines = ["payload:", f"  spi_in: {spi_in}", f"  spi_out: {spi_out}",
+                 f"  algorithm: {self.payload_algorithm}", f"  key_file_in: {key_in}",
+                 f"  key_file_out: {key_out}", "  replay_window: 1024"]
+        return "\n".join(" " * indent + line for line in lines)
 
     # ------------------------------------------------------------------------------- processes
 

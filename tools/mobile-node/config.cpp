@@ -84,6 +84,7 @@ void read_security(Section section, const std::filesystem::path& directory, Conf
     pair("bu", out.binding_update);
     pair("mps", out.prefix_discovery);
     pair("rr", out.return_routability);
+    pair("payload", out.payload);
     section.finish();
 }
 
@@ -218,14 +219,34 @@ void read_top(Section top, const std::filesystem::path& directory, Config& out) 
     top.finish();
 }
 
-void check_cipher(const Config& config, const std::string& key, const std::optional<SaPair>& pair,
-                  Report& report) {
-    if (!pair || config.lab_static_gcm) return;
-    const auto algorithm = ipsec::parse_algorithm(pair->algorithm);
-    if (!algorithm || !ipsec::info(*algorithm).is_counter_mode()) return;
-    report.add_at(key + ".algorithm", "'" + pair->algorithm + "'",
-                  "another cipher: static keys and counter modes do not go together "
-                  "(RFC 4106 section 2); lab.static_gcm allows it");
+void check_pairs(const Config& out, Report& report) {
+    const std::pair<const char*, const std::optional<SaPair>*> all[] = {
+        {"bu", &out.binding_update},
+        {"mps", &out.prefix_discovery},
+        {"rr", &out.return_routability},
+        {"payload", &out.payload}};
+    for (const auto& [key, pair] : all) {
+        if (!*pair) continue;
+        const std::string path = std::string("security.") + key;
+        const auto algorithm = ipsec::parse_algorithm((*pair)->algorithm);
+        if (!out.lab_static_gcm && algorithm && ipsec::info(*algorithm).is_counter_mode()) {
+            report.add_at(path + ".algorithm", "'" + (*pair)->algorithm + "'",
+                          "another cipher: static keys and counter modes do not go together "
+                          "(RFC 4106 section 2); lab.static_gcm allows it");
+        }
+        for (const auto& [other_key, other] : all) {
+            if (other == pair) break;
+            if (!*other) continue;
+            if ((*other)->spi_in == (*pair)->spi_in) {
+                report.add_at(path + ".spi_in", std::to_string((*pair)->spi_in),
+                              std::string("an SPI other than that of security.") + other_key);
+            }
+            if ((*other)->spi_out == (*pair)->spi_out) {
+                report.add_at(path + ".spi_out", std::to_string((*pair)->spi_out),
+                              std::string("an SPI other than that of security.") + other_key);
+            }
+        }
+    }
 }
 
 // What no single value shows.
@@ -237,9 +258,7 @@ void check_whole(const Config& out, Report& report) {
     if (out.binding_update && out.lab_unprotected) {
         report.add_at("security.bu", "keys, and lab.unprotected", "one of the two");
     }
-    check_cipher(out, "security.bu", out.binding_update, report);
-    check_cipher(out, "security.mps", out.prefix_discovery, report);
-    check_cipher(out, "security.rr", out.return_routability, report);
+    check_pairs(out, report);
     if (std::ranges::find(out.interfaces, out.tunnel.name) != out.interfaces.end()) {
         report.add_at("interfaces", "the tunnel device '" + out.tunnel.name + "'",
                       "access interfaces");
@@ -288,6 +307,7 @@ std::string needs_restart(const Config& old_config, const Config& new_config) {
     compare(old_config.prefix_discovery == new_config.prefix_discovery, "security.mps");
     compare(old_config.return_routability == new_config.return_routability, "security.rr");
     compare(old_config.route_optimisation == new_config.route_optimisation, "route_optimisation");
+    compare(old_config.payload == new_config.payload, "security.payload");
     compare(old_config.lab_static_gcm == new_config.lab_static_gcm, "lab.static_gcm");
     compare(old_config.lab_unprotected == new_config.lab_unprotected, "lab.unprotected");
     compare(old_config.lifetime == new_config.lifetime, "lifetime");

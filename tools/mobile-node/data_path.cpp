@@ -88,16 +88,17 @@ void DataPath::tun_ready() {
         if (*length == 0) return;
         counters_.add(Counter::kTunReceived);
         Packet packet = buffer_.packet(*length);
-        const auto how = paths_.outbound(packet);
-        if (how != PacketPaths::Leave::kDropped) leave(packet, how);
+        if (paths_.admit(packet)) leave(packet);
     }
 }
 
-void DataPath::leave(Packet& packet, PacketPaths::Leave how) {
+void DataPath::leave(Packet& packet) {
     AccessLink* link = find(route_.interface);
-    if (route_.kind == Route::Kind::kNone || link == nullptr) return hold(packet, how);
+    if (route_.kind == Route::Kind::kNone || link == nullptr) return hold(packet);
     const bool at_home = route_.kind == Route::Kind::kHome;
     if (at_home && packet.data[0] >> 4 != 6) return counters_.add(Counter::kDropNoBinding);
+    const PacketPaths::Leave how = paths_.protect(packet);
+    if (how == PacketPaths::Leave::kDropped) return;
     if (!at_home && !paths_.to_wire(packet, how, route_.care_of_address)) return;
     switch (link->send(packet.bytes())) {
         case SendResult::kSent:
@@ -116,7 +117,7 @@ void DataPath::set_route(const Route& route) {
     auto held = std::exchange(held_, {});
     for (const Held& one : held) {
         Packet packet = own_buffer_.fill(one.packet);
-        leave(packet, one.leave);
+        leave(packet);
     }
 }
 
@@ -127,11 +128,11 @@ void DataPath::set_holding(bool holding) {
     held_.clear();
 }
 
-void DataPath::hold(const Packet& packet, PacketPaths::Leave how) {
+void DataPath::hold(const Packet& packet) {
     if (!holding_) return counters_.add(Counter::kDropNoBinding);
     if (held_.size() >= kMostHeld) return counters_.add(Counter::kDropQueueFull);
     const auto now = std::chrono::steady_clock::now();
-    held_.push_back({{packet.data, packet.data + packet.length}, how, now});
+    held_.push_back({{packet.data, packet.data + packet.length}, now});
     counters_.add(Counter::kQueued);
     if (held_.size() == 1) held_alarm_.set(now + kLongestHeld);
 }
@@ -162,8 +163,7 @@ bool DataPath::send_binding_update(ConstByteSpan packet, int interface,
 void DataPath::send_from_home_address(ConstByteSpan packet) {
     if (route_.kind == Route::Kind::kNone) return counters_.add(Counter::kDropNoBinding);
     Packet copy = own_buffer_.fill(packet);
-    const auto how = paths_.outbound(copy);
-    if (how != PacketPaths::Leave::kDropped) leave(copy, how);
+    if (paths_.admit(copy)) leave(copy);
 }
 
 bool DataPath::send(int interface, ConstByteSpan packet) {

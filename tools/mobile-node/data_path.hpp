@@ -85,8 +85,7 @@ class DataPath {
 
   private:
     struct Held {
-        std::vector<std::uint8_t> packet;
-        PacketPaths::Leave leave;
+        std::vector<std::uint8_t> packet;  // as applications sent it
         std::chrono::steady_clock::time_point since;
     };
     struct AttachedLink {
@@ -98,8 +97,8 @@ class DataPath {
     void tun_ready();
     void link_ready(int index, int descriptor);
     void packet_too_big(int index, const PacketTooBig& news);
-    void leave(Packet& packet, PacketPaths::Leave how);
-    void hold(const Packet& packet, PacketPaths::Leave how);
+    void leave(Packet& packet);
+    void hold(const Packet& packet);
     void drop_expired();
     void arrive(Packet& packet);
     [[nodiscard]] AccessLink* find(int index);

@@ -20,6 +20,8 @@ constexpr std::size_t kEarlierCareOfAddresses = 4;
 constexpr unsigned kAnnouncements = 3;  // MAX_NEIGHBOR_ADVERTISEMENT
 constexpr std::chrono::seconds kBetweenAnnouncements{1};
 constexpr std::chrono::minutes kPathMtuAge{10};  // RFC 8201 section 4
+// In this time no SA uses up the numbers that a restart gives up (SequenceLedger::kMargin).
+constexpr std::chrono::milliseconds kBetweenNotes{250};
 
 std::uint16_t random_sequence() {
     std::random_device device;
@@ -67,10 +69,17 @@ Mobility::Mobility(asio::io_context& context, const Config& config, const LinkTa
       node_alarm_(context, [this] { run(node_.tick(Clock::now())); }),
       announce_alarm_(context, [this] { announce(); }),
       tunnel_mtu_(tunnel_mtu),
-      mtu_alarm_(context, [this] { set_tunnel_mtu(link_mtu(tunnel_interface_)); }) {
+      mtu_alarm_(context, [this] { set_tunnel_mtu(link_mtu(tunnel_interface_)); }),
+      sequence_alarm_(context, [this] { note_sequences(); }) {
+    note_sequences();
     if (!config.route_optimisation.enabled) return;
     optimisation_.emplace(context, config, data_path, paths, security, counters,
                           [this](const std::string& text) { changed_("correspondent", text); });
+}
+
+void Mobility::note_sequences() {
+    if (auto done = security_.note_sequences(); !done) spdlog::error("{}", done.error().text);
+    sequence_alarm_.set(Clock::now() + kBetweenNotes);
 }
 
 SelectionRules Mobility::rules() const {
@@ -259,7 +268,6 @@ void Mobility::act(const mip6::SendBindingUpdate& action) {
     }
     update_sent_at_home_ = action.is_home;
     const bool sent = data_path_.send_binding_update(action.packet, interface, care_of_address);
-    if (auto done = security_.note_sequences(); !done) spdlog::error("{}", done.error().text);
     spdlog::debug("binding update {} from {}{}", action.sequence,
                   care_of_address ? care_of_address->to_string() : std::string("home"),
                   sent ? "" : ": not sent");
@@ -407,16 +415,14 @@ unsigned Mobility::link_mtu(int interface) const {
 }
 
 void Mobility::path_mtu(unsigned mtu) {
-    if (mtu >= tunnel_mtu_ + tunnel::kIpv6TunnelOverhead) return;
+    if (security_.tunnel_mtu(mtu) >= tunnel_mtu_) return;
     set_tunnel_mtu(mtu);
     mtu_alarm_.set(Clock::now() + kPathMtuAge);
 }
 
 void Mobility::set_tunnel_mtu(unsigned path_mtu) {
     // Below 1280 the outer packets are fragmented (RFC 2473 section 7.1).
-    const unsigned mtu = std::max<unsigned>(
-        path_mtu > tunnel::kIpv6TunnelOverhead ? path_mtu - tunnel::kIpv6TunnelOverhead : 0,
-        kIpv6MinimumMtu);
+    const unsigned mtu = std::max<unsigned>(security_.tunnel_mtu(path_mtu), kIpv6MinimumMtu);
     if (mtu == tunnel_mtu_) return;
     if (auto done = host_.set_mtu(mtu); !done) {
         spdlog::warn("{}", done.error().text);

@@ -105,6 +105,7 @@ class Mobility {
     void remember_care_of_address(const Ipv6Address& address);
     void start_handover(const std::string& to);
     void finish_handover();
+    void note_sequences();
     void set_tunnel_mtu(unsigned path_mtu);
     [[nodiscard]] unsigned link_mtu(int interface) const;
     [[nodiscard]] int interface_of(const Ipv6Address& care_of_address) const;
@@ -139,8 +140,9 @@ class Mobility {
     unsigned announcements_left_ = 0;
 
     std::deque<Ipv6Address> earlier_care_of_addresses_;
-    unsigned tunnel_mtu_;  // of the TUN device
-    Alarm mtu_alarm_;      // a lowered path MTU is given another try
+    unsigned tunnel_mtu_;   // of the TUN device
+    Alarm mtu_alarm_;       // a lowered path MTU is given another try
+    Alarm sequence_alarm_;  // sequence numbers are written down
 
     std::deque<Handover> handovers_;
     Clock::time_point handover_started_;

@@ -75,10 +75,10 @@ ipsec::Verdict PacketPaths::seal(Packet& packet) {
 
 // ------------------------------------------------------------------------------------ outbound
 
-PacketPaths::Leave PacketPaths::outbound(Packet& packet) {
+bool PacketPaths::admit(Packet& packet) {
     const auto drop = [&](Counter counter) {
         counters_.add(counter);
-        return Leave::kDropped;
+        return false;
     };
     parse::Headers headers;
     if (parse::walk(packet.bytes(), headers) != parse::Error::kNone) {
@@ -100,6 +100,14 @@ PacketPaths::Leave PacketPaths::outbound(Packet& packet) {
         }
         if (!ipv4_bound_) return drop(Counter::kDropNoBinding);
     }
+    return true;
+}
+
+PacketPaths::Leave PacketPaths::protect(Packet& packet) {
+    const auto drop = [&](Counter counter) {
+        counters_.add(counter);
+        return Leave::kDropped;
+    };
     switch (seal(packet)) {
         case ipsec::Verdict::kOutBypass:
             return Leave::kPlain;
@@ -251,7 +259,9 @@ PacketPaths::Arrival PacketPaths::sealed(Packet& packet) {
                                                           care_of_address, addresses_.home_address);
     }
     if (ip.destination != addresses_.home_address) return dropped(Counter::kInNotCareOf);
-    return through_ipsec(packet);
+    const Arrival arrival = through_ipsec(packet);
+    if (arrival.what == Arrived::kPayload) counters_.add(Counter::kTunnelReceived);
+    return arrival;
 }
 
 PacketPaths::Arrival PacketPaths::through_ipsec(Packet& packet) {

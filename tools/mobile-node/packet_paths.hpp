@@ -45,15 +45,22 @@ class PacketPaths {
         correspondents_ = correspondents;
     }
 
-    /// How a packet of applications that passed outbound() has to leave when away.
+    /// How a packet of applications that passed protect() has to leave when away.
     enum class Leave : std::uint8_t {
         kDropped,  // counted
         kPlain,    // N1: in a tunnel header; at home as it is
         kSealed,   // N2: is ESP HoA>HA, its source becomes the care-of address
     };
-    /// A packet from the TUN device: whose it is, its scope, then IPsec.
-    [[nodiscard]] Leave outbound(Packet& packet);
-    /// Makes a packet that passed outbound() one for the wire, from `care_of_address`. False:
+    /// A packet from the TUN device: whose it is and its scope. False: dropped and counted.
+    [[nodiscard]] bool admit(Packet& packet);
+    /// An admitted packet through IPsec. Best called when it can leave: a sequence number is not
+    /// used for a packet that waits, and may be dropped.
+    [[nodiscard]] Leave protect(Packet& packet);
+    /// Both.
+    [[nodiscard]] Leave outbound(Packet& packet) {
+        return admit(packet) ? protect(packet) : Leave::kDropped;
+    }
+    /// Makes a packet that passed protect() one for the wire, from `care_of_address`. False:
     /// dropped and counted.
     [[nodiscard]] bool to_wire(Packet& packet, Leave leave, const Ipv6Address& care_of_address);
 

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "controlplane/ipsec/sa_keys.hpp"
+#include "dataplane/base/ip_header.hpp"
 #include "dataplane/ipsec/algorithm.hpp"
 #include "dataplane/ipsec/sa_parameters.hpp"
 
@@ -15,6 +16,9 @@ namespace {
 constexpr std::uint64_t kWriteEvery = 1024;
 static_assert(kWriteEvery < sa::SequenceLedger::kMargin);
 constexpr std::uint32_t kMostAssociations = 16;
+
+constexpr unsigned kEspHeader = 8;   // SPI and sequence number
+constexpr unsigned kEspTrailer = 2;  // pad length and next header
 
 }  // namespace
 
@@ -35,7 +39,8 @@ Result<std::unique_ptr<Security>> Security::create(const Config& config) {
     for (const auto& [entry, key, pair] :
          {std::tuple{Entry::kBindingUpdate, "security.bu", &config.binding_update},
           std::tuple{Entry::kPrefixDiscovery, "security.mps", &config.prefix_discovery},
-          std::tuple{Entry::kReturnRoutability, "security.rr", &config.return_routability}}) {
+          std::tuple{Entry::kReturnRoutability, "security.rr", &config.return_routability},
+          std::tuple{Entry::kPayload, "security.payload", &config.payload}}) {
         if (auto done = out->add_pair(entry, key, *pair); !done) {
             return std::unexpected(done.error());
         }
@@ -49,9 +54,11 @@ Result<std::unique_ptr<Security>> Security::create(const Config& config) {
 Result<void> Security::put_policies() {
     sa::PolicyOptions options;
     options.protect_return_routability = config_.return_routability && !at_home_;
+    options.protect_payload = config_.payload && !at_home_;
     options.unprotected = config_.lab_unprotected;
     options.route_optimised = route_optimised_;
-    auto entries = sa::mobile_node_policies(config_.home_address, config_.home_agent, options);
+    auto entries = sa::mobile_node_policies(config_.home_address, config_.home_agent, options,
+                                            config_.ipv4_home_address);
     if (config_.lab_unprotected) {
         // Its packets all go by the entry before it, which the database would not accept.
         std::erase_if(entries, [](const ipsec::PolicyEntry& entry) {
@@ -73,6 +80,18 @@ Result<void> Security::set_route_optimised(const std::vector<Ipv6Address>& corre
     if (correspondents == route_optimised_) return {};
     route_optimised_ = correspondents;
     return put_policies();
+}
+
+unsigned Security::tunnel_mtu(unsigned path_mtu) const {
+    if (path_mtu <= sizeof(Ipv6Header)) return 0;
+    const unsigned room = path_mtu - static_cast<unsigned>(sizeof(Ipv6Header));
+    const auto algorithm =
+        config_.payload ? ipsec::parse_algorithm(config_.payload->algorithm) : std::nullopt;
+    if (!algorithm) return room;
+    const ipsec::AlgorithmInfo& cipher = ipsec::info(*algorithm);
+    const unsigned around = kEspHeader + cipher.iv_length + cipher.icv_length;
+    if (room < around + cipher.block) return 0;
+    return (room - around) / cipher.block * cipher.block - kEspTrailer;
 }
 
 Result<void> Security::open_ledger() {
@@ -112,12 +131,14 @@ Result<void> Security::add_association(sa::TableEntry entry, const SaPair& pair,
     parameters.esn = pair.extended_sequence;
     parameters.replay_window = is_outbound ? std::uint16_t{0} : pair.replay_window;
     parameters.static_key = true;
-    const auto policy = sa::policy_id(entry);
-    parameters.policies = {{policy, std::nullopt}};
     for (const ipsec::PolicyEntry& one : spd_.entries()) {
-        if (one.id == policy) parameters.selectors = {one.selectors};
+        const bool both_families = entry == sa::TableEntry::kPayload &&
+                                   one.id == sa::policy_id(sa::TableEntry::kPayloadIpv4);
+        if (one.id != sa::policy_id(entry) && !both_families) continue;
+        parameters.policies.push_back({one.id, std::nullopt});
+        parameters.selectors.push_back(one.selectors);
     }
-    if (!sa::is_signalling(entry)) {
+    if (sa::is_tunnel(entry)) {
         parameters.mode = ipsec::Mode::kTunnel;
         // The home address is its end for good: no move changes the SA (S1.11, S1.21).
         parameters.tunnel_local = config_.home_address;

@@ -26,12 +26,15 @@ class Security {
     [[nodiscard]] static Result<std::unique_ptr<Security>> create(const Config& config);
 
     [[nodiscard]] ipsec::Processor& engine() { return *engine_; }
-    /// At home return routability is bypassed (S1.37). No SA changes with it.
+    /// At home return routability and payload are bypassed (S1.37). No SA changes with it.
     [[nodiscard]] Result<void> set_at_home(bool at_home);
     /// Correspondents whose traffic takes the direct way, past entry 6 (S1.36).
     [[nodiscard]] Result<void> set_route_optimised(const std::vector<Ipv6Address>& correspondents);
+    /// Octets of the largest packet of applications that, sealed if payload is, fits into
+    /// `path_mtu`.
+    [[nodiscard]] unsigned tunnel_mtu(unsigned path_mtu) const;
     [[nodiscard]] std::vector<ipsec::SaStatus> associations() const;
-    /// Call after each binding update: from time to time writes the sequence numbers down.
+    /// Call several times a second: from time to time writes the sequence numbers down.
     [[nodiscard]] Result<void> note_sequences();
 
   private:

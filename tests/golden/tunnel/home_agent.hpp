@@ -40,9 +40,13 @@ class TunnelTest : public DataPlaneTest {
   protected:
     /// All stages of the room; what lies behind them collects.
     void start_home_agent(bool copy_mode = false) {
+        start_home_agent_with(tunnel::kTunnelOutStage, copy_mode);
+    }
+    /// With a stage in the place of tunnel-out.
+    void start_home_agent_with(const stage::StageDescription& tunnel_out, bool copy_mode = false) {
         start({.stages = {&tunnel::kParseStage, &tunnel::kClassifyStage, &tunnel::kHomeAddressStage,
                           &tunnel::kTunnelInStage, &tunnel::kIpsecInStage, &tunnel::kInterceptStage,
-                          &tunnel::kIpsecOutStage, &tunnel::kTunnelOutStage},
+                          &tunnel::kIpsecOutStage, &tunnel_out},
                .ipsec_copy_mode = copy_mode,
                .reassembly = {}});
         add_address(kHomeLink, "2001:db8:1::1", 64, true);

@@ -41,19 +41,29 @@ controlplane:
     max_prefix_advertisement_interval: 40
   home_links:
     - {prefix: "2001:db8:1::/64", port: home0, no_binding: drop, dad: off, valid_lifetime: 7200, preferred_lifetime: 3600}
-    - {prefix: "2001:db8:9::/64", port: virtual}
+    - {prefix: "2001:db8:9::/64", ipv4_prefix: 198.51.96.0/20, port: virtual}
   mobile_nodes:
     - name: car
       home_address: 2001:db8:1::100
       security:
         bu: {spi_in: 0x10000001, spi_out: 0x20000001, algorithm: aes-cbc-128-hmac-sha256-128, key_file_in: keys/in, key_file_out: /k/out, replay_window: 128, esn: on}
         mps: {spi_in: 300, spi_out: 301, algorithm: null-hmac-sha256-128, key_file_in: a, key_file_out: b}
+        rr: {spi_in: 302, spi_out: 303, algorithm: x, key_file_in: c, key_file_out: d}
+        payload: {spi_in: 304, spi_out: 305, algorithm: y, key_file_in: e, key_file_out: f, replay_window: 1024}
     - home_address: 2001:db8:9::7
   mobile_node_ranges:
     - first: 2001:db8:9::1:0
       count: 1000
-      security: {spi_in: 0x30000000, spi_out: 0x40000000, algorithm: x, key_directory: keys}
-  policy: {max_lifetime: 600, refresh_advice: 300, require_esp: on, coa_deny: ["2001:db8:bad::/48"], allow_unprotected: on, lab_static_gcm: on, technique: heuristic, require_api: off, bu_heur_timeout: 250, bu_heur_min_pkts: 5}
+      ipv4_first: 198.51.100.16
+      security:
+        spi_in: 0x30000000
+        spi_out: 0x40000000
+        algorithm: x
+        key_directory: keys
+        mps: {spi_in: 0x31000000, spi_out: 0x41000000, algorithm: m}
+        rr: {spi_in: 0x32000000, spi_out: 0x42000000, algorithm: r}
+        payload: {spi_in: 0x33000000, spi_out: 0x43000000, algorithm: p, replay_window: 512, esn: on}
+  policy: {max_lifetime: 600, refresh_advice: 300, require_esp: on, protect_payload: on, check_esp_outer: drop, coa_deny: ["2001:db8:bad::/48"], allow_unprotected: on, lab_static_gcm: on, technique: heuristic, require_api: off, bu_heur_timeout: 250, bu_heur_min_pkts: 5}
   limits: {bindings: 500, bindings_per_node: 2, bu_per_second: 100, bu_per_node_per_second: 5}
   store: {path: /tmp/b.db}
   management: {socket: /tmp/m.sock, group: admin}
@@ -100,6 +110,15 @@ TEST(Config, every_key_arrives_in_its_member) {
     EXPECT_TRUE(cp.mobile_nodes[0].binding_update->extended_sequence);
     EXPECT_EQ(cp.mobile_nodes[1].name, "2001:db8:9::7");
     EXPECT_EQ(cp.mobile_node_ranges[0].key_directory, "/etc/homeport/keys");
+    ASSERT_TRUE(cp.mobile_nodes[0].payload);
+    EXPECT_EQ(cp.mobile_nodes[0].payload->replay_window, 1024);
+    ASSERT_TRUE(cp.mobile_node_ranges[0].payload);
+    EXPECT_EQ(cp.mobile_node_ranges[0].payload->spi_in, 0x33000000u);
+    EXPECT_EQ(cp.mobile_node_ranges[0].payload->algorithm, "p");
+    EXPECT_TRUE(cp.mobile_node_ranges[0].payload->extended_sequence);
+    EXPECT_EQ(cp.home_links[1].ipv4_prefix->to_string(), "198.51.96.0/20");
+    EXPECT_TRUE(cp.policy.protect_payload);
+    EXPECT_EQ(cp.policy.check_esp_outer, CheckEspOuter::kDrop);
     EXPECT_EQ(cp.policy.coa_deny.size(), 1u);
     EXPECT_EQ(cp.policy.technique, Technique::kHeuristic);
     EXPECT_FALSE(cp.policy.require_api);
@@ -275,7 +294,7 @@ TEST(Config, unknown_algorithm_names_the_nearest_where_the_names_are_known) {
     static constexpr std::string_view kNames[] = {"aes128-gcm16", "aes128-cbc-hmac-sha1-96"};
     const auto config = parse(kFull, "/etc/t.yaml", kNames);
     ASSERT_FALSE(config);
-    ASSERT_EQ(config.error().size(), 3u);
+    ASSERT_EQ(config.error().size(), 8u);
     EXPECT_EQ(config.error()[0].line, 38u);
     EXPECT_EQ(config.error()[0].expected,
               "one of aes128-gcm16, aes128-cbc-hmac-sha1-96; the nearest is "
@@ -305,6 +324,38 @@ TEST(Config, same_spi_twice_in_one_direction_is_refused_also_inside_a_range) {
     EXPECT_EQ(errors_of(text),
               "/etc/t.yaml:10:26: controlplane.mobile_node_ranges[1].security.spi_in: found 1015, "
               "expected an SPI that no other SA of this direction uses");
+}
+
+TEST(Config, S1_35_keys_of_payload_need_the_policy_and_ipv4_addresses_a_protected_prefix) {
+    const auto with = [](const std::string& link, const std::string& policy,
+                         const std::string& node) {
+        return errors_of(
+            "controlplane:\n  home_agent: {addresses: ['2001:db8::1']}\n"
+            "  home_links: [{prefix: '2001:db8::/64', port: virtual" +
+            link + "}]\n  policy: {protect_payload: " + policy +
+            "}\n  mobile_nodes: [{home_address: '2001:db8::7', " + node + "}]\n");
+    };
+    const std::string keys =
+        "security: {payload: {spi_in: 300, spi_out: 301, algorithm: a, key_file_in: b, "
+        "key_file_out: c}}";
+    EXPECT_EQ(with("", "on", keys), "");
+    EXPECT_EQ(with("", "off", keys),
+              "/etc/t.yaml:5:68: controlplane.mobile_nodes[0].security.payload: found keys, and "
+              "policy.protect_payload off, expected protect_payload: on, or no keys");
+    const std::string ipv4 = "ipv4_home_address: 192.0.2.7";
+    EXPECT_EQ(with("", "off", ipv4), "");
+    EXPECT_EQ(with(", ipv4_prefix: 192.0.2.0/24", "on", ipv4), "");
+    for (const char* link : {"", ", ipv4_prefix: 192.0.3.0/24"}) {
+        EXPECT_NE(with(link, "on", ipv4)
+                      .find("expected IPv4 addresses inside the ipv4_prefix of "
+                            "the node's home link, 2001:db8::/64"),
+                  std::string::npos);
+    }
+    EXPECT_NE(with(", ipv4_prefix: 192.0.2.0/99", "on", ipv4).find("an IPv4 prefix"),
+              std::string::npos);
+    EXPECT_NE(errors_of("controlplane: {policy: {check_esp_outer: maybe}}\n")
+                  .find("one of off, log, drop"),
+              std::string::npos);
 }
 
 TEST(Config, home_address_twice_is_refused_also_inside_a_range) {

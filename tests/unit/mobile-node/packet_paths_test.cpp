@@ -310,6 +310,112 @@ TEST_F(PacketPathsTest, only_packets_of_the_home_addresses_leave) {
     expect_only(Counter::kDropNotHomeAddress);
 }
 
+/// With SAs for payload; the home agent's end is another mobile node's IPsec, turned round.
+struct SealedPathsTest : PacketPathsTest {
+    SealedPathsTest() {
+        config.payload = SaPair{
+            .spi_in = 0x20000003,
+            .spi_out = 0x10000003,
+            .algorithm = "aes128-gcm16",
+            .key_file_in = key_file("pin", "000102030405060708090a0b0c0d0e0f c0c1c2c3"),
+            .key_file_out = key_file("pout", "000102030405060708090a0b0c0d0e0f d0d1d2d3"),
+            .replay_window = 64,
+        };
+        config.ipv4_home_address = kIpv4HomeAddress;
+        auto made = Security::create(config);
+        EXPECT_TRUE(made) << made.error().text;
+        security = std::move(*made);
+        paths.emplace(PathAddresses{kHomeAddress, kHomeAgent, kIpv4HomeAddress}, std::uint8_t{64},
+                      security->engine(), counters);
+        paths->set_care_of_addresses({kCareOfAddress, kOtherCareOfAddress});
+        paths->set_ipv4_bound(true);
+    }
+    std::uint32_t sequence() const { return load_be32(packet.data + 44); }
+};
+
+TEST_F(SealedPathsTest, N2_payload_is_sealed_and_leaves_from_the_care_of_address) {
+    const Bytes inner = ipv6(kHomeAddress, kCorrespondent, 17, Bytes(24));
+    ASSERT_EQ(send(inner), Leave::kSealed);
+    EXPECT_EQ(source_of(result()), kHomeAddress) << "S1.21: IPsec knows no care-of address";
+    EXPECT_EQ(destination_of(result()), kHomeAgent);
+    ASSERT_TRUE(paths->to_wire(packet, Leave::kSealed, kCareOfAddress));
+    const Bytes wire = result();
+    EXPECT_EQ(source_of(wire), kCareOfAddress);
+    EXPECT_EQ(wire[6], 50);
+    EXPECT_EQ(load_be32(wire.data() + 40), 0x10000003u);
+}
+
+TEST_F(SealedPathsTest, N2_vector_C5_opens_at_whatever_care_of_address_it_came) {
+    for (const char* name : {"C5_rewritten", "C5_IPsec_out"}) {
+        auto made = Security::create(config);  // the same vector twice is a replay
+        ASSERT_TRUE(made);
+        PacketPaths fresh({kHomeAddress, kHomeAgent, kIpv4HomeAddress}, 64, (*made)->engine(),
+                          counters);
+        fresh.set_care_of_addresses({kCareOfAddress});
+        packet = buffer.fill(vector(name));
+        const auto arrival = fresh.inbound(packet);
+        EXPECT_EQ(arrival.what, Arrived::kPayload);
+        EXPECT_TRUE(arrival.is_protected);
+        EXPECT_EQ(result(), vector("C5_inner"));
+    }
+    ASSERT_EQ(receive(vector("C5_rewritten")), Arrived::kPayload);
+    before = counters;
+    EXPECT_EQ(receive(vector("C5_rewritten")), Arrived::kDropped);
+    expect_only(Counter::kInPolicy);
+}
+
+TEST_F(SealedPathsTest, S1_14_S1_21_ten_thousand_moves_leave_one_gapless_sequence) {
+    for (std::uint32_t move = 1; move <= 10000; ++move) {
+        const Ipv6Address& care_of = move % 2 == 0 ? kCareOfAddress : kOtherCareOfAddress;
+        ASSERT_EQ(send(ipv6(kHomeAddress, kCorrespondent, 17, Bytes(8))), Leave::kSealed);
+        ASSERT_TRUE(paths->to_wire(packet, Leave::kSealed, care_of));
+        ASSERT_EQ(source_of(result()), care_of);
+        ASSERT_EQ(sequence(), move);
+    }
+    for (const ipsec::SaStatus& status : security->associations()) {
+        if (status.mode != ipsec::Mode::kTunnel) continue;
+        EXPECT_EQ(status.tunnel_local, IpAddress(kHomeAddress));
+        EXPECT_EQ(status.tunnel_remote, IpAddress(kHomeAgent));
+    }
+}
+
+TEST_F(SealedPathsTest, S1_35_ipv4_goes_in_the_same_sa) {
+    ASSERT_EQ(send(ipv4(kIpv4HomeAddress, *Ipv4Address::parse("198.51.100.9"), Bytes(20))),
+              Leave::kSealed);
+    EXPECT_EQ(load_be32(packet.data + 40), 0x10000003u);
+    EXPECT_EQ(sequence(), 1u);
+    ASSERT_EQ(send(ipv6(kHomeAddress, kCorrespondent, 17, Bytes(24))), Leave::kSealed);
+    EXPECT_EQ(sequence(), 2u);
+}
+
+TEST_F(SealedPathsTest, S1_37_at_home_payload_is_plain_and_signalling_is_not) {
+    ASSERT_TRUE(security->set_at_home(true));
+    EXPECT_EQ(send(ipv6(kHomeAddress, kCorrespondent, 17, Bytes(24))), Leave::kPlain);
+    packet = buffer.fill(ipv6(kHomeAddress, kHomeAgent, 135, vector("C1_BU_MH")));
+    ASSERT_TRUE(paths->binding_update_to_wire(packet, std::nullopt));
+    EXPECT_EQ(result()[6], 50);
+    EXPECT_EQ(receive(vector("C5_IPsec_out")), Arrived::kPayload) << "what was on its way opens";
+    ASSERT_TRUE(security->set_at_home(false));
+    EXPECT_EQ(send(ipv6(kHomeAddress, kCorrespondent, 17, Bytes(24))), Leave::kSealed);
+    EXPECT_EQ(sequence(), 1u);
+}
+
+TEST_F(SealedPathsTest, plaintext_in_a_tunnel_is_dropped_where_the_policy_demands_esp) {
+    EXPECT_EQ(receive(tunnelled(ipv6(kCorrespondent, kHomeAddress, 17, Bytes(16)))),
+              Arrived::kDropped);
+    expect_only(Counter::kInPolicy);
+}
+
+TEST_F(SealedPathsTest, the_tunnels_mtu_leaves_room_for_esp) {
+    // packet-paths section 3: ESP with GCM over IPv6, path MTU 1500.
+    EXPECT_EQ(security->tunnel_mtu(1500), 1426u);
+    EXPECT_EQ(security->tunnel_mtu(60), 0u);
+    config.payload.reset();
+    auto plain = Security::create(config);
+    ASSERT_TRUE(plain);
+    EXPECT_EQ((*plain)->tunnel_mtu(1500), 1460u);
+}
+
 TEST_F(PacketPathsTest, link_local_traffic_never_leaves) {
     for (const char* destination : {"fe80::1", "ff02::1", "ff01::1", "::1"}) {
         EXPECT_EQ(send(ipv6(kHomeAddress, *Ipv6Address::parse(destination), 58, Bytes(16))),

@@ -127,6 +127,60 @@ TEST(PolicyTable, S1_11_tunnels_of_the_home_agent_end_at_the_home_address) {
     }
 }
 
+TEST(PolicyTable, S1_35_payload_of_both_families_has_entries_behind_all_others) {
+    auto prefixes = two_links();
+    prefixes[1].ipv4_home_addresses = AddressRange::of(*Ipv4Prefix::parse("192.0.2.0/24"));
+    PolicyOptions options;
+    options.protect_payload = true;
+    const auto entries = home_agent_policies(prefixes, {}, options);
+    const PolicyEntry* payload = find(entries, TableEntry::kPayloadIpv4, 1);
+    ASSERT_NE(payload, nullptr);
+    EXPECT_EQ(payload->action, Action::kProtect);
+    EXPECT_EQ(payload->protect.mode, Mode::kTunnel);
+    EXPECT_TRUE(payload->protect.populate_remote);
+    EXPECT_EQ(find(entries, TableEntry::kPayloadIpv4, 0), nullptr);
+    EXPECT_EQ(lint_order(entries), std::vector<std::string>{});
+    EXPECT_EQ(find(entries, TableEntry::kOtherIpv4, 0)->selectors.remote[0].to_string(),
+              "0.0.0.0-192.0.1.255");
+    EXPECT_EQ(find(entries, TableEntry::kOtherIpv4, 1)->selectors.remote[0].to_string(),
+              "192.0.3.0-255.255.255.255");
+    ipsec::ImmediateReclaimer reclaimer;
+    ipsec::SecurityPolicyDatabase database(reclaimer);
+    const auto replaced = database.replace(entries);
+    EXPECT_TRUE(replaced) << replaced.error().text;
+    // Errors quote what they are about, so they are sealed like it (RFC 4301 section 6.2).
+    EXPECT_EQ(find(entries, TableEntry::kIcmpErrors), nullptr);
+    EXPECT_NE(find(home_agent_policies(prefixes), TableEntry::kIcmpErrors), nullptr);
+}
+
+TEST(PolicyTable, S1_33_the_mobile_nodes_payload_entries_mirror_the_home_agents) {
+    const Ipv4Address ipv4 = *Ipv4Address::parse("192.0.2.7");
+    PolicyOptions options;
+    options.protect_payload = true;
+    const auto entries = mobile_node_policies(kHomeAddress, kHomeAgent, options, ipv4);
+    for (const TableEntry id : {TableEntry::kPayload, TableEntry::kPayloadIpv4}) {
+        const PolicyEntry* payload = find(entries, id);
+        ASSERT_NE(payload, nullptr);
+        EXPECT_EQ(payload->action, Action::kProtect);
+        EXPECT_EQ(payload->protect.tunnel_local, IpAddress(kHomeAddress));
+        EXPECT_EQ(payload->protect.tunnel_remote, IpAddress(kHomeAgent));
+    }
+    EXPECT_EQ(find(entries, TableEntry::kPayloadIpv4)->selectors.local,
+              std::vector{AddressRange::of(IpAddress(ipv4))});
+}
+
+TEST(PolicyTable, complement_of_ipv4_reaches_both_ends) {
+    const auto range = [](const char* text) { return AddressRange::of(*Ipv4Prefix::parse(text)); };
+    EXPECT_EQ(complement_ipv4({}).size(), 1u);
+    EXPECT_EQ(complement_ipv4({range("0.0.0.0/0")}).size(), 0u);
+    const auto middle = complement_ipv4({range("128.0.0.0/1")});
+    ASSERT_EQ(middle.size(), 1u);
+    EXPECT_EQ(middle[0].to_string(), "0.0.0.0/1");
+    const auto two = complement_ipv4({range("0.0.0.0/8"), range("255.0.0.0/8")});
+    ASSERT_EQ(two.size(), 1u);
+    EXPECT_EQ(two[0].to_string(), "1.0.0.0-254.255.255.255");
+}
+
 TEST(PolicyTable, S1_37_at_home_return_routability_is_bypassed_and_signalling_stays_protected) {
     PolicyOptions at_home;
     at_home.protect_return_routability = false;

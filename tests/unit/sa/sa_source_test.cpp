@@ -30,11 +30,12 @@ class SaSourceTest : public testing::Test {
         ::chmod(path.c_str(), 0600);
         return path;
     }
-    static config::Config read(const std::string& nodes, const std::string& policy = "{}") {
+    static config::Config read(const std::string& nodes, const std::string& policy = "{}",
+                               const std::string& link = "") {
         const std::string text =
             "controlplane:\n  home_agent: {addresses: ['2001:db8:1::1']}\n"
-            "  home_links: [{prefix: '2001:db8:1::/64', port: virtual}]\n  policy: " +
-            policy + "\n" + nodes;
+            "  home_links: [{prefix: '2001:db8:1::/64', port: virtual" +
+            link + "}]\n  policy: " + policy + "\n" + nodes;
         auto config = config::parse(text, "/t.yaml");
         EXPECT_TRUE(config) << config::to_string(config.error());
         return config ? *config : config::defaults();
@@ -138,6 +139,64 @@ TEST_F(SaSourceTest, a_range_makes_sas_of_successive_addresses_and_spis) {
     EXPECT_EQ(all.at(5002).peer.v6().to_string(), "2001:db8:1::12");
     EXPECT_EQ(all.at(6001).peer.v6().to_string(), "2001:db8:1::11");
     EXPECT_EQ(all.at(6001).encryption_key_length, 0);
+}
+
+TEST_F(SaSourceTest, S1_11_payload_goes_in_tunnels_to_the_home_address_of_both_families) {
+    const auto config = read(
+        "  mobile_nodes:\n    - home_address: 2001:db8:1::100\n      ipv4_home_address: "
+        "192.0.2.100\n      security: {payload: {spi_in: 1006, spi_out: 2006, algorithm: "
+        "null-hmac-sha256-128, key_file_in: " +
+            key("in", 32) + ", key_file_out: " + key("out", 32) + ", replay_window: 128}}\n",
+        "{protect_payload: on}", ", ipv4_prefix: 192.0.2.0/24");
+    const auto source = StaticSaSource::load(config.controlplane);
+    ASSERT_TRUE(source) << source.error().front();
+    auto ledger = SequenceLedger::in_memory();
+    const auto all = records(*source, ledger);
+    ASSERT_EQ(all.size(), 2u);
+    for (const std::uint32_t spi : {1006u, 2006u}) {
+        const channel::SaSet& record = all.at(spi);
+        EXPECT_TRUE(channel::valid(record));
+        EXPECT_EQ(record.mode, channel::SaMode::kTunnel);
+        EXPECT_EQ(record.policy_id, policy_id(TableEntry::kPayload));
+        EXPECT_EQ(record.second_policy_id, policy_id(TableEntry::kPayloadIpv4));
+        EXPECT_EQ(record.tunnel_local.v6().to_string(), "2001:db8:1::1");
+        EXPECT_EQ(record.tunnel_remote.v6().to_string(), "2001:db8:1::100");
+        EXPECT_EQ(record.second_peer.v4().to_string(), "192.0.2.100");
+        EXPECT_EQ(record.selector.protocol, 0xffff);
+    }
+    EXPECT_TRUE(source->nodes_without_payload_keys().empty());
+    const auto bare = read("  mobile_nodes: [{name: bare, home_address: '2001:db8:1::7'}]\n",
+                           "{protect_payload: on}");
+    const auto without = StaticSaSource::load(bare.controlplane);
+    ASSERT_TRUE(without);
+    EXPECT_EQ(without->nodes_without_payload_keys(), std::vector<std::string>{"bare"});
+}
+
+TEST_F(SaSourceTest, a_range_has_sas_of_each_purpose_with_key_files_of_their_own) {
+    for (const char* purpose : {"", ".rr", ".payload"}) {
+        for (const char* end : {"10", "11"}) {
+            key(std::string("2001:db8:1::") + end + purpose + ".in.key", 32);
+            key(std::string("2001:db8:1::") + end + purpose + ".out.key", 32);
+        }
+    }
+    const auto config = read(
+        "  mobile_node_ranges:\n    - first: 2001:db8:1::10\n      ipv4_first: 192.0.2.16\n"
+        "      count: 2\n      security: {spi_in: 5000, spi_out: 6000, algorithm: "
+        "null-hmac-sha256-128, key_directory: " +
+            directory_.string() +
+            ", rr: {spi_in: 5100, spi_out: 6100, algorithm: null-hmac-sha256-128}, payload: "
+            "{spi_in: 5200, spi_out: 6200, algorithm: null-hmac-sha256-128}}\n",
+        "{protect_payload: on}", ", ipv4_prefix: 192.0.2.0/24");
+    const auto source = StaticSaSource::load(config.controlplane);
+    ASSERT_TRUE(source) << source.error().front();
+    auto ledger = SequenceLedger::in_memory();
+    const auto all = records(*source, ledger);
+    ASSERT_EQ(all.size(), 12u);
+    EXPECT_EQ(all.at(5201).policy_id, policy_id(TableEntry::kPayload));
+    EXPECT_EQ(all.at(5201).second_peer.v4().to_string(), "192.0.2.17");
+    EXPECT_EQ(all.at(6101).policy_id, policy_id(TableEntry::kReturnRoutability));
+    EXPECT_EQ(all.at(6101).second_peer.family, 0);
+    EXPECT_EQ(all.at(6101).peer.v6().to_string(), "2001:db8:1::11");
 }
 
 TEST_F(SaSourceTest, only_lab_nodes_without_keys_may_do_without_esp) {

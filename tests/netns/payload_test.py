@@ -1,0 +1,179 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Payload under ESP between home agent and mobile node: P3, P4, N2, and what S1.37 says of home."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from cases import case, expect, main  # noqa: E402
+from lab import (CARE_OF, CORRESPONDENT, HOME_ADDRESS, HOME_AGENT, HOME_HOST,  # noqa: E402
+                 SPI_PAYLOAD_IN, SPI_PAYLOAD_OUT, RoamingNetwork, wait_until)
+from roaming import Ping, Transfer, start_at  # noqa: E402
+from signalling_capture import Capture  # noqa: E402
+
+
+def esp_sequences(capture, spi):
+    """(sequence number, destination or source at the mobile node's end) of one SA, as captured."""
+    rows = capture.tshark(["esp.sequence", "ipv6.src", "ipv6.dst"], f"esp.spi == {spi}")
+    return [(int(row["esp.sequence"]), row["ipv6.src"], row["ipv6.dst"]) for row in rows]
+
+
+def expect_only_esp(capture):
+    """What left for, or came from, a care-of address is ESP (or neighbor discovery)."""
+    for care_of in CARE_OF.values():
+        plain = capture.tshark(["frame.number", "ipv6.nxt", "icmpv6.type"],
+                               f"ipv6.addr == {care_of} && !esp && !(icmpv6.type >= 133)")
+        expect(plain == [], f"in the clear: {plain[:5]}")
+    inner = capture.tshark(["frame.number"], f"ipv6.addr == {HOME_ADDRESS} && !esp")
+    expect(inner == [], f"the home address is visible: {inner[:5]}")
+
+
+@case
+def P3_P4_payload_leaves_only_as_esp(net):
+    start_at(net, "a")
+    capture = Capture(net.lab, "inet", "a")
+    expect(net.ping("cn", HOME_ADDRESS, 5), "no answers through ESP")
+    expect(net.ping_from_home_address(CORRESPONDENT, 5), "the mobile node reaches nobody through ESP")
+    expect(net.ping("home", HOME_ADDRESS, 3), "not reachable from the home link")
+    transfer = Transfer(net)
+    wait_until(lambda: len(esp_sequences(capture, SPI_PAYLOAD_OUT)) > 100, 20, "TCP under ESP")
+    transfer.finish()
+    capture.stop()
+    expect_only_esp(capture)
+    for spi, source, destination in ((SPI_PAYLOAD_OUT, HOME_AGENT, CARE_OF["a"]),
+                                     (SPI_PAYLOAD_IN, CARE_OF["a"], HOME_AGENT)):
+        rows = esp_sequences(capture, spi)
+        expect({row[1:] for row in rows} == {(source, destination)}, f"outer addresses: {rows[:3]}")
+        numbers = [row[0] for row in rows]
+        expect(numbers == list(range(numbers[0], numbers[0] + len(numbers))),
+               f"sequence numbers of SPI {spi:#x} have gaps: {numbers[:20]}...")
+    # S1.15: neither a type 2 routing header nor a Home Address option.
+    expect(capture.tshark(["frame.number"], "(ipv6.nxt == 43 || ipv6.nxt == 60)"
+                          f" && (esp.spi == {SPI_PAYLOAD_OUT} || esp.spi == {SPI_PAYLOAD_IN})")
+           == [], "headers that do not belong there")
+    net.expect_balance()
+    net.expect_no_drops("ipsec.", "mip6.")
+
+
+@case
+def S1_14_one_gapless_sequence_over_both_care_of_addresses(net):
+    start_at(net, "b")
+    captures = [Capture(net.lab, "inet", "t-wan")]
+    ping = Ping(net)
+    ping.wait_for_more()
+    net.plug("a")  # make before break
+    net.wait_registered("a")
+    ping.wait_for_more(30)
+    lost = ping.stop()
+    captures[0].stop()
+    rows = esp_sequences(captures[0], SPI_PAYLOAD_OUT)
+    numbers = [row[0] for row in rows]
+    expect(numbers == list(range(1, len(numbers) + 1)), f"gaps: {numbers}")
+    destinations = [row[2] for row in rows]
+    switch = destinations.index(CARE_OF["a"])
+    expect(0 < switch and set(destinations[switch:]) == {CARE_OF["a"]}
+           and set(destinations[:switch]) == {CARE_OF["b"]}, f"S1.13: {destinations}")
+    back = esp_sequences(captures[0], SPI_PAYLOAD_IN)
+    expect([row[0] for row in back] == list(range(1, len(back) + 1)), "gaps towards the home agent")
+    expect({row[1] for row in back} == {CARE_OF["a"], CARE_OF["b"]}, "sources")
+    expect(lost == [], f"lost {lost}")
+    sas = {row["spi"]: row for row in net.hactl("show", "sa")["sas"]}
+    expect(len(sas) == 4, f"SAs: {sas}")
+    net.expect_balance()
+
+
+@case
+def S1_37_at_home_payload_is_native_and_signalling_keeps_its_sas(net):
+    start_at(net, "a")
+    expect(net.ping("cn", HOME_ADDRESS), "no answers through ESP")
+    net.move("a", "home")
+    net.wait_registered("home")
+    wait_until(lambda: net.mn()["state"] == "at-home", 10, "at home")
+    capture = Capture(net.lab, "home", "br0", "ip6")
+    expect(net.ping("cn", HOME_ADDRESS, 5), "not reachable at home")
+    expect(net.ping_from_home_address(HOME_HOST), "does not reach its neighbor at home")
+    expect(net.ping_from_home_address(HOME_AGENT), "does not reach the home agent at home")
+    # An error that the home agent itself makes for it comes as it is, too.
+    answer = net.lab.run("mn", ["ping", "-n", "-c", "1", "-W", "2", "-t", "1", "-I",
+                                       HOME_ADDRESS, CORRESPONDENT],
+                         check=False)
+    expect("Time exceeded" in answer.stdout, f"no Time Exceeded at home: {answer.stdout}")
+    capture.wait_for(f"icmpv6.type == 129 && ipv6.src == {HOME_ADDRESS}", 5)
+    capture.stop()
+    expect(capture.tshark(["frame.number"], "esp") == [], "ESP at home")
+    # And away again: at once under ESP.
+    visited = Capture(net.lab, "inet", "b")
+    net.move("home", "b")
+    net.wait_registered("b")
+    wait_until(lambda: net.ping("cn", HOME_ADDRESS, 2), 10, "reachable through ESP again")
+    visited.stop()
+    expect(esp_sequences(visited, SPI_PAYLOAD_OUT) != [], "no ESP to the new care-of address")
+    expect_only_esp(visited)
+    net.expect_balance()
+
+
+@case
+def P2_plaintext_from_a_node_whose_payload_is_to_be_sealed_is_dropped(net):
+    start_at(net, "a")
+    before = net.counter("mip6.rt.need_esp")
+    net.scapy("mn", f"""
+from scapy.all import *
+inner = IPv6(src="{HOME_ADDRESS}", dst="{CORRESPONDENT}") / UDP(dport=9) / b"in the clear"
+send(IPv6(src="{CARE_OF['a']}", dst="{HOME_AGENT}") / inner, verbose=0)
+""")
+    wait_until(lambda: net.counter("mip6.rt.need_esp") == before + 1, 5, "mip6.rt.need_esp")
+    expect(net.ping("cn", HOME_ADDRESS), "reachable all the same")
+    net.expect_balance()
+
+
+@case
+def P4_payload_from_elsewhere_is_counted_or_dropped(net):
+    start_at(net, "a")
+    expect(net.ping_from_home_address(CORRESPONDENT), "reaches the correspondent")
+    expect(net.counter("mip6.rt.esp_src_seen") == 0, "comes from its care-of address")
+    # Break before make without a registration: payload from the new address before the update.
+    net.config.write_text(net.config.read_text().replace("max_lifetime",
+                                                         "check_esp_outer: drop\n    max_lifetime"))
+    net.hactl("config", "reload")
+    net.lab.run("mn", ["ip", "-6", "addr", "add", "2001:db8:a::bad/64", "dev", "a", "nodad"])
+    before = net.counter("mip6.rt.esp_src")
+    net.scapy("mn", f"""
+from scapy.all import *
+send(IPv6(src="2001:db8:a::bad", dst="{HOME_AGENT}") / ESP(spi={SPI_PAYLOAD_IN}, seq=1000,
+     data=b"x" * 64), verbose=0)
+""")
+    wait_until(lambda: net.counter("mip6.rt.esp_src") == before + 1, 5, "mip6.rt.esp_src")
+    expect(net.ping_from_home_address(CORRESPONDENT), "its own packets are not dropped")
+    net.expect_balance()
+
+
+class Network(RoamingNetwork):
+    def __init__(self, lab):
+        super().__init__(lab)
+        self.protect_payload = True
+
+    def ping_from_home_address(self, destination, count=3):
+        result = self.lab.run("mn", ["ping", "-n", "-c", count, "-i", "0.1", "-W", "1", "-I",
+                                     HOME_ADDRESS, destination], check=False)
+        return result.returncode == 0 and " 0% packet loss" in result.stdout
+
+    def counter(self, name):
+        """Of the data plane; 0 if it never rose."""
+        rows = self.hactl("show", "drops")["counters"]
+        return next((row["value"] for row in rows if row["name"] == name), 0)
+
+    def expect_balance(self):
+        drops = self.hactl("show", "drops")
+        expect(drops.get("difference", 0) == 0, f"packets unaccounted for: {drops}")
+
+    def expect_no_drops(self, *prefixes):
+        rows = self.hactl("show", "drops")["counters"]
+        found = {row["name"]: row["value"] for row in rows
+                 if row["kind"] == "drop" and row["name"].startswith(prefixes)}
+        expect(found == {}, f"dropped: {found}")
+
+    def scapy(self, namespace, program):
+        self.lab.run(namespace, ["/usr/bin/python3", "-"], stdin=program, timeout=30)
+
+
+main(Network)

@@ -31,7 +31,7 @@ void CipherBurst::prefetch_keys(const CipherWork& work) const {
         // end and the lowest one last, a packet uses as many as it has blocks, with one each for
         // AAD and lengths.
         const std::size_t powers = std::min(work.text_length / 16 + std::size_t{3}, kGcmHashPowers);
-        prefetch(keys, keys + algorithm.key_length * 4 + 112);
+        prefetch(keys, keys + std::size_t{4} * algorithm.key_length + 112);
         prefetch(keys + (kGcmKeyEnd - 16 * powers) / 64 * 64, keys + kGcmKeyEnd);
     }
 }

@@ -59,7 +59,7 @@ void expand_cbc(IMB_MGR& manager, const AlgorithmInfo& algorithm, Direction dire
             IMB_AES_KEYEXP_256(&manager, key.data(), both.encrypt, both.decrypt);
             break;
     }
-    constexpr std::size_t kRoundKeys = 15 * 16;
+    constexpr std::size_t kRoundKeys = std::size_t{15} * 16;
     memcpy(area, direction == Direction::kOutbound ? both.encrypt : both.decrypt, kRoundKeys);
     explicit_bzero(&both, sizeof both);
 }

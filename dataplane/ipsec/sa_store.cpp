@@ -349,7 +349,8 @@ void SaStore::put(const PolicyKey& key, TaggedTable::Word old,
         word = TaggedTable::make_word(node, true, hash);
     }
     if (old == 0) {
-        cache_.insert(hash, word);
+        // The word owns the node, which the analyzer cannot see.
+        cache_.insert(hash, word);  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks)
         return;
     }
     cache_.replace(hash, old, word);

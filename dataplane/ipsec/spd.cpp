@@ -165,6 +165,7 @@ Result<void> SecurityPolicyDatabase::replace(std::vector<PolicyEntry> entries) {
 
 std::vector<std::string> SecurityPolicyDatabase::to_text() const {
     std::vector<std::string> lines;
+    lines.reserve(entries_.size() + 1);
     for (const PolicyEntry& entry : entries_) lines.push_back(entry.to_string());
     lines.push_back(PolicyEntry{kNominalDiscard, "nominal", {}, Action::kDiscard, {}}.to_string());
     return lines;

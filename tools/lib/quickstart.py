@@ -10,8 +10,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "netns"))
-from lab import (CARE_OF, CORRESPONDENT, HOME_ADDRESS, HOME_AGENT, Lab, LabError,  # noqa: E402
-                 RoamingNetwork, wait_until)
+from lab import (CARE_OF, CORRESPONDENT, HOME_ADDRESS, HOME_AGENT, SPI_PAYLOAD_OUT,  # noqa: E402
+                 Lab, LabError, RoamingNetwork, wait_until)
 
 TOUR = [("a", "b"), ("b", "home"), ("home", "a")]
 NAMES = {"a": "visited network A", "b": "visited network B", "home": "home link"}
@@ -85,6 +85,10 @@ def tour(lab, net):
     net.start_mobile_node()
     net.wait_registered("a")
     say(f"Registered under ESP: home address {HOME_ADDRESS} is at care-of address {CARE_OF['a']}")
+    say("Payload is protected: ESP tunnel mode between home agent and home address, one SA each way")
+    wire = lab.start("inet", ["/usr/bin/python3", ROOT / "tools/lib/esp_sequence.py", "t-wan",
+                              SPI_PAYLOAD_OUT], name="esp-sequence")
+    wire.wait_for_output("ready")
 
     lab.run("cn", ["ping", "-n", "-c", "1", "-W", "3", HOME_ADDRESS])
     receiver = lab.start("mn", ["/usr/bin/python3", ROOT / "tools/lib/transfer.py", "receive",
@@ -111,7 +115,7 @@ def tour(lab, net):
                  else f"registered at {CARE_OF[new]}")
         say(f"  {where}, {registered * 1000:.0f} ms after the cable came up")
         moves.append({"at": before, "from": old, "to": new, "registered": registered,
-                      "path": "native" if new == "home" else "IPv6-in-IPv6 tunnel"})
+                      "path": "native, as at home" if new == "home" else "ESP tunnel"})
     ping.wait_for_answer()
 
     sender.signal(signal.SIGTERM)
@@ -133,6 +137,14 @@ def tour(lab, net):
         print(f"  TCP:  {tcp_got['octets'] / 1e6:.1f} MB in one connection over {len(moves)} moves, "
               f"content {'equal' if not problems else 'DIFFERENT'}, "
               f"longest silence {tcp_got['longest_silence']:.2f} s")
+    wire.stop()
+    esp = json.loads(wire.output().splitlines()[-1])
+    print(f"  ESP:  SPI {SPI_PAYLOAD_OUT:#x} to the mobile node, on the wire: sequence numbers "
+          f"{esp['first']} to {esp['last']}, {esp['packets']} packets, {esp['gaps']} gaps; the SA "
+          "never changed,\n        its packets went to " + " and ".join(esp["addresses"]))
+    check(esp["packets"] > 100 and esp["gaps"] == 0 and esp["repeated"] == 0,
+          f"the ESP sequence has gaps: {esp}", problems)
+    check(set(esp["addresses"]) == set(CARE_OF.values()), f"outer addresses: {esp}", problems)
     check(sent - answered - sum(lost) <= 1, "packets were lost while the node stood still", problems)
     for title, arguments in (("hactl show bindings", ("show", "bindings")),
                              ("hactl show drops", ("show", "drops"))):
@@ -168,6 +180,7 @@ Ctrl-C ends it and removes every namespace.""", flush=True)
 def main():
     with Lab("quickstart") as lab:
         net = RoamingNetwork(lab)
+        net.protect_payload = True
         try:
             problems = tour(lab, net)
         except LabError as error:

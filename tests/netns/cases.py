@@ -9,6 +9,7 @@
 import subprocess
 import sys
 import time
+import traceback
 
 from lab import Lab, LabError, require_root
 
@@ -32,6 +33,9 @@ def run(function, network):
             function(network(lab))
     except (LabError, OSError, subprocess.SubprocessError) as error:
         print(f"FAIL {function.__name__}: {error}", flush=True)
+        return False
+    except Exception:  # pylint: disable=broad-except # the other cases are run all the same
+        print(f"FAIL {function.__name__}:\n{traceback.format_exc()}", flush=True)
         return False
     print(f"PASS {function.__name__} ({time.monotonic() - started:.1f} s)", flush=True)
     return True

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A TCP transfer and a ping go on while the mobile node moves."""
 import pathlib
+import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))

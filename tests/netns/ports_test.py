@@ -11,7 +11,7 @@ import signal
 import sys
 
 from data_plane_alone import (CARE_OF, HA_HOME, HA_WAN, HOME_ADDRESS, HOST_HOME, HOST_WAN,
-                              DataPlane, af_packet, check, exercise, ping, tap)
+                              DataPlane, af_packet, check, exercise, ping)
 from lab import Lab, LabError, build_directory, wait_until
 
 MEMORY_MB = 256

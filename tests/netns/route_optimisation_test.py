@@ -199,7 +199,7 @@ def S1_36_binding_update_to_a_correspondent_in_clear_with_home_address_option(ne
 def N3_data_takes_the_direct_way_both_ways(net):
     bind(net)
     before = net.cn()["counts"]
-    capture = Capture(net.lab, "inet", "t-wan", f"ip6 and not host fe80::1")
+    capture = Capture(net.lab, "inet", "t-wan", "ip6 and not host fe80::1")
     visited = Capture(net.lab, "mn", "a")
     expect(net.ping("cn", HOME_ADDRESS, 5), "not reachable by the direct way")
     expect(net.ping("mn", CORRESPONDENT, 5), "reaches nobody by the direct way")

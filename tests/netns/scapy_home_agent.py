@@ -18,9 +18,9 @@ import time
 import warnings
 
 warnings.filterwarnings("ignore")
-from scapy.all import (ESP, ICMPv6NDOptDstLLAddr, ICMPv6ND_NA, ICMPv6ND_NS, IPv6,  # noqa: E402
+from scapy.all import (ESP, ICMPv6NDOptDstLLAddr, ICMPv6ND_NA, IPv6,  # noqa: E402
                        SecurityAssociation, raw)
-from scapy.layers.inet6 import (MIP6MH_BA, MIP6MH_BU, MIP6OptAltCoA, _MobilityHeader,  # noqa: E402
+from scapy.layers.inet6 import (MIP6MH_BA, MIP6MH_BU, MIP6OptAltCoA,  # noqa: E402
                                 in6_chksum)
 
 ETH_IPV6 = 0x86DD

@@ -6,7 +6,6 @@ usage: scapy_esp_test.py PATH_OF_ESP_TOOL
 For every algorithm, in tunnel and transport mode, over and inside IPv4 and IPv6, with and without
 extended sequence numbers. Prints a line PASS or FAIL for each combination.
 """
-import hashlib
 import hmac
 import itertools
 import logging

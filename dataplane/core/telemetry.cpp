@@ -95,6 +95,12 @@ int status(const char*, const char*, rte_tel_data* reply) {
     rte_tel_data_add_dict_u64(reply, "sas", word(header.current_sas));
     rte_tel_data_add_dict_u64(reply, "mbufs_in_use", word(header.mbufs_in_use));
     rte_tel_data_add_dict_u64(reply, "mbufs_total", word(header.mbufs_total));
+    std::uint64_t handed_over = 0;
+    const channel::StatisticsHeader& layout = g_statistics->layout();
+    for (std::uint32_t worker = 0; worker < layout.worker_count; ++worker) {
+        handed_over += word(at<channel::WorkerRow>(block(worker) + layout.worker_row)->handed_over);
+    }
+    rte_tel_data_add_dict_u64(reply, "handed_over", handed_over);
     rte_tel_data_add_dict_u64(reply, "synchronized", word(header.fast_path_ready));
     return 0;
 }

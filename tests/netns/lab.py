@@ -274,6 +274,7 @@ class RoamingNetwork:
         self.protect_payload = False
         self.payload_algorithm = ALGORITHM
         self.payload_key_length = KEY_LENGTH
+        self.workers = 1
 
     # -------------------------------------------------------------------------------- networks
 
@@ -333,7 +334,7 @@ class RoamingNetwork:
         self.config.write_text(f"""# Two virtual ports, one mobile node with static keys.
 dataplane:
   main_lcore: 0
-  workers: 1
+  workers: {self.workers}
   huge_pages: off
   memory_mb: 512
   file_prefix: {self.file_prefix}

@@ -14,9 +14,12 @@
 //   bindings COUNT FIRST-HOME-ADDRESS CARE-OF-ADDRESS HOME-AGENT
 //   unbind HOME-ADDRESS
 //   bypass                      everything passes by IPsec
-//   protect PREFIX              payload of the home addresses of PREFIX under ESP, the rest passes
-//   by sas in|out COUNT FIRST-HOME-ADDRESS HOME-AGENT ALGORITHM KEY-HEX WINDOW
-//                               payload SAs, one a home address: sa_of() says with which SPI
+//   protect PREFIX              payload of its home addresses under ESP, the rest passes by
+//
+//   sas in|out COUNT FIRST-HOME-ADDRESS HOME-AGENT ALGORITHM KEY-HEX WINDOW [WORKERS]
+//                               payload SAs, one a home address: sa_of() says with which SPI; each
+//                               belongs to the next of the workers
+//
 //   sa-churn SECONDS PER-SECOND FIRST-HOME-ADDRESS HOME-AGENT ALGORITHM KEY-HEX
 //                               sets and removes outbound SAs at this rate, prints how many
 //   trace PACKETS [ADDRESS]
@@ -166,7 +169,14 @@ class Session {
             const std::uint32_t count = static_cast<std::uint32_t>(std::stoul(next()));
             channel::SaSet record = payload_sa(words, inbound);
             record.replay_window = static_cast<std::uint16_t>(std::stoi(next()));
-            for (std::uint32_t i = 0; i < count; ++i) send(sa_of(record, i));
+            const std::string workers = next();
+            const auto owners =
+                static_cast<std::uint32_t>(workers.empty() ? 1 : std::stoul(workers));
+            for (std::uint32_t i = 0; i < count; ++i) {
+                channel::SaSet sa = sa_of(record, i);
+                sa.owner_worker = i % owners;
+                send(sa);
+            }
         } else if (verb == "sa-churn") {
             const int seconds = std::stoi(next());
             const int per_second = std::stoi(next());

@@ -222,6 +222,35 @@ def N3_data_takes_the_direct_way_both_ways(net):
 
 
 @case
+def S1_36_the_direct_way_passes_by_payload_under_esp(net):
+    net.protect_payload = True
+    bind(net)
+    capture = Capture(net.lab, "mn", "a")
+    expect(net.ping("mn", CORRESPONDENT, 5), "reaches nobody by the direct way")
+    expect(net.ping("home", HOME_ADDRESS, 5), "not reachable from home")
+    capture.stop()
+    own = capture.tshark(["ipv6.nxt"], f"ipv6.addr == {CARE_OF['a']} && ipv6.addr == "
+                         f"{CORRESPONDENT} && !esp", keys=False)
+    expect(len(own) >= 10, f"{len(own)} packets by the direct way")
+    sealed = capture.tshark(["esp.spi"], f"ipv6.addr == {HOME_AGENT} && esp", keys=False)
+    expect(len(sealed) >= 10, f"{len(sealed)} packets under ESP")
+    expect(capture.tshark(["frame.number"], "ipv6.nxt == 41", keys=False) == [], "a plain tunnel")
+    # Without the binding everything is payload again, and nothing goes in clear.
+    net.behave(silent=True)
+    net.cn("forget")
+    net.move("a", "b")
+    net.wait_registered("b")
+    capture = Capture(net.lab, "mn", "b")
+    expect(net.ping("cn", HOME_ADDRESS, 5), "not reachable under ESP")
+    capture.stop()
+    plain = capture.tshark(["ipv6.src", "ipv6.dst", "ipv6.nxt", "mip6.mhtype"],
+                           f"ipv6.addr == {CARE_OF['b']} && !esp && !mip6.mhtype && "
+                           "!(icmpv6.type >= 133)", keys=False)
+    expect(plain == [], f"in clear: {plain[:3]}")
+    net.expect_no_faults()
+
+
+@case
 def tcp_takes_the_direct_way_and_survives_moves(net):
     bind(net)
     program = ROOT / "tools/lib/transfer.py"

@@ -50,10 +50,13 @@ struct App::State {
           shutdown_alarm(context, [this] { stop_when_finished(); }) {}
 
     Result<void> start() {
-        auto opened = StatusServer::create(context, config.status_socket, [this] {
+        StatusServer::Commands commands;
+        commands.status = [this] {
             return status_json({config, mobility, data_path, counters, security->associations(),
                                 Clock::now(), started});
-        });
+        };
+        commands.solicit_prefixes = [this] { return mobility.solicit_prefixes(); };
+        auto opened = StatusServer::create(context, config.status_socket, std::move(commands));
         if (!opened) return std::unexpected(opened.error());
         status = std::move(*opened);
         if (auto done = monitor.start(); !done) return done;
@@ -65,8 +68,8 @@ struct App::State {
 
     DataPath::Events events() {
         DataPath::Events out;
-        out.signalling = [this](ConstByteSpan packet, bool is_protected, bool from_home_agent) {
-            mobility.signalling(packet, is_protected, from_home_agent);
+        out.signalling = [this](ConstByteSpan packet, const Origin& origin) {
+            mobility.signalling(packet, origin);
             stop_when_finished();
         };
         out.path_mtu = [this](unsigned mtu) { mobility.path_mtu(mtu); };

@@ -194,20 +194,22 @@ void DataPath::link_ready(int index, int descriptor) {
 }
 
 void DataPath::arrive(Packet& packet) {
-    if (packet.data[offsetof(Ipv6Header, next_header)] == number(IpProtocol::kIcmpv6)) {
-        return events_.icmp_error(packet.bytes());
-    }
-    const bool from_home_agent = tunnel::source_of(packet.bytes()) == home_agent_;
+    const std::uint8_t protocol = packet.data[offsetof(Ipv6Header, next_header)];
+    if (protocol == number(IpProtocol::kIcmpv6)) return events_.icmp_error(packet.bytes());
+    Origin origin;
+    origin.from_home_agent = tunnel::source_of(packet.bytes()) == home_agent_;
+    origin.had_routing_header = protocol == number(IpProtocol::kRouting);
     const auto arrival = paths_.inbound(packet);
     switch (arrival.what) {
         case PacketPaths::Arrived::kDropped:
             return;
         case PacketPaths::Arrived::kSignalling:
-            return events_.signalling(packet.bytes(), arrival.is_protected, from_home_agent);
+            origin.is_protected = arrival.is_protected;
+            return events_.signalling(packet.bytes(), origin);
         case PacketPaths::Arrived::kPayload:
             break;
     }
-    if (from_home_agent && events_.tunnelled) events_.tunnelled(packet.bytes());
+    if (origin.from_home_agent && events_.tunnelled) events_.tunnelled(packet.bytes());
     counters_.add(tun_.write(packet.bytes()) ? Counter::kTunDelivered : Counter::kDropTunWrite);
 }
 

@@ -36,13 +36,18 @@ struct Route {
 };
 [[nodiscard]] const char* to_string(Route::Kind kind);
 
+/// What the normal form of a packet no longer shows.
+struct Origin {
+    bool is_protected = false;     // came through ESP
+    bool from_home_agent = false;  // on the wire it came from there, whoever made it
+    bool had_routing_header = false;
+};
+
 class DataPath {
   public:
     struct Events {
-        /// A mobility header or the like, in normal form. `from_home_agent`: on the wire it came
-        /// from there, whoever made it.
-        std::function<void(ConstByteSpan packet, bool is_protected, bool from_home_agent)>
-            signalling;
+        /// A mobility header or the like, in normal form.
+        std::function<void(ConstByteSpan packet, const Origin& origin)> signalling;
         /// A path MTU towards the home agent, from the care-of address of the route.
         std::function<void(unsigned mtu)> path_mtu;
         /// Payload that came by the home agent, before it is delivered. May be empty.

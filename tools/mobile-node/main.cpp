@@ -61,6 +61,9 @@ int command_line(int argc, char** argv) {
     cli.add_flag("--check", only_check, "read the configuration file, say what is wrong, and end");
     cli.add_option("--socket", socket, "status socket, instead of the configuration's");
     CLI::App* status = cli.add_subcommand("status", "show the state of a running mobile node");
+    CLI::App* solicit = cli.add_subcommand(
+        "solicit-prefixes", "have a running mobile node ask for the prefixes of the home link");
+    solicit->fallthrough();
     CLI::App* watch = cli.add_subcommand("watch", "show what happens, as it happens");
     for (CLI::App* command : {status, watch}) {
         command->fallthrough();
@@ -68,6 +71,7 @@ int command_line(int argc, char** argv) {
     }
     CLI11_PARSE(cli, argc, argv);
     if (status->parsed()) return mobile_node::show_status(socket_of(file, socket), json);
+    if (solicit->parsed()) return mobile_node::solicit_prefixes(socket_of(file, socket));
     if (watch->parsed()) return mobile_node::watch(socket_of(file, socket), json);
     return only_check ? check(file) : run(file);
 }

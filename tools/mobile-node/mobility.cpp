@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <asio/io_context.hpp>
 #include <random>
+#include <utility>
 
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
@@ -66,6 +67,8 @@ Mobility::Mobility(asio::io_context& context, const Config& config, const LinkTa
       counters_(counters),
       changed_(std::move(changed)),
       node_(protocol_config(config), random_sequence()),
+      prefixes_(context, config, data_path,
+                [this](const std::string& text) { changed_("prefixes", text); }),
       node_alarm_(context, [this] { run(node_.tick(Clock::now())); }),
       announce_alarm_(context, [this] { announce(); }),
       tunnel_mtu_(tunnel_mtu),
@@ -169,11 +172,15 @@ void Mobility::go_on_shutting_down() {
     run(node_.shutdown(Clock::now()));
 }
 
-void Mobility::signalling(ConstByteSpan packet, bool is_protected, bool from_home_agent) {
-    if (optimisation_ && tunnel::source_of(packet) != config_.home_agent) {
-        return optimisation_->signalling(packet, from_home_agent);
+void Mobility::signalling(ConstByteSpan packet, const Origin& origin) {
+    if (packet.size() > sizeof(Ipv6Header) &&
+        packet[offsetof(Ipv6Header, next_header)] == number(IpProtocol::kIcmpv6)) {
+        return prefixes_.receive(packet, origin.is_protected, origin.had_routing_header);
     }
-    run(node_.receive(packet, is_protected, Clock::now()));
+    if (optimisation_ && tunnel::source_of(packet) != config_.home_agent) {
+        return optimisation_->signalling(packet, origin.from_home_agent);
+    }
+    run(node_.receive(packet, origin.is_protected, Clock::now()));
 }
 
 void Mobility::tunnelled(ConstByteSpan packet) {
@@ -377,8 +384,13 @@ void Mobility::update_route() {
 }
 
 void Mobility::follow_route() {
-    if (!optimisation_) return;
     const auto status = node_.status();
+    prefixes_.follow(data_path_.route(), status.registered_care_of_address.has_value());
+    // Each acknowledgement with status 1 is a reason to ask once (RFC 6275 section 11.7.3).
+    const bool told = status.last_status == wire::BindingStatus::kAcceptedPrefixDiscoveryNecessary;
+    if (told && !std::exchange(told_of_prefixes_, true)) (void)prefixes_.solicit();
+    if (!told) told_of_prefixes_ = false;
+    if (!optimisation_) return;
     optimisation_->follow(data_path_.route(), status.state == mip6::MobileNodeState::kAtHome,
                           status.expires);
 }

@@ -18,6 +18,7 @@
 #include "tools/mobile-node/home_link.hpp"
 #include "tools/mobile-node/host_network.hpp"
 #include "tools/mobile-node/link_table.hpp"
+#include "tools/mobile-node/prefix_discovery.hpp"
 #include "tools/mobile-node/readiness.hpp"
 #include "tools/mobile-node/route_optimisation.hpp"
 #include "tools/mobile-node/security.hpp"
@@ -50,8 +51,13 @@ class Mobility {
 
     /// Links, addresses or routes changed.
     void links_changed();
-    /// A packet in normal form for the protocol; `from_home_agent`: on the wire.
-    void signalling(ConstByteSpan packet, bool is_protected, bool from_home_agent);
+    /// A packet in normal form for the protocol.
+    void signalling(ConstByteSpan packet, const Origin& origin);
+    /// Asks for the prefixes of the home link; empty, or why not.
+    [[nodiscard]] std::string solicit_prefixes() { return prefixes_.solicit(); }
+    [[nodiscard]] const mip6::PrefixSolicitor& prefix_discovery() const {
+        return prefixes_.state();
+    }
     /// Payload that came by the home agent, and ICMPv6 errors of the access links.
     void tunnelled(ConstByteSpan packet);
     void icmp_error(ConstByteSpan packet);
@@ -124,6 +130,8 @@ class Mobility {
 
     mip6::MobileNode node_;
     std::optional<RouteOptimisation> optimisation_;
+    PrefixDiscovery prefixes_;
+    bool told_of_prefixes_ = false;  // that an acknowledgement had status 1
     Alarm node_alarm_;
     std::optional<Candidate> current_;
     /// The tunnel that the home agent acknowledged.

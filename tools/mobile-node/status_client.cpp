@@ -9,6 +9,7 @@
 #include <array>
 #include <functional>
 #include <iostream>
+#include <optional>
 
 #include "tools/mobile-node/status_report.hpp"
 
@@ -53,22 +54,38 @@ bool read_lines(int fd, const std::function<bool(const std::string&)>& take) {
     return false;
 }
 
-}  // namespace
-
-int show_status(const std::string& socket, bool json) {
-    const auto fd = connect_to(socket, "status");
+// The one line of a reply; nothing: said why.
+std::optional<std::string> ask(const std::string& socket, const std::string& request) {
+    const auto fd = connect_to(socket, request);
     if (!fd) {
         std::cerr << "homeport-mn: " << fd.error().text << "\n";
-        return 1;
+        return std::nullopt;
     }
     const timeval patience{kPatience, 0};
     (void)::setsockopt(fd->get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    const bool answered = read_lines(fd->get(), [&](const std::string& line) {
-        std::cout << (json ? line + "\n" : status_text(line));
+    std::optional<std::string> reply;
+    (void)read_lines(fd->get(), [&](const std::string& line) {
+        reply = line;
         return false;
     });
-    if (!answered) std::cerr << "homeport-mn: no answer from " << socket << "\n";
-    return answered ? 0 : 1;
+    if (!reply) std::cerr << "homeport-mn: no answer from " << socket << "\n";
+    return reply;
+}
+
+}  // namespace
+
+int show_status(const std::string& socket, bool json) {
+    const auto line = ask(socket, "status");
+    if (line) std::cout << (json ? *line + "\n" : status_text(*line));
+    return line ? 0 : 1;
+}
+
+int solicit_prefixes(const std::string& socket) {
+    const auto line = ask(socket, "solicit-prefixes");
+    if (!line) return 1;
+    const std::string problem = error_text(*line);
+    if (!problem.empty()) std::cerr << "homeport-mn: " << problem << "\n";
+    return problem.empty() ? 0 : 1;
 }
 
 int watch(const std::string& socket, bool json) {

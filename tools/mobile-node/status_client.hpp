@@ -10,6 +10,8 @@ namespace homeport::mobile_node {
 
 /// `homeport-mn status`: prints the state; the exit status.
 [[nodiscard]] int show_status(const std::string& socket, bool json);
+/// `homeport-mn solicit-prefixes`: has it ask the home agent; the exit status.
+[[nodiscard]] int solicit_prefixes(const std::string& socket);
 /// `homeport-mn watch`: prints events until the mobile node ends or a signal comes.
 [[nodiscard]] int watch(const std::string& socket, bool json);
 

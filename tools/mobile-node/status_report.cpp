@@ -141,6 +141,34 @@ Json correspondents_of(const Mobility& mobility, Clock::time_point now) {
             {"refresh_requests", counters.refresh_requests}};
 }
 
+Json prefixes_of(const mip6::PrefixSolicitor& state, Clock::time_point now) {
+    Json list = Json::array();
+    for (const auto& one : state.prefixes()) {
+        const auto& information = one.information;
+        const Ipv6Prefix prefix{information.prefix, information.prefix_length};
+        const auto left = [&](const std::optional<Clock::time_point>& end) {
+            return end ? Json(seconds_until(end, now)) : Json("infinite");
+        };
+        list.push_back(
+            {{"prefix", prefix.masked().to_string()},
+             {"home_agent",
+              information.router_address ? Json(information.prefix.to_string()) : Json(nullptr)},
+             {"valid", left(one.valid_until)},
+             {"preferred", left(one.preferred_until)}});
+    }
+    const auto& counters = state.counters();
+    return {{"prefixes", std::move(list)},
+            {"asking", state.is_asking()},
+            {"sent", counters.sent},
+            {"accepted", counters.accepted},
+            {"given_up", counters.given_up},
+            {"ignored_malformed", counters.ignored_malformed},
+            {"ignored_not_from_home_agent", counters.ignored_not_from_home_agent},
+            {"ignored_unprotected", counters.ignored_unprotected},
+            {"ignored_no_routing_header", counters.ignored_no_routing_header},
+            {"ignored_identifier", counters.ignored_identifier}};
+}
+
 std::string text_or(const Json& value, const std::string& otherwise) {
     return value.is_string() ? value.get<std::string>() : otherwise;
 }
@@ -179,6 +207,7 @@ std::string status_json(const StatusSource& source) {
     out["counters"] = std::move(counters);
     out["protocol"] = protocol_of(source.mobility.protocol_counters());
     out["route_optimisation"] = correspondents_of(source.mobility, source.now);
+    out["prefix_discovery"] = prefixes_of(source.mobility.prefix_discovery(), source.now);
     out["uptime"] = std::chrono::duration<double>(source.now - source.started).count();
     return out.dump();
 }
@@ -284,6 +313,10 @@ std::string status_text(const std::string& json) {
         }
     }
     return out;
+}
+
+std::string error_text(const std::string& json) {
+    return Json::parse(json).value("error", std::string());
 }
 
 std::string event_text(const std::string& json) {

@@ -37,4 +37,7 @@ struct StatusSource {
 /// What event_json() said, as one line.
 [[nodiscard]] std::string event_text(const std::string& json);
 
+/// The error in a reply; empty if there is none.
+[[nodiscard]] std::string error_text(const std::string& json);
+
 }  // namespace homeport::mobile_node

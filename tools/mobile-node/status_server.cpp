@@ -37,11 +37,14 @@ struct StatusServer::State : std::enable_shared_from_this<State> {
         }
         void answer(const std::string& line) {
             if (line == "status") {
-                send(server->status());
+                send(server->commands.status());
             } else if (line == "watch") {
                 watches = true;
+            } else if (line == "solicit-prefixes") {
+                const std::string problem = server->commands.solicit_prefixes();
+                send(problem.empty() ? R"({"done":true})" : R"({"error":")" + problem + "\"}");
             } else {
-                send(R"({"error":"unknown request; known are status and watch"})");
+                send(R"({"error":"unknown request; known are status, watch, solicit-prefixes"})");
             }
         }
         void send(const std::string& line) {
@@ -75,8 +78,8 @@ struct StatusServer::State : std::enable_shared_from_this<State> {
         bool watches = false;
     };
 
-    State(asio::io_context& context, std::string socket_path, std::function<std::string()> reply)
-        : acceptor(context), path(std::move(socket_path)), status(std::move(reply)) {}
+    State(asio::io_context& context, std::string socket_path, Commands known)
+        : acceptor(context), path(std::move(socket_path)), commands(std::move(known)) {}
 
     void accept() {
         acceptor.async_accept(
@@ -93,7 +96,7 @@ struct StatusServer::State : std::enable_shared_from_this<State> {
 
     Protocol::acceptor acceptor;
     std::string path;
-    std::function<std::string()> status;
+    Commands commands;
     std::set<std::shared_ptr<Client>> clients;
 };
 
@@ -109,8 +112,8 @@ StatusServer::~StatusServer() {
 
 Result<std::unique_ptr<StatusServer>> StatusServer::create(asio::io_context& context,
                                                            const std::string& path,
-                                                           std::function<std::string()> status) {
-    auto state = std::make_shared<State>(context, path, std::move(status));
+                                                           Commands commands) {
+    auto state = std::make_shared<State>(context, path, std::move(commands));
     asio::error_code error;
     Protocol::socket probe(context);
     probe.connect(Protocol::endpoint(path), error);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The Unix socket of `homeport-mn status` and `homeport-mn watch`. A request is one line, "status"
-// or "watch"; the reply is one line of JSON, or a line for each event until the client goes.
+// The Unix socket of `homeport-mn status`, `watch` and `solicit-prefixes`. A request is one line,
+// the command; the reply is one line of JSON, or a line for each event until the client goes.
 #pragma once
 
 #include <functional>
@@ -22,9 +22,14 @@ class StatusServer {
     static constexpr std::size_t kMostUnsent = std::size_t{1}
                                                << 20;  // octets; then a client is cut
 
-    /// Takes over a socket that nobody listens on. `status` makes the reply.
-    [[nodiscard]] static Result<std::unique_ptr<StatusServer>> create(
-        asio::io_context& context, const std::string& path, std::function<std::string()> status);
+    struct Commands {
+        std::function<std::string()> status;            // its reply
+        std::function<std::string()> solicit_prefixes;  // empty: done; else why not
+    };
+    /// Takes over a socket that nobody listens on.
+    [[nodiscard]] static Result<std::unique_ptr<StatusServer>> create(asio::io_context& context,
+                                                                      const std::string& path,
+                                                                      Commands commands);
     ~StatusServer();
     StatusServer(const StatusServer&) = delete;
     StatusServer& operator=(const StatusServer&) = delete;

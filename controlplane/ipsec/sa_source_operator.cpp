@@ -111,6 +111,11 @@ std::expected<void, std::string> StaticSaSource::add(const OperatorSa& wanted,
     sa.algorithm = *algorithm;
     sa.home_address = wanted.home_address;
     sa.home_agent = *agent;
+    if (*entry == TableEntry::kPayload) {  // it carries the node's IPv4 payload, too
+        const auto node = std::ranges::find(config.mobile_nodes, wanted.home_address,
+                                            &config::MobileNodeConfig::home_address);
+        if (node != config.mobile_nodes.end()) sa.ipv4_home_address = node->ipv4_home_address;
+    }
     sa.replay_window = wanted.replay_window;
     sa.extended_sequence = wanted.extended_sequence;
     sa.by_operator = true;

@@ -90,6 +90,7 @@ std::expected<void, std::string> WorkerContext::build(const config::DataplaneCon
     worker_.ipsec_queries = &state_.queries();
     worker_.ipsec_copy_mode = config.ipsec.copy_mode;
     worker_.reply_to = &reply_to_;
+    signalling_spis_.reserve(config.max_bindings);
     worker_.signalling_spis = &signalling_spis_;
     worker_.transmitter = &transmitter_;
     worker_.pool = setup.pool;

@@ -2,7 +2,7 @@
 #include "dataplane/tunnel/signalling_spis.hpp"
 
 #include <algorithm>
-#include <functional>
+#include <bit>
 #include <utility>
 
 namespace homeport::tunnel {
@@ -15,14 +15,22 @@ constexpr unsigned kExpiredAtOnce = 32;
 
 }  // namespace
 
-SignallingSpis::SignallingSpis()
-    : answers_(kAnswers), peers_(kBuckets * kWays), windows_(kWindows) {}
+SignallingSpis::SignallingSpis() : peers_(kBuckets * kWays), windows_(kWindows) {
+    reserve(0);
+}
+
+void SignallingSpis::reserve(std::size_t home_addresses) {
+    // Two SPIs a home address, and half of the places free.
+    const std::size_t wanted = std::clamp<std::size_t>(home_addresses, 64, 1u << 20);
+    answers_.assign(std::bit_ceil(wanted), Answers{});
+    answer_mask_ = answers_.size() - 1;
+}
 
 void SignallingSpis::configure(const Settings& settings) {
     if (settings == settings_) return;
     settings_ = settings;
     limits_ = {settings.timeout, settings.min_packets, kMatchesToConfirm};
-    std::ranges::fill(answers_, Answer{});
+    std::ranges::fill(answers_, Answers{});
     std::ranges::fill(peers_, Peer{});
     first_window_ = window_count_ = 0;
 }
@@ -39,28 +47,24 @@ SignallingSpis::Events SignallingSpis::take_events() {
 
 // ------------------------------------------------------------------------------------------- api
 
-bool SignallingSpis::ask(Answer& answer, const Ipv6Address& home_address, std::uint32_t spi,
+bool SignallingSpis::ask(const Ipv6Address& home_address, std::uint32_t spi,
                          const ipsec::Queries& queries, const SignallingPolicies& policies) {
-    note(&Events::asked);
-    // Read before the questions: a change in between makes the answers old at once.
-    answer = {.home_address = home_address,
-              .policies = &policies,
-              .generation = queries.generation(),
-              .spis = {},
-              .count = 0,
-              .complete = true};
-    bool found = false;
-    for (const std::uint16_t policy : policies.view()) {
-        for (const ipsec::SpiAnswer& sa : queries.spi_for_policy(policy, home_address).view()) {
-            found = found || sa.spi.value == spi;
-            if (answer.count == Answer::kSpis) {
-                answer.complete = false;
-            } else {
-                answer.spis[answer.count++] = sa.spi.value;
-            }
+    return std::ranges::any_of(policies.view(), [&](std::uint16_t policy) {
+        return queries.spi_for_policy(policy, home_address).contains(ipsec::Spi{spi});
+    });
+}
+
+/// In the place of an older answer to the same question, or of one that is out of date, or of any.
+void SignallingSpis::keep(Answers& bucket, const Answer& answer) {
+    Answer* place = &bucket.answers[next_victim_++ % bucket.answers.size()];
+    for (Answer& kept : bucket.answers) {
+        if ((kept.stamp | 1) != (answer.stamp | 1) || kept.tag == 0) place = &kept;
+        if (kept.tag == answer.tag && kept.spi == answer.spi) {
+            place = &kept;
+            break;
         }
     }
-    return found;
+    *place = answer;
 }
 
 bool SignallingSpis::is_signalling(const Ipv6Address& home_address, std::uint32_t spi,
@@ -75,14 +79,23 @@ bool SignallingSpis::is_signalling(const Ipv6Address& home_address, std::uint32_
         return seen.signalling;
     }
     if (queries == nullptr || policies == nullptr || policies->count == 0) return false;
-    Answer& answer = answers_[std::hash<Ipv6Address>{}(home_address) % kAnswers];
-    if (!answer.complete || answer.policies != policies ||
-        answer.generation != queries->generation() || answer.home_address != home_address)
-        [[unlikely]] {
-        return ask(answer, home_address, spi, *queries, *policies);
+    const std::uint64_t hash = std::hash<Ipv6Address>{}(home_address);
+    // The list changes after the generation: an answer by the old list is one of another question.
+    const std::uint64_t tag =
+        (hash ^ reinterpret_cast<std::uintptr_t>(policies) * 0x9e3779b97f4a7c15u) | 1;
+    // Read before the question: a change in between makes the answer old at once.
+    Answer answer{
+        .tag = tag, .spi = spi, .stamp = static_cast<std::uint32_t>(queries->generation() << 1)};
+    Answers& bucket = answers_[hash & answer_mask_];
+    for (const Answer& kept : bucket.answers) {
+        if (kept.tag == tag && kept.spi == spi && (kept.stamp | 1) == (answer.stamp | 1)) [[likely]]
+            return (kept.stamp & 1) != 0;
     }
-    const auto end = answer.spis.begin() + answer.count;
-    return std::find(answer.spis.begin(), end, spi) != end;
+    note(&Events::asked);
+    const bool signalling = ask(home_address, spi, *queries, *policies);
+    if (signalling) answer.stamp |= 1;
+    keep(bucket, answer);
+    return signalling;
 }
 
 // ------------------------------------------------------------------------------------- heuristic

@@ -12,7 +12,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -42,6 +44,9 @@ class SignallingSpis {
 
     SignallingSpis();
 
+    /// Makes room for answers about so many home addresses (64 to 2^20, more are cut off). Before
+    /// the first packet; forgets everything.
+    void reserve(std::size_t home_addresses);
     /// Other settings forget everything.
     void configure(const Settings& settings);
 
@@ -56,6 +61,11 @@ class SignallingSpis {
                                      std::uint64_t now, const ipsec::Queries* queries,
                                      const SignallingPolicies* policies);
 
+    /// Before is_signalling() for it, if there are others to be looked at meanwhile.
+    void prefetch(const Ipv6Address& home_address) const {
+        __builtin_prefetch(&answers_[std::hash<Ipv6Address>{}(home_address)&answer_mask_]);
+    }
+
     /// There are windows that expire() may have to close.
     [[nodiscard]] bool awaits() const { return window_count_ != 0; }
     /// Closes windows whose time is over; at most a few a call.
@@ -65,22 +75,21 @@ class SignallingSpis {
     [[nodiscard]] Events take_events();
 
   private:
-    static constexpr std::size_t kAnswers = 16384;  // home addresses whose SPIs are kept, 1 MiB
-    static constexpr std::size_t kBuckets = 4096;   // of kWays home addresses each, 2 MiB
+    static constexpr std::size_t kBuckets = 4096;  // of kWays home addresses each, 2 MiB
     static constexpr std::size_t kWays = 4;
     static constexpr std::size_t kWindows = 1024;
 
-    /// What IPsec said; one cache line.
-    struct alignas(64) Answer {
-        static constexpr std::size_t kSpis = 7;
-        Ipv6Address home_address;
-        const SignallingPolicies* policies = nullptr;  // null: empty
-        std::uint64_t generation = 0;
-        std::array<std::uint32_t, kSpis> spis{};
-        std::uint8_t count = 0;
-        bool complete = false;  // more SPIs than there is room for: asked each time
+    /// What IPsec said about an SPI.
+    struct Answer {
+        std::uint64_t tag = 0;  // of home address and list of policies; 0: empty
+        std::uint32_t spi = 0;
+        std::uint32_t stamp = 0;  // lower bits of the generation, times 2; plus 1 for signalling
     };
-    static_assert(sizeof(Answer) == 64);
+    /// Those of the home addresses that fall here: one cache line.
+    struct alignas(64) Answers {
+        std::array<Answer, 4> answers;
+    };
+    static_assert(sizeof(Answers) == 64);
 
     struct alignas(64) Peer {
         Ipv6Address home_address;
@@ -94,15 +103,19 @@ class SignallingSpis {
         std::uint64_t deadline = 0;
     };
 
-    [[nodiscard]] bool ask(Answer& answer, const Ipv6Address& home_address, std::uint32_t spi,
-                           const ipsec::Queries& queries, const SignallingPolicies& policies);
+    [[nodiscard]] static bool ask(const Ipv6Address& home_address, std::uint32_t spi,
+                                  const ipsec::Queries& queries,
+                                  const SignallingPolicies& policies);
+    void keep(Answers& bucket, const Answer& answer);
     [[nodiscard]] Peer* find(const Ipv6Address& home_address);
     [[nodiscard]] Peer* find_or_make(const Ipv6Address& home_address, std::uint64_t now);
     void note(std::uint32_t Events::* event, std::uint32_t n = 1);
 
     Settings settings_;
     SpiHeuristic::Limits limits_;
-    std::vector<Answer> answers_;
+    std::vector<Answers> answers_;
+    std::size_t answer_mask_ = 0;
+    unsigned next_victim_ = 0;
     std::vector<Peer> peers_;
     std::vector<Window> windows_;  // in the order of their ends: a ring
     std::size_t first_window_ = 0;

@@ -73,6 +73,8 @@ void TunnelOut::find_bindings(Batch& in) {
         if (notes.family != 6) {
             mapped[count] = table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->destination);
             keys[count] = &mapped[count];
+        } else if (notes.protocol == number(IpProtocol::kEsp)) {
+            worker_.signalling_spis->prefetch(*keys[count]);
         }
         ++count;
     }

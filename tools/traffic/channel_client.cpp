@@ -240,7 +240,19 @@ class Session {
             payload.selector.remote_high.bytes[bit / 8] |=
                 static_cast<std::uint8_t>(0x80 >> bit % 8);
         }
-        const std::array policies{payload, policy(3, channel::PolicyAction::kBypass)};
+        // Table S1-SPD, entries 2 and 3: what tells signalling from payload looks at them.
+        channel::PolicyRecord update = policy(4, channel::PolicyAction::kProtect);
+        update.per_remote_address = update.signalling = 1;
+        update.selector.protocol = 135;
+        channel::PolicyRecord discovery = update;
+        discovery.id = 5;
+        discovery.selector.protocol = 58;
+        discovery.selector.local_port_low = 147 << 8;
+        discovery.selector.local_port_high = 147 << 8 | 255;
+        discovery.selector.remote_port_low = 146 << 8;
+        discovery.selector.remote_port_high = 146 << 8 | 255;
+        const std::array policies{update, discovery, payload,
+                                  policy(3, channel::PolicyAction::kBypass)};
         channel::SpdReplace record;
         record.count = policies.size();
         send(record, {reinterpret_cast<const std::uint8_t*>(policies.data()), sizeof policies});

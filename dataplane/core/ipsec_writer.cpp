@@ -250,10 +250,18 @@ Applied IpsecWriter::apply(const channel::SaSet& record) {
     }
     associations_.emplace(key, notes);
     by_handle_[notes.handle.value] = key;
+    if (key.direction == channel::SaDirection::kOutbound)
+        outbound_peers_.emplace(key.spi, key.peer);
     return {};
 }
 
-void IpsecWriter::drop(const SaKey&, const SaNotes& notes) {
+void IpsecWriter::drop(const SaKey& key, const SaNotes& notes) {
+    const auto [first, last] = outbound_peers_.equal_range(key.spi);
+    if (key.direction == channel::SaDirection::kOutbound) {
+        const auto known = std::ranges::find_if(
+            first, last, [&](const auto& item) { return item.second == key.peer; });
+        if (known != last) outbound_peers_.erase(known);
+    }
     state_.sad().remove(notes.handle);
     by_handle_.erase(notes.handle.value);
     free_rows_.push_back(notes.row);
@@ -325,6 +333,18 @@ bool IpsecWriter::visit(std::size_t most,
 
 void IpsecWriter::forget_reports() {
     for (auto& [key, notes] : associations_) notes.reported_sequence = 0;
+}
+
+std::vector<channel::WireAddress> IpsecWriter::peers_of(std::uint32_t spi, std::size_t most) const {
+    std::vector<channel::WireAddress> peers;
+    auto [at, last] = outbound_peers_.equal_range(spi);
+    for (; at != last && peers.size() < most; ++at) peers.push_back(at->second);
+    return peers;
+}
+
+const SaNotes* IpsecWriter::find(const SaKey& key) const {
+    const auto known = associations_.find(key);
+    return known == associations_.end() ? nullptr : &known->second;
 }
 
 const SaNotes* IpsecWriter::find(ipsec::SaHandle handle) const {

@@ -58,6 +58,12 @@ class IpsecWriter {
     /// Null: not one of the channel's, or gone.
     [[nodiscard]] const SaNotes* find(ipsec::SaHandle handle) const;
 
+    /// Remote addresses of the outbound SAs with this SPI, which the peers chose; at most `most`.
+    [[nodiscard]] std::vector<channel::WireAddress> peers_of(std::uint32_t spi,
+                                                             std::size_t most) const;
+    /// Null: there is none.
+    [[nodiscard]] const SaNotes* find(const SaKey& key) const;
+
     /// function(key, notes) for up to `most` SAs, going on where the last call ended. True: with
     /// this call all have been visited, the next one begins anew.
     bool visit(std::size_t most, const std::function<void(const SaKey&, SaNotes&)>& function);
@@ -77,6 +83,7 @@ class IpsecWriter {
     bool syncing_ = false;
     std::unordered_map<SaKey, SaNotes, SaKeyHash> associations_;
     std::unordered_map<std::uint32_t, SaKey> by_handle_;
+    std::unordered_multimap<std::uint32_t, channel::WireAddress> outbound_peers_;  // by SPI
     std::vector<SaKey> visiting_;
     std::vector<std::uint32_t> free_rows_;
     std::vector<std::uint32_t> freed_rows_;

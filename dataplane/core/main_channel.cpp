@@ -222,16 +222,63 @@ bool MainLcore::requests() {
         for (unsigned i = 0; i < kBurst; ++i) {
             if (rte_ring_sc_dequeue_elem(worker->to_main(), &request, sizeof request) != 0) break;
             busy = true;
-            if (!state_.writer().path_mtu(request.home_address, request.mtu)) continue;
-            channel::PathMtu event;
-            event.home_address = request.home_address.is_v4_mapped()
-                                     ? channel::WireAddress(table::v4_of(request.home_address))
-                                     : channel::WireAddress(request.home_address);
-            event.mtu = request.mtu;
-            (void)send(event);
+            if (request.kind == stage::MainRequest::Kind::kSealedPathMtu) {
+                learn_sealed_path_mtu(request);
+            } else {
+                learn_path_mtu(request.home_address, request.mtu);
+            }
         }
     }
     return busy;
+}
+
+void MainLcore::learn_path_mtu(const Ipv6Address& home_address, std::uint32_t mtu) {
+    if (!state_.writer().path_mtu(home_address, mtu)) return;
+    channel::PathMtu event;
+    event.home_address = home_address.is_v4_mapped()
+                             ? channel::WireAddress(table::v4_of(home_address))
+                             : channel::WireAddress(home_address);
+    event.mtu = mtu;
+    (void)send(event);
+}
+
+/// S1.22: the packet that was too big went to a care-of address; IPsec knows home addresses.
+void MainLcore::learn_sealed_path_mtu(const stage::MainRequest& request) {
+    constexpr std::size_t kMostPeers = 64;
+    const table::BindingTable& bindings = state_.tables().bindings;
+    for (const channel::WireAddress& peer : ipsec_.peers_of(request.spi, kMostPeers)) {
+        const std::uint32_t slot = peer.family == 6 ? bindings.find(peer.v6()) : table::kNoSlot;
+        if (slot == table::kNoSlot || bindings.at(slot).tentative() ||
+            bindings.at(slot).care_of_address != request.home_address) {
+            continue;
+        }
+        learn_path_mtu(peer.v6(), request.mtu);
+        const SaKey key{request.spi, channel::SaDirection::kOutbound, peer};
+        if (const SaNotes* notes = ipsec_.find(key)) follow_path_mtu(key, notes->handle);
+    }
+}
+
+/// What IPsec sees is a link to the home address. It takes what fits into the path to the care-of
+/// address, and at least what becomes of 1280 octets: larger sealed packets are fragmented behind
+/// IPsec (RFC 2473 section 7.1).
+void MainLcore::follow_path_mtu(const SaKey& key, ipsec::SaHandle handle) {
+    if (key.direction != channel::SaDirection::kOutbound || key.peer.family != 6) return;
+    const ipsec::SecurityAssociation* const sa = state_.sad().store().by_handle(handle);
+    const table::BindingTable& bindings = state_.tables().bindings;
+    const std::uint32_t slot = bindings.find(key.peer.v6());
+    if (sa == nullptr || sa->profile->mode != ipsec::Mode::kTunnel || slot == table::kNoSlot ||
+        bindings.at(slot).tentative()) {
+        return;
+    }
+    constexpr std::uint32_t kEspHeaderAndTrailer = 8 + 2;
+    const ipsec::AlgorithmInfo& cipher = sa->profile->algorithm;
+    constexpr std::uint32_t kHeaders = sizeof(Ipv6Header) + kEspHeaderAndTrailer;
+    const std::uint32_t least =
+        kIpv6MinimumMtu + kHeaders + cipher.iv_length + cipher.icv_length + cipher.block - 1u;
+    const auto mtu =
+        static_cast<std::uint16_t>(std::max<std::uint32_t>(bindings.at(slot).path_mtu, least));
+    if (sa->path_mtu.load(std::memory_order_relaxed) == mtu) return;
+    (void)state_.sad().set_path_mtu(handle, mtu);
 }
 
 void MainLcore::look_at_lifetimes() {
@@ -265,6 +312,7 @@ void MainLcore::look_at_associations() {
 void MainLcore::look_at_association(const SaKey& key, SaNotes& notes) {
     const ipsec::SecurityAssociation* const sa = state_.sad().store().by_handle(notes.handle);
     if (sa == nullptr) return;
+    follow_path_mtu(key, notes.handle);
     channel::SaRow row;
     row.spi = key.spi;
     row.direction = static_cast<std::uint8_t>(key.direction);

@@ -98,6 +98,9 @@ class MainLcore final : private CommandSink {
     void look_at_links();
     void look_at_associations();
     void look_at_association(const SaKey& key, SaNotes& notes);
+    void learn_path_mtu(const Ipv6Address& home_address, std::uint32_t mtu);
+    void learn_sealed_path_mtu(const stage::MainRequest& request);
+    void follow_path_mtu(const SaKey& key, ipsec::SaHandle handle);
     void look_at_lifetimes();
     bool tell_lifetime(const ipsec::LifetimeEvent& expired);
     void write_statistics();

@@ -67,9 +67,27 @@ void learn_path_mtu(Worker& worker, const table::Binding& binding, std::uint32_t
     if (mtu >= binding.path_mtu || worker.to_main == nullptr) return;
     stage::MainRequest request{.kind = stage::MainRequest::Kind::kPathMtu,
                                .home_address = binding.home_address,
-                               .mtu = mtu};
+                               .mtu = mtu,
+                               .spi = 0};
     // A full ring loses it; the next packet that is too big brings it again.
     (void)rte_ring_enqueue_elem(worker.to_main, &request, sizeof request);
+}
+
+/// S1.22: about a sealed packet. Whose SA it was, so which home address stood in the place of the
+/// care-of address before IPsec was left, the main lcore finds; the SA's path MTU then tells the
+/// senders of what is too big (RFC 4301 section 8.2). True: it was ours to handle.
+bool learn_sealed_path_mtu(Worker& worker, const Message& message, const QuotedPacket& quoted) {
+    if (quoted.kind != QuotedPacket::Kind::kSealed || message.type != kPacketTooBig ||
+        worker.to_main == nullptr ||
+        worker.tables->local_addresses.find(quoted.source) == nullptr) {
+        return false;
+    }
+    stage::MainRequest request{.kind = stage::MainRequest::Kind::kSealedPathMtu,
+                               .home_address = quoted.destination,
+                               .mtu = message.data,
+                               .spi = quoted.spi};
+    (void)rte_ring_enqueue_elem(worker.to_main, &request, sizeof request);
+    return true;
 }
 
 /// What the sender of the inner packet is told (RFC 2473 section 8), if anything.
@@ -115,8 +133,13 @@ void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& ou
         }
         return;
     }
-    const table::Binding* const binding =
-        quoted.kind == QuotedPacket::Kind::kOther ? nullptr : binding_of(worker, quoted);
+    if (is_plausible(*message, quoted) && learn_sealed_path_mtu(worker, *message, quoted)) {
+        out.absorb(packet);
+        return;
+    }
+    const bool names_home_address =
+        quoted.kind == QuotedPacket::Kind::kTunnel || quoted.kind == QuotedPacket::Kind::kRouting;
+    const table::Binding* const binding = names_home_address ? binding_of(worker, quoted) : nullptr;
     if (binding == nullptr || !is_plausible(*message, quoted)) {
         out.to(IcmpInEdge::kToKernel, packet);
         return;

@@ -57,6 +57,9 @@ QuotedPacket read_quote(ConstByteSpan quote) {
     }
     if (next == number(IpProtocol::kIpv6) || next == number(IpProtocol::kIpv4)) {
         read_inner(quote.subspan(at), next, quoted);
+    } else if (next == number(IpProtocol::kEsp) && quote.size() >= at + sizeof quoted.spi) {
+        quoted.kind = QuotedPacket::Kind::kSealed;
+        quoted.spi = load_be32(quote.data() + at);
     } else if (next == number(IpProtocol::kRouting) && quote.size() >= at + kRoutingType2Length &&
                quote[at + 2] == kRoutingType2) {
         quoted.kind = QuotedPacket::Kind::kRouting;

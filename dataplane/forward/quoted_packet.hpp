@@ -15,8 +15,10 @@ struct QuotedPacket {
         kCutOff,   // of the tunnel, but the quote ends before the inner IP header does
         kTunnel,   // P1, P14: an IP packet in IPv6; `inner` holds its whole IP header
         kRouting,  // P6: a reply to `home_address`, with a type 2 routing header
+        kSealed,   // P3: ESP with `spi`; whose it is stands nowhere in it
     };
     Kind kind = Kind::kOther;
+    std::uint32_t spi = 0;
     std::uint8_t inner_family = 0;
     bool inner_dont_fragment = false;
     Ipv6Address source;              // outer: the home agent

@@ -50,7 +50,11 @@ bool fits(const SecurityAssociation& sa, const HeaderInfo& headers, const Packet
     const SaProfile& profile = *sa.profile;
     const Family outer = profile.mode == Mode::kTunnel ? profile.tunnel_family : headers.family;
     const std::uint32_t longest = outer == Family::kIpv6 ? kMaxIpv6Length : kMaxIpv4Length;
-    const std::uint16_t path_mtu = sa.path_mtu.load(std::memory_order_relaxed);
+    // RFC 4301 section 8.2.1: what may be fragmented is, here behind encryption.
+    const bool may_fragment = headers.family == Family::kIpv4 &&
+                              !reinterpret_cast<const Ipv4Header*>(packet.data)->dont_fragment();
+    const std::uint16_t path_mtu =
+        may_fragment ? std::uint16_t{0} : sa.path_mtu.load(std::memory_order_relaxed);
     const std::uint32_t before =
         layout.outer - layout.start + kEspHeader + profile.algorithm.iv_length;
     const std::uint32_t behind = layout.padding + 2 + profile.algorithm.icv_length;

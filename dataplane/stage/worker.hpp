@@ -51,9 +51,12 @@ class Policer {
 
 /// What a worker asks of the main lcore, the only writer of the tables.
 struct MainRequest {
-    enum class Kind : std::uint8_t { kPathMtu } kind{};
-    Ipv6Address home_address;  // kPathMtu: binding concerned (IPv4 ones in v4-mapped form)
-    std::uint32_t mtu = 0;     // kPathMtu: octets towards the care-of address
+    enum class Kind : std::uint8_t { kPathMtu, kSealedPathMtu } kind{};
+    /// kPathMtu: home address of the binding concerned (IPv4 ones in v4-mapped form).
+    /// kSealedPathMtu: the care-of address that the SA's packets go to.
+    Ipv6Address home_address;
+    std::uint32_t mtu = 0;  // octets towards the care-of address
+    std::uint32_t spi = 0;  // kSealedPathMtu: of the outbound SA
 };
 
 /// A port as the stages see it. Rewritten by the main lcore only while no worker runs.

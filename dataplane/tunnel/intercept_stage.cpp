@@ -41,6 +41,11 @@ Refusal check_encapsulation_limit(rte_mbuf* packet) {
     return refuse(IcmpErrorKind::kParameterProblem, Counter::kTunOutLoop, limit->offset);
 }
 
+/// Where payload is sealed, its SA knows what fits (S1.22).
+bool is_sealed(const table::Binding& binding) {
+    return (binding.flags & channel::kBindingProtected) != 0;
+}
+
 Refusal check_ipv6(rte_mbuf* packet, const PacketMeta& notes, const table::Binding& binding) {
     const auto& ip = *reinterpret_cast<const Ipv6Header*>(stage::data(packet));
     if (ip.source.is_link_local() || ip.destination.is_link_local()) [[unlikely]] {
@@ -58,7 +63,8 @@ Refusal check_ipv6(rte_mbuf* packet, const PacketMeta& notes, const table::Bindi
         }
     }
     const std::uint16_t mtu = binding.tunnel_mtu();
-    if (stage::length(packet) > mtu && stage::length(packet) > kIpv6MinimumMtu) [[unlikely]] {
+    if (stage::length(packet) > mtu && stage::length(packet) > kIpv6MinimumMtu &&
+        !is_sealed(binding)) [[unlikely]] {
         return refuse(IcmpErrorKind::kPacketTooBig, Counter::kTunOutPtb, packet_too_big_mtu(mtu));
     }
     if (ip.next_header == number(IpProtocol::kDestinationOptions)) [[unlikely]] {
@@ -80,7 +86,7 @@ Refusal check_ipv4(rte_mbuf* packet, const PacketMeta& notes, const table::Bindi
         if (ip.ttl <= 1) return refuse(IcmpErrorKind::kTimeExceeded, Counter::kTunOutTtl);
     }
     const std::uint16_t mtu = binding.tunnel_mtu();
-    if (stage::length(packet) > mtu && ip.dont_fragment()) {
+    if (stage::length(packet) > mtu && ip.dont_fragment() && !is_sealed(binding)) {
         return refuse(IcmpErrorKind::kPacketTooBig, Counter::kTunOutPtb, mtu);
     }
     return {};

@@ -226,7 +226,8 @@ Verdict Ipsec::seal_one(ipsec::Packet& packet) {
     const std::size_t total = before + sealed_size(sa->keys.transform, payload);
     const bool ipv6_outside = sa->what.tunnel ? before == 40 : !is_ipv4(copy);
     const std::size_t longest = ipv6_outside ? 40 + 65535 : 65535;
-    if ((sa->what.path_mtu != 0 && total > sa->what.path_mtu) || total > longest ||
+    const bool may_fragment = is_ipv4(copy) && (copy[6] & 0x40) == 0;
+    if ((!may_fragment && sa->what.path_mtu != 0 && total > sa->what.path_mtu) || total > longest ||
         total > packet.headroom + packet.length + packet.tailroom) {
         return Verdict::kOutTooBig;
     }

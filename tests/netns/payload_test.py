@@ -147,6 +147,54 @@ send(IPv6(src="2001:db8:a::bad", dst="{HOME_AGENT}") / ESP(spi={SPI_PAYLOAD_IN},
     net.expect_balance()
 
 
+@case
+def S1_22_a_narrow_path_becomes_the_path_mtu_of_the_sa_and_senders_are_told(net):
+    net.start()
+    for where in (("mn", "a"), ("inet", "a")):
+        net.lab.ip(where[0], f"link set dev {where[1]} mtu 1400")
+    net.plug("a")
+    net.start_mobile_node()
+    net.wait_registered("a")
+    # 1500 octets on the wire when sealed: the router before the narrow link says what fits.
+    large = ["ping", "-n", "-c", "1", "-W", "1", "-s", "1352", "-M", "do", HOME_ADDRESS]
+    wait_until(lambda: "Packet too big" in net.lab.run("cn", large, check=False).stdout or
+               "message too long" in net.lab.run("cn", large, check=False).stderr, 10,
+               "the correspondent is told that its packet is too big")
+    # AES-CBC with HMAC-SHA-256-128: 1400 - 40 - 8 - 16 - 16, whole blocks, less the trailer.
+    route = net.lab.ip("cn", f"-6 route get {HOME_ADDRESS}")
+    expect("mtu 1310" in route, f"the correspondent's path MTU: {route}")
+    expect(net.lab.run("cn", [*large[:7], "1262", *large[8:]], check=False).returncode == 0,
+           "what fits arrives")
+    transfer = Transfer(net)
+    capture = Capture(net.lab, "inet", "a")
+    wait_until(lambda: len(esp_sequences(capture, SPI_PAYLOAD_OUT)) > 100, 20, "TCP under ESP")
+    transfer.finish()
+    capture.stop()
+    expect(capture.tshark(["frame.number"], "ipv6.nxt == 44") == [], "sealed packets in pieces")
+    net.expect_balance()
+
+
+@case
+def S1_23_pieces_of_a_sealed_packet_go_to_one_care_of_address(net):
+    net.start()
+    for where in (("mn", "a"), ("inet", "a")):
+        net.lab.ip(where[0], f"link set dev {where[1]} mtu 1280")
+    net.plug("a")
+    net.start_mobile_node()
+    net.wait_registered("a")
+    # 1280 octets must pass whatever the path is (RFC 8200 section 5).
+    echo = ["ping", "-n", "-c", "1", "-W", "1", "-s", "1232", HOME_ADDRESS]
+    capture = Capture(net.lab, "inet", "a")
+    wait_until(lambda: net.lab.run("cn", echo, check=False).returncode == 0, 10,
+               "an answer of 1280 octets")
+    capture.stop()
+    pieces = capture.tshark(["ipv6.dst", "ipv6.fraghdr.ident"],
+                            f"ipv6.nxt == 44 && ipv6.src == {HOME_AGENT}")
+    expect(len(pieces) >= 2 and {row["ipv6.dst"] for row in pieces} == {CARE_OF["a"]},
+           f"pieces: {pieces}")
+    net.expect_balance()
+
+
 class Network(RoamingNetwork):
     def __init__(self, lab):
         super().__init__(lab)

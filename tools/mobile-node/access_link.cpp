@@ -192,7 +192,10 @@ Result<std::size_t> AccessLink::receive(int descriptor, ByteSpan buffer) {
 SendResult AccessLink::send(ConstByteSpan packet) {
     if (packet.size() < sizeof(Ipv6Header)) return SendResult::kFailed;
     const std::uint8_t next_header = packet[offsetof(Ipv6Header, next_header)];
-    if (next_header == number(IpProtocol::kIpv6) || next_header == number(IpProtocol::kIpv4)) {
+    const bool large_and_sealed =
+        next_header == number(IpProtocol::kEsp) && packet.size() > kIpv6MinimumMtu;
+    if (next_header == number(IpProtocol::kIpv6) || next_header == number(IpProtocol::kIpv4) ||
+        large_and_sealed) {
         return send_payload(socket_of(next_header)->fd.get(), packet);
     }
     return send_whole(packet);

@@ -232,6 +232,25 @@ TEST_F(Icmp, P6_an_error_about_a_reply_teaches_the_path_mtu_and_ends) {
     EXPECT_EQ(result.requests[0].home_address, kHomeAddress);
 }
 
+TEST_F(Icmp, S1_22_too_big_about_a_sealed_packet_is_asked_of_the_main_lcore) {
+    const Bytes esp = concat({{0x20, 0, 0, 3, 0, 0, 0, 7}, Bytes(1400, 0xee)});
+    Result result = error_about(2, 0, 1300, ipv6(kHomeAgent, kCareOfAddress, 50, esp));
+    expect_absorbed_silently(result);
+    ASSERT_EQ(result.requests.size(), 1u);
+    EXPECT_EQ(result.requests[0].kind, stage::MainRequest::Kind::kSealedPathMtu);
+    EXPECT_EQ(result.requests[0].home_address, kCareOfAddress);
+    EXPECT_EQ(result.requests[0].spi, 0x20000003u);
+    EXPECT_EQ(result.requests[0].mtu, 1300u);
+    // Not our packet, not too big for that, or another error: the kernel's.
+    for (const Result& other :
+         {error_about(2, 0, 1300, ipv6(kCorrespondent, kCareOfAddress, 50, esp)),
+          error_about(2, 0, 1499, ipv6(kHomeAgent, kCareOfAddress, 50, esp)),
+          error_about(1, 3, 0, ipv6(kHomeAgent, kCareOfAddress, 50, esp))}) {
+        expect_kernel(other);
+        EXPECT_TRUE(other.requests.empty());
+    }
+}
+
 TEST_F(Icmp, a_fragmented_tunnel_packet_is_known_by_its_first_piece) {
     const Bytes outer = tunnelled(udp6(kCorrespondent, kHomeAddress, 1410, {.hop_limit = 63}));
     Result result = error_about(2, 0, 1300, fragment6(outer, 0, 1304, true));

@@ -79,9 +79,19 @@ TEST(QuotedPacket, C4_a_reply_with_a_routing_header) {
     EXPECT_EQ(read_quote({test::kC4Wire.data(), 63}).kind, Kind::kOther);
 }
 
+TEST(QuotedPacket, S1_22_C5_a_sealed_packet_says_its_spi) {
+    const QuotedPacket quoted = read_quote(test::kC5Rewritten);
+    EXPECT_EQ(quoted.kind, Kind::kSealed);
+    EXPECT_EQ(quoted.spi, 0x20000003u);
+    EXPECT_EQ(quoted.source, kHomeAgent);
+    EXPECT_EQ(quoted.destination, kCareOfAddress);
+    EXPECT_EQ(quoted.length, test::kC5Rewritten.size());
+}
+
 TEST(QuotedPacket, anything_else_is_other) {
     EXPECT_EQ(read_quote({}).kind, Kind::kOther);
-    EXPECT_EQ(read_quote(ipv6(kHomeAgent, kCareOfAddress, 50, Bytes(60, 1))).kind, Kind::kOther);
+    EXPECT_EQ(read_quote(ipv6(kHomeAgent, kCareOfAddress, 51, Bytes(60, 1))).kind, Kind::kOther);
+    EXPECT_EQ(read_quote(ipv6(kHomeAgent, kCareOfAddress, 50, Bytes(3, 1))).kind, Kind::kOther);
     EXPECT_EQ(read_quote(ipv4(v4("192.0.2.1"), v4("192.0.2.2"), 41, kInner)).kind, Kind::kOther);
     EXPECT_EQ(read_quote(ipv6(kHomeAgent, kCareOfAddress, 41, Bytes(60, 0x45))).kind,
               Kind::kCutOff);

@@ -125,7 +125,8 @@ bool valid(const TraceStop&) {
 }
 bool valid(const ParametersSet& record) {
     return record.technique <= Technique::kHeuristic && record.heuristic_min_packets != 0 &&
-           record.heuristic_timeout_ms != 0 && at_most(record.check_esp_outer, EspOuterCheck::kDrop);
+           record.heuristic_timeout_ms != 0 &&
+           at_most(record.check_esp_outer, EspOuterCheck::kDrop);
 }
 
 bool valid(const PortInfo& record) {

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "dataplane/ipsec/esp_engine.hpp"
 #include "dataplane/ipsec/database_queries.hpp"
+#include "dataplane/ipsec/esp_engine.hpp"
 
 namespace homeport::ipsec::test {
 

@@ -130,6 +130,7 @@ void App::send_binding(const binding::Entry& entry) {
 /// P14: each IPv4 home address is a binding of its own beside the one it came with.
 void App::send_ipv4_bindings(const binding::Entry& entry, channel::BindingSet record) {
     std::vector<Ipv4Address> wanted;
+    wanted.reserve(entry.ipv4_homes.size());
     for (const binding::Ipv4Home& home : entry.ipv4_homes) wanted.push_back(home.prefix.address);
     if (const auto known = ipv4_bindings_.find(entry.home_address); known != ipv4_bindings_.end()) {
         for (const Ipv4Address& address : known->second) {

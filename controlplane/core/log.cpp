@@ -56,7 +56,7 @@ Level level_of(Message message) {
 }
 
 std::string id_of(Message message) {
-    std::string digits = std::to_string(static_cast<unsigned>(message));
+    const std::string digits = std::to_string(static_cast<unsigned>(message));
     return "HP-CP-" + std::string(4 - std::min<std::size_t>(4, digits.size()), '0') + digits;
 }
 

@@ -72,6 +72,18 @@ enum class CounterKind : std::uint8_t {
     X(kMip6HaoBusy, "mip6.hao.busy", kDrop)                 /* more than the queue depth of S1.66 wait for one home address */ \
     X(kMip6Rh2Bad, "mip6.rh2.bad", kDrop) \
     X(kMip6NoReplyTo, "mip6.ba.no_reply_to", kDrop)         /* a reply for a home address with neither reply-to nor binding */ \
+    X(kDsmipInBadOuter, "dsmip.in.bad_outer", kDrop)        /* outer IPv4 source or port is not the binding's */ \
+    X(kDsmipInBadVersion, "dsmip.in.bad_version", kDrop)    /* UDP 4191: neither IPv4 nor IPv6 inside */ \
+    X(kDsmipInShort, "dsmip.in.short", kDrop)               /* UDP 4191: nothing inside, or less than the length says */ \
+    X(kDsmipInChecksum, "dsmip.in.cksum", kDrop)            /* UDP checksum, where there is one */ \
+    X(kDsmipInNatLockFull, "dsmip.in.nat_lock_full", kDrop) \
+    X(kDsmipInNatPendingFull, "dsmip.in.nat_pending_full", kDrop) \
+    X(kDsmipOutNo4500Mapping, "dsmip.out.no_4500_mapping", kDrop) \
+    X(kUdp4500Keepalive, "udp4500.keepalive", kDelivered) \
+    X(kUdp4500Bad, "udp4500.bad", kDrop) \
+    X(kUdp4500Ike, "udp4500.ike", kEvent)                   /* given to the kernel's IKE daemon */ \
+    X(kUdp4500Esp, "udp4500.esp", kEvent) \
+    X(kArpProxy, "arp.proxy", kEvent)                       /* request for a bound address answered */ \
     X(kIpsecInNoSa, "ipsec.in.no_sa", kDrop) \
     X(kIpsecInReplay, "ipsec.in.replay", kDrop) \
     X(kIpsecInIcv, "ipsec.in.icv", kDrop) \

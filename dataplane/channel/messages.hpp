@@ -15,7 +15,7 @@
 namespace homeport::channel {
 
 inline constexpr std::uint32_t kMagic = 0x48504348;  // "HPCH"
-inline constexpr std::uint32_t kAbiVersion = 2;
+inline constexpr std::uint32_t kAbiVersion = 3;
 
 inline constexpr std::uint16_t kNoPort = 0xffff;
 inline constexpr std::uint32_t kNoIndex = 0xffffffff;
@@ -63,6 +63,8 @@ enum class CommandType : std::uint16_t {
     kTraceStart,
     kTraceStop,
     kParametersSet,
+    kMobilePrefixSet,
+    kMobilePrefixRemove,
 };
 
 /// First member of every command. `number` rises by one a command within an attachment.
@@ -177,6 +179,10 @@ enum BindingFlags : std::uint16_t {
     kBindingRequireEsp = 1 << 4,  // plain reverse tunnels are dropped (mip6.rt.need_esp)
     kBindingDscpPipe = 1 << 5,    // outer DSCP 0 instead of a copy (RFC 2983)
     kBindingProtected = 1 << 6,   // what the policy protects is dropped when it comes without ESP
+    kBindingFollowForm = 1 << 7,  // no NAT was found: tunnel packets take the form, plain or UDP
+                                  // 4191, of the last valid one from there (RFC 5555 4.4.2)
+    kBindingNestedEsp = 1 << 8,   // sealed payload over IPv4 keeps its IPv6 header and goes through
+                                  // UDP 4191 (S1.19); else the header is replaced (P13)
 };
 
 /// One home address and where it is. `counter_index` is dense, given by the control plane, below
@@ -195,6 +201,23 @@ struct BindingSet {
     Encapsulation encapsulation = Encapsulation::kIpv6;
     std::uint16_t udp_port = 0;  // peer's, for the UDP encapsulations
     std::uint8_t reserved[6] = {};
+};
+/// A mobile network prefix, IPv6 or IPv4, reached by the binding of `home_address`, which stands
+/// already (RFC 3963 section 6.3, RFC 5555 section 3.1.2). Goes when the binding is removed.
+struct MobilePrefixSet {
+    static constexpr auto kType = CommandType::kMobilePrefixSet;
+    CommandHeader header;
+    WireAddress prefix;
+    WireAddress home_address;
+    std::uint8_t prefix_length = 0;
+    std::uint8_t reserved[7] = {};
+};
+struct MobilePrefixRemove {
+    static constexpr auto kType = CommandType::kMobilePrefixRemove;
+    CommandHeader header;
+    WireAddress prefix;
+    std::uint8_t prefix_length = 0;
+    std::uint8_t reserved[7] = {};
 };
 struct BindingRemove {
     static constexpr auto kType = CommandType::kBindingRemove;
@@ -290,10 +313,12 @@ struct SpdReplace {
 struct TransmitPacket {
     static constexpr auto kType = CommandType::kTransmitPacket;
     CommandHeader header;
-    WireAddress reply_to;  // one-shot wire destination of this reply (S1.50); family 0: none
-    std::uint16_t port = kNoPort;  // kNoPort: by route
-    std::uint16_t length = 0;      // octets of packet behind this struct
-    std::uint8_t reserved[4] = {};
+    WireAddress reply_to;    // one-shot wire destination of this reply (S1.50); family 0: none
+    WireAddress reply_from;  // with an IPv4 `reply_to`: our address on the wire (S1.71)
+    std::uint16_t port = kNoPort;       // kNoPort: by route
+    std::uint16_t length = 0;           // octets of packet behind this struct
+    std::uint16_t reply_to_port = 0;    // with an IPv4 `reply_to`: UDP port there
+    std::uint16_t reply_from_port = 0;  // and here
 };
 /// An Ethernet frame to put on a port as it is; `length` octets follow.
 struct TransmitFrame {
@@ -336,6 +361,12 @@ struct ParametersSet {
     Technique technique = Technique::kApi;
     std::uint8_t heuristic_min_packets = 8;    // S1.47: bu_heur_min_pkts
     std::uint16_t heuristic_timeout_ms = 500;  // S1.47: bu_heur_timeout
+    std::uint32_t nat_pending_max = 0;         // S1.64; 0: a sixteenth of the bindings
+    std::uint16_t nat_pending_ttl_ms = 2000;   // S1.64
+    std::uint16_t nat_lock_timeout_ms = 50;    // S1.66
+    std::uint8_t nat_lock_depth = 4;           // S1.66
+    std::uint8_t tlv_header = 0;               // 1: RFC 5845 header accepted on UDP 4191
+    std::uint8_t reserved[6] = {};
 };
 
 // ---------------------------------------------------------------- data plane -> control plane
@@ -350,6 +381,7 @@ enum class EventType : std::uint16_t {
     kSaHighWater,
     kSaLifetime,
     kPathMtu,
+    kEspMapping,
 };
 
 struct EventHeader {
@@ -429,7 +461,11 @@ struct Punt {
     std::uint16_t length = 0;  // octets of packet behind this struct
     std::uint32_t pointer = 0;
     std::uint32_t worker = 0;
-    WireAddress recorded_source;  // wire source of the packet, recorded before IPsec (S1.60)
+    WireAddress recorded_source;      // wire source of the packet, recorded before IPsec (S1.60)
+    WireAddress recorded_local;       // over IPv4: the address of ours that it was sent to (S1.71)
+    std::uint16_t recorded_port = 0;  // over IPv4: UDP source port
+    std::uint16_t recorded_local_port = 0;  // over IPv4: UDP destination port
+    std::uint8_t reserved[4] = {};
     std::uint64_t received_tsc = 0;
 };
 
@@ -476,6 +512,17 @@ struct PathMtu {
     std::uint32_t reserved = 0;
 };
 
+/// An authentic ESP packet on UDP 4500 showed where the mobile node's NAT has its port for it
+/// (mipv6.md section 5.4, RFC 3947 section 5.3). The data plane uses it already.
+struct EspMapping {
+    static constexpr auto kType = EventType::kEspMapping;
+    EventHeader header;
+    WireAddress home_address;
+    WireAddress source;
+    std::uint16_t port = 0;
+    std::uint8_t reserved[6] = {};
+};
+
 template <class Record>
 concept ChannelRecord = std::is_trivially_copyable_v<Record> && std::is_standard_layout_v<Record> &&
                         sizeof(Record) % 8 == 0 && alignof(Record) <= 8;
@@ -488,10 +535,11 @@ static_assert(ChannelRecord<BeginSync> && ChannelRecord<AddressSet> && ChannelRe
               ChannelRecord<TraceStart> && ChannelRecord<ParametersSet> &&
               ChannelRecord<AddressRemove> && ChannelRecord<RouteRemove> &&
               ChannelRecord<NeighbourRemove> && ChannelRecord<HomePrefixRemove> &&
-              ChannelRecord<BindingRemove>);
+              ChannelRecord<BindingRemove> && ChannelRecord<MobilePrefixSet> &&
+              ChannelRecord<MobilePrefixRemove>);
 static_assert(ChannelRecord<PortInfo> && ChannelRecord<Acknowledge> &&
               ChannelRecord<CommandFailed> && ChannelRecord<SyncDone> && ChannelRecord<Punt> &&
               ChannelRecord<Trace> && ChannelRecord<SaHighWater> && ChannelRecord<SaLifetime> &&
-              ChannelRecord<PathMtu>);
+              ChannelRecord<PathMtu> && ChannelRecord<EspMapping>);
 
 }  // namespace homeport::channel

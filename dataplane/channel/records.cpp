@@ -112,7 +112,7 @@ bool valid(const SpdReplace&) {
 
 bool valid(const TransmitPacket& record) {
     return is_packet_length(record.length) && is_address_or_none(record.reply_to) &&
-           is_port_or_none(record.port);
+           is_address_or_none(record.reply_from) && is_port_or_none(record.port);
 }
 bool valid(const TransmitFrame& record) {
     return is_packet_length(record.length) && record.port < kMaxPorts;
@@ -126,7 +126,9 @@ bool valid(const TraceStop&) {
 bool valid(const ParametersSet& record) {
     return record.technique <= Technique::kHeuristic && record.heuristic_min_packets != 0 &&
            record.heuristic_timeout_ms != 0 &&
-           at_most(record.check_esp_outer, EspOuterCheck::kDrop);
+           at_most(record.check_esp_outer, EspOuterCheck::kDrop) && record.nat_lock_depth != 0 &&
+           record.nat_lock_timeout_ms != 0 && record.nat_pending_ttl_ms != 0 &&
+           is_bool(record.tlv_header);
 }
 
 bool valid(const PortInfo& record) {
@@ -146,7 +148,8 @@ bool valid(const Punt& record) {
     return is_packet_length(record.length) && record.reason >= PuntReason::kMobilityHeader &&
            at_most(record.reason, PuntReason::kParameterProblem) &&
            is_bool(record.protected_by_ipsec) && is_bool(record.had_home_address_option) &&
-           is_port_or_none(record.port) && is_address_or_none(record.recorded_source);
+           is_port_or_none(record.port) && is_address_or_none(record.recorded_source) &&
+           is_address_or_none(record.recorded_local);
 }
 bool valid(const Trace& record) {
     return is_terminated(record.stage) && is_terminated(record.edge) &&

@@ -89,8 +89,9 @@ inline constexpr std::uint32_t kInfiniteLifetime = 0xffffffff;
 
 struct HomeAgentConfig {
     std::vector<Ipv6Address> addresses;  // one inside each home prefix; the first is the default
-    std::uint16_t preference = 0;        // home agent preference in DHAAD (RFC 6275 section 7.4)
-    std::uint16_t lifetime = 1800;       // seconds, 1..65535
+    std::vector<Ipv4Address> ipv4_addresses;  // tunnels over IPv4 end here (RFC 5555)
+    std::uint16_t preference = 0;   // home agent preference in DHAAD (RFC 6275 section 7.4)
+    std::uint16_t lifetime = 1800;  // seconds, 1..65535
     /// Seconds: MinMobPfxAdvInterval and MaxMobPfxAdvInterval (RFC 6275 section 13), 3..2^31-1.
     std::uint32_t min_prefix_advertisement_interval = 600;
     std::uint32_t max_prefix_advertisement_interval = 86400;  // >= min
@@ -100,9 +101,19 @@ struct HomeAgentConfig {
 
 enum class NoBinding : std::uint8_t { kForwardHome, kDrop };  // S1.17
 
+/// Successive IPv4 addresses.
+struct Ipv4PoolConfig {
+    Ipv4Address first;
+    Ipv4Address last;  // >= first; at most 2^20 addresses
+
+    friend bool operator==(const Ipv4PoolConfig&, const Ipv4PoolConfig&) = default;
+};
+
 struct HomeLinkConfig {
     Ipv6Prefix prefix;                      // masked
     std::optional<Ipv4Prefix> ipv4_prefix;  // masked; of IPv4 home addresses of this link's nodes
+    /// Given to nodes that ask for any address (RFC 5555 section 4.5); inside `ipv4_prefix`.
+    std::optional<Ipv4PoolConfig> ipv4_pool;
     std::string port;  // name of a port: a real home link; empty: a virtual prefix ("virtual")
     NoBinding no_binding = NoBinding::kForwardHome;  // virtual prefixes: drop, unless set
     bool duplicate_address_detection = true;         // virtual prefixes: false
@@ -132,6 +143,8 @@ struct MobileNodeConfig {
     std::string name;
     Ipv6Address home_address;
     std::optional<Ipv4Address> ipv4_home_address;    // static, bound on request (RFC 5555)
+    std::vector<Ipv6Prefix> mobile_prefixes;         // of a mobile router (RFC 3963)
+    std::vector<Ipv4Prefix> ipv4_mobile_prefixes;    // the same, RFC 5555 section 3.1.1 flag P
     std::optional<SaPairConfig> binding_update;      // security.bu: table S1-SPD entry 2
     std::optional<SaPairConfig> prefix_discovery;    // security.mps: entry 3
     std::optional<SaPairConfig> return_routability;  // security.rr: entry 4, tunnel mode
@@ -193,6 +206,27 @@ struct PolicyConfig {
     friend bool operator==(const PolicyConfig&, const PolicyConfig&) = default;
 };
 
+/// Form of sealed payload over IPv4: the IPv6 header that IPsec made is replaced (RFC 5555 5.3,
+/// path P13), or goes inside UDP 4191 (S1.19).
+enum class EspOverIpv4 : std::uint8_t { kReplaced, kNested };
+
+/// IPv4 care-of addresses and NATs (RFC 5555).
+struct DualStackConfig {
+    std::uint32_t nat_refresh = 110;  // seconds, 5..65535: NATKATIMEOUT, told to mobile nodes
+    bool force_udp = false;           // UDP 4191 also where no NAT is seen
+    bool accept_force_udp = false;    // flag F of binding updates; off: status 144
+    bool omit_nat_detection = false;  // no option 31 where no NAT is seen (against 4.2)
+    bool tlv_header = false;          // RFC 5845 header accepted on UDP 4191
+    EspOverIpv4 esp_over_ipv4 = EspOverIpv4::kReplaced;
+    std::uint32_t nat_pending_max = 0;     // S1.64; 0: a sixteenth of dataplane.max_bindings
+    std::uint16_t nat_pending_ttl = 2000;  // milliseconds, 10..60000
+    std::uint8_t nat_lock_depth = 4;       // S1.66: 1..4
+    std::uint16_t nat_lock_timeout = 50;   // milliseconds, 1..1000
+    std::uint32_t source_changes_per_minute = 60;  // of one binding (S1.80); 0: any number
+
+    friend bool operator==(const DualStackConfig&, const DualStackConfig&) = default;
+};
+
 struct LimitsConfig {
     std::uint32_t bindings = 65536;
     std::uint32_t bindings_per_node = 1;
@@ -246,6 +280,7 @@ struct ControlplaneConfig {
     std::vector<MobileNodeConfig> mobile_nodes;
     std::vector<MobileNodeRangeConfig> mobile_node_ranges;
     PolicyConfig policy;
+    DualStackConfig dual_stack;
     LimitsConfig limits;
     std::string store_path = "/var/lib/homeport/bindings.db";  // empty ("none"): not kept
     ManagementConfig management;

@@ -269,6 +269,10 @@ class RoamingNetwork:
         self.file_prefix = f"{lab.prefix}{prefix}"
         self.dataplane = self.controlplane = self.mobile_node = None
         self.policy = ""  # more lines of controlplane.policy
+        self.home_agent_extra = ""  # more lines of controlplane.home_agent
+        self.home_link_extra = ""  # more of its home link, one line: ", ipv4_prefix: ..."
+        self.node_extra = ""  # more lines of the mobile node's entry
+        self.controlplane_extra = ""  # more sections of controlplane
         self.mn_extra = ""  # more lines of homeport-mn.yaml
         self.dataplane_extra = ""
         self.protect_payload = False
@@ -347,11 +351,13 @@ dataplane:
 controlplane:
   home_agent:
     addresses: ["{HOME_AGENT}"]
+{self.home_agent_extra}
   home_links:
-    - {{prefix: "2001:db8:1::/64", port: {link}}}
+    - {{prefix: "2001:db8:1::/64", port: {link}{self.home_link_extra}}}
   mobile_nodes:
     - name: alice
       home_address: "{HOME_ADDRESS}"
+{self.node_extra}
       security:
         bu:
           spi_in: {SPI_BU}
@@ -364,6 +370,7 @@ controlplane:
     protect_payload: {"on" if self.protect_payload else "off"}
     max_lifetime: 600
 {self.policy}
+{self.controlplane_extra}
   store: {{path: {lab.directory}/bindings.db}}
   management: {{socket: {self.management}}}
 """)

@@ -12,7 +12,7 @@ packages_build=(
 )
 # What the virtual networks of the quickstart and the tests need.
 packages_lab=(
-    iproute2 iputils-ping procps nftables ethtool tcpdump tshark python3 python3-scapy
+    iproute2 iputils-ping procps nftables conntrack ethtool tcpdump tshark python3 python3-scapy
 )
 # What only the checks need.
 packages_check=(

@@ -81,6 +81,13 @@ bool valid(const BindingRemove& record) {
     return is_prefix(record.home_address, record.prefix_length);
 }
 
+bool valid(const MobilePrefixSet& record) {
+    return is_prefix(record.prefix, record.prefix_length) && is_address(record.home_address);
+}
+bool valid(const MobilePrefixRemove& record) {
+    return is_prefix(record.prefix, record.prefix_length);
+}
+
 bool valid(const SelectorRecord& record) {
     return is_address_or_none(record.local_low) &&
            record.local_low.family == record.local_high.family &&

@@ -36,6 +36,8 @@ namespace homeport::channel {
 [[nodiscard]] bool valid(const HomePrefixRemove& record);
 [[nodiscard]] bool valid(const BindingSet& record);
 [[nodiscard]] bool valid(const BindingRemove& record);
+[[nodiscard]] bool valid(const MobilePrefixSet& record);
+[[nodiscard]] bool valid(const MobilePrefixRemove& record);
 [[nodiscard]] bool valid(const SelectorRecord& record);
 [[nodiscard]] bool valid(const SaSet& record);
 [[nodiscard]] bool valid(const SaRemove& record);
@@ -141,11 +143,12 @@ struct Dispatcher {
 /// Decodes one command record and calls `handler` with it, once, unless there is an error.
 template <class Handler>
 std::expected<void, DecodeError> dispatch_command(ConstByteSpan bytes, Handler&& handler) {
-    return detail::Dispatcher<CommandHeader, std::remove_reference_t<Handler>, BindingSet,
-                              BindingRemove, TransmitPacket, TransmitFrame, SaSet, SaRemove,
-                              RouteSet, RouteRemove, NeighbourSet, NeighbourRemove, AddressSet,
-                              AddressRemove, HomePrefixSet, HomePrefixRemove, SpdReplace, BeginSync,
-                              EndSync, TraceStart, TraceStop, ParametersSet>::run(bytes, handler);
+    return detail::Dispatcher<
+        CommandHeader, std::remove_reference_t<Handler>, BindingSet, BindingRemove, TransmitPacket,
+        TransmitFrame, SaSet, SaRemove, RouteSet, RouteRemove, NeighbourSet, NeighbourRemove,
+        AddressSet, AddressRemove, HomePrefixSet, HomePrefixRemove, SpdReplace, BeginSync, EndSync,
+        TraceStart, TraceStop, ParametersSet, MobilePrefixSet, MobilePrefixRemove>::run(bytes,
+                                                                                        handler);
 }
 
 /// Decodes one event record and calls `handler` with it, once, unless there is an error.

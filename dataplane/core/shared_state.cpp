@@ -46,6 +46,7 @@ std::expected<std::unique_ptr<SharedState>, std::string> SharedState::create(
     sizes.max_bindings = config.max_bindings;
     sizes.max_routes = config.max_routes;
     sizes.max_adjacencies = config.max_adjacencies;
+    sizes.max_mobile_prefixes = config.max_bindings;
     state->tables_ = std::make_unique<table::Tables>(sizes, state->qsbr_);
     if (!state->tables_->valid()) {
         return std::unexpected("no memory for the tables: max_bindings " +

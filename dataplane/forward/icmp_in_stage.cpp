@@ -53,7 +53,8 @@ std::optional<Message> read_message(rte_mbuf* packet, const PacketMeta& notes) {
 /// The binding in whose tunnel the quoted packet was; null if we sent no such packet.
 const table::Binding* binding_of(const Worker& worker, const QuotedPacket& quoted) {
     const table::BindingTable& bindings = worker.tables->bindings;
-    const std::uint32_t slot = bindings.find(quoted.home_address);
+    std::uint32_t slot = bindings.find(quoted.home_address);
+    if (slot == table::kNoSlot) slot = worker.tables->mobile_network_of(quoted.home_address);
     if (slot == table::kNoSlot) return nullptr;
     const table::Binding& binding = bindings.at(slot);
     const bool ours = !binding.tentative() && binding.care_of_address == quoted.destination &&

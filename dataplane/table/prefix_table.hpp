@@ -62,6 +62,10 @@ class PrefixTable {
 
     // ------------------------------------------------------------------------------- readers
 
+    /// Whether there is no prefix at all: one load.
+    [[nodiscard]] bool empty() const {
+        return __atomic_load_n(&lengths_, __ATOMIC_ACQUIRE)->count == 0;
+    }
     /// The longest prefix that contains `address`; null: none.
     [[nodiscard]] const PrefixEntry* find(const Ipv6Address& address) const {
         const Lengths& lengths = *__atomic_load_n(&lengths_, __ATOMIC_ACQUIRE);

@@ -17,21 +17,6 @@ std::unexpected<WriteError> malformed(std::string text) {
     return fail(channel::CommandError::kMalformed, std::move(text));
 }
 
-/// A prefix of either family as the tables keep it: v4-mapped, masked, its length of 128 bits.
-std::expected<Ipv6Prefix, WriteError> table_prefix(const channel::WireAddress& address,
-                                                   unsigned length) {
-    if (address.family != 4 && address.family != 6) {
-        return malformed("prefix: family " + std::to_string(address.family) + ", expected 4 or 6");
-    }
-    const unsigned most = address.family == 4 ? 32 : 128;
-    if (length > most) {
-        return malformed("prefix length: " + std::to_string(length) + ", expected 0 to " +
-                         std::to_string(most));
-    }
-    const unsigned in_table = length + 128 - most;
-    return Ipv6Prefix{masked(key_address(address), in_table), static_cast<std::uint8_t>(in_table)};
-}
-
 bool is_unicast(const channel::WireAddress& address) {
     if (address.family == 4) return address.v4().is_unicast();
     const Ipv6Address v6 = address.v6();
@@ -49,6 +34,20 @@ TableWriter::TableWriter(Tables& tables)
     : tables_(tables),
       binding_notes_(tables.bindings.slot_limit(), PageChoice::kNormal),
       neighbour_epochs_(tables.adjacencies.capacity(), 0) {}
+
+std::expected<Ipv6Prefix, WriteError> TableWriter::table_prefix(const channel::WireAddress& address,
+                                                                unsigned length) {
+    if (address.family != 4 && address.family != 6) {
+        return malformed("prefix: family " + std::to_string(address.family) + ", expected 4 or 6");
+    }
+    const unsigned most = address.family == 4 ? 32 : 128;
+    if (length > most) {
+        return malformed("prefix length: " + std::to_string(length) + ", expected 0 to " +
+                         std::to_string(most));
+    }
+    const unsigned in_table = length + 128 - most;
+    return Ipv6Prefix{masked(key_address(address), in_table), static_cast<std::uint8_t>(in_table)};
+}
 
 Applied TableWriter::check_port(std::uint16_t port) const {
     if (port < channel::kMaxPorts && ports_[port].in_use) return {};

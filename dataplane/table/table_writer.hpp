@@ -50,6 +50,8 @@ class TableWriter {
     Applied apply(const channel::HomePrefixRemove& record);
     Applied apply(const channel::BindingSet& record);
     Applied apply(const channel::BindingRemove& record);
+    Applied apply(const channel::MobilePrefixSet& record);
+    Applied apply(const channel::MobilePrefixRemove& record);
 
     /// What is set between the two stays. A second begin_sync() before end_sync() starts anew.
     void begin_sync();
@@ -112,6 +114,10 @@ class TableWriter {
         std::uint16_t configured_mtu;  // 0: default
         std::uint16_t learnt_mtu;      // 0: nothing learnt
     };
+    struct MobilePrefixNotes {
+        std::uint32_t epoch = 0;
+        Ipv6Address home_address;
+    };
     struct RouteNotes {
         std::uint32_t epoch = 0;
         std::uint16_t configured_mtu = 0;
@@ -127,6 +133,9 @@ class TableWriter {
         std::uint16_t mtu = 0;                        // of the route; 0: none
     };
 
+    /// A prefix of either family as the tables keep it: v4-mapped, masked, its length of 128 bits.
+    [[nodiscard]] static std::expected<Ipv6Prefix, WriteError> table_prefix(
+        const channel::WireAddress& address, unsigned length);
     [[nodiscard]] Applied check_port(std::uint16_t port) const;
     [[nodiscard]] RouteNotesMap& notes_of(std::uint8_t family) {
         return family == 4 ? route_notes_v4_ : route_notes_v6_;
@@ -134,6 +143,8 @@ class TableWriter {
     void remove_route(std::uint8_t family, const Ipv6Prefix& prefix);
     void remove_neighbour(std::uint32_t adjacency);
     void remove_binding(const Ipv6Address& home_address);
+    void remove_mobile_prefix(const Ipv6Prefix& prefix);
+    void disown_mobile_prefix(const Ipv6Prefix& prefix, const Ipv6Address& home_address);
     void route_changed() { unresolved_work_ = tables_.bindings.slot_limit(); }
 
     [[nodiscard]] Resolution resolve(const Binding& binding);
@@ -149,6 +160,7 @@ class TableWriter {
     std::uint32_t sweep_neighbours();
     std::uint32_t sweep_addresses();
     std::uint32_t sweep_home_prefixes();
+    std::uint32_t sweep_mobile_prefixes();
 
     Tables& tables_;
     std::array<Port, channel::kMaxPorts> ports_{};
@@ -162,6 +174,9 @@ class TableWriter {
     MappedArray<BindingNotes> binding_notes_;  // by slot
     RouteNotesMap route_notes_v6_, route_notes_v4_;
     std::unordered_map<Ipv6Prefix, std::uint32_t, PrefixHash> home_prefix_epochs_;
+    std::unordered_map<Ipv6Prefix, MobilePrefixNotes, PrefixHash> mobile_prefix_notes_;
+    /// What goes with a binding, by its home address.
+    std::unordered_map<Ipv6Address, std::vector<Ipv6Prefix>> mobile_prefixes_of_;
     std::vector<std::uint32_t> neighbour_epochs_;  // by adjacency; 0: not a known neighbour
 
     std::uint32_t cursor_ = 0;           // next slot of bindings to resolve anew

@@ -114,6 +114,10 @@ Applied TableWriter::apply(const channel::BindingRemove& record) {
 }
 
 void TableWriter::remove_binding(const Ipv6Address& home_address) {
+    // First what leads to it.
+    if (const auto owned = mobile_prefixes_of_.extract(home_address); !owned.empty()) {
+        for (const Ipv6Prefix& prefix : owned.mapped()) remove_mobile_prefix(prefix);
+    }
     const std::uint32_t slot = tables_.bindings.erase(home_address);
     if (slot != kNoSlot) tables_.adjacencies.release(tables_.bindings.at(slot).adjacency);
 }

@@ -14,8 +14,8 @@ std::uint32_t TableWriter::end_sync() {
     if (!syncing_) return 0;
     syncing_ = false;
     synced_once_ = true;
-    return sweep_bindings() + sweep_neighbours() + sweep_routes() + sweep_home_prefixes() +
-           sweep_addresses();
+    return sweep_mobile_prefixes() + sweep_bindings() + sweep_neighbours() + sweep_routes() +
+           sweep_home_prefixes() + sweep_addresses();
 }
 
 std::uint32_t TableWriter::sweep_bindings() {
@@ -60,6 +60,15 @@ std::uint32_t TableWriter::sweep_home_prefixes() {
         tables_.home_prefixes.erase(prefix.address, prefix.length);
         home_prefix_epochs_.erase(prefix);
     }
+    return static_cast<std::uint32_t>(stale.size());
+}
+
+std::uint32_t TableWriter::sweep_mobile_prefixes() {
+    std::vector<Ipv6Prefix> stale;
+    for (const auto& [prefix, notes] : mobile_prefix_notes_) {
+        if (notes.epoch != epoch_) stale.push_back(prefix);
+    }
+    for (const Ipv6Prefix& prefix : stale) remove_mobile_prefix(prefix);
     return static_cast<std::uint32_t>(stale.size());
 }
 

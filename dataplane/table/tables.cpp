@@ -12,6 +12,7 @@ Tables::Tables(const Sizes& sizes, rte_rcu_qsbr* readers)
       adjacencies(sizes.max_adjacencies, reclaimer),
       local_addresses(sizes.max_addresses, reclaimer),
       home_prefixes(sizes.max_home_prefixes, reclaimer),
+      mobile_prefixes(sizes.max_mobile_prefixes, reclaimer),
       fib(sizes.max_routes, reclaimer) {}
 
 Tables::~Tables() {
@@ -21,7 +22,14 @@ Tables::~Tables() {
 
 bool Tables::valid() const {
     return bindings.valid() && adjacencies.valid() && local_addresses.valid() &&
-           home_prefixes.valid() && fib.valid();
+           home_prefixes.valid() && mobile_prefixes.valid() && fib.valid();
+}
+
+std::uint32_t Tables::find_mobile_network(const Ipv6Address& address) const {
+    const MobilePrefix* const prefix = mobile_prefixes.find(address);
+    if (prefix == nullptr) return kNoSlot;
+    const std::uint32_t slot = bindings.find(prefix->home_address);
+    return slot == kNoSlot || bindings.at(slot).tentative() ? kNoSlot : slot;
 }
 
 Hop Tables::hop_of(std::uint32_t index) const {

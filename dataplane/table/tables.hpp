@@ -12,6 +12,7 @@
 #include "dataplane/table/fib.hpp"
 #include "dataplane/table/home_prefixes.hpp"
 #include "dataplane/table/local_addresses.hpp"
+#include "dataplane/table/mobile_prefixes.hpp"
 #include "dataplane/table/reclaimer.hpp"
 
 namespace homeport::table {
@@ -22,6 +23,7 @@ struct Sizes {
     std::uint32_t max_adjacencies = 65536;
     std::uint32_t max_addresses = 4096;
     std::uint32_t max_home_prefixes = 4096;
+    std::uint32_t max_mobile_prefixes = 65536;
 };
 
 /// Where a packet to some destination goes.
@@ -51,6 +53,11 @@ struct Tables {
     /// The same for `count` <= Fib::kMaxBulk destinations of one family.
     void next_hop_bulk(std::uint8_t family, const Ipv6Address* const* destinations, unsigned count,
                        Hop* out) const;
+    /// Slot of the binding whose mobile network holds `address` (IPv4: v4-mapped); kNoSlot: none,
+    /// or one that is tentative. Bindings of single addresses are not asked.
+    [[nodiscard]] std::uint32_t mobile_network_of(const Ipv6Address& address) const {
+        return mobile_prefixes.empty() ? kNoSlot : find_mobile_network(address);
+    }
     /// What an adjacency index says now, for a packet whose next hop was found before.
     [[nodiscard]] Hop hop_of(std::uint32_t adjacency) const;
 
@@ -60,11 +67,13 @@ struct Tables {
     AdjacencyTable adjacencies;
     LocalAddresses local_addresses;
     HomePrefixes home_prefixes;
+    MobilePrefixTable mobile_prefixes;
     Fib fib;
 
     ~Tables();
 
   private:
+    [[nodiscard]] std::uint32_t find_mobile_network(const Ipv6Address& address) const;
     [[nodiscard]] Hop hop_over(const Route* route, const Ipv6Address& destination) const;
 };
 

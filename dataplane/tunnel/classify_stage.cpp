@@ -90,6 +90,8 @@ class Classification {
     void settle_mobility(rte_mbuf* packet, const PacketMeta& notes);
     void settle_icmpv6(rte_mbuf* packet, const PacketMeta& notes);
     void settle_transit(rte_mbuf* packet, PacketMeta& notes, const Ipv6Address& destination);
+    [[nodiscard]] bool settle_mobile_network(rte_mbuf* packet, PacketMeta& notes,
+                                             const Ipv6Address& destination);
 
     Worker& worker_;
     const table::Tables& tables_;
@@ -364,6 +366,21 @@ void Classification::settle_transit(rte_mbuf* packet, PacketMeta& notes,
     give(ClassifyEdge::kForward, packet);
 }
 
+/// RFC 3963 section 6.3: behind a mobile router. True: the packet is given away.
+bool Classification::settle_mobile_network(rte_mbuf* packet, PacketMeta& notes,
+                                           const Ipv6Address& destination) {
+    const std::uint32_t slot = tables_.mobile_network_of(destination);
+    if (slot == table::kNoSlot) [[likely]]
+        return false;
+    if (has_flag(notes, stage::kMetaToGroup)) {  // RFC 1812 section 5.3.4
+        out_.drop(packet, Counter::kForwardScope);
+        return true;
+    }
+    notes.binding = slot;
+    give(ClassifyEdge::kIntercept, packet);
+    return true;
+}
+
 void Classification::run(Batch& in) {
     settle_all(in);
     out_.to_all(ClassifyEdge::kTunnelIn, tunnelled_);
@@ -433,7 +450,7 @@ void Classification::settle_all(Batch& in) {
         PacketMeta& notes = stage::meta(packets[i]);
         if (locals[i] != nullptr) {
             settle_local(packets[i], notes, *locals[i]);
-        } else {
+        } else if (!settle_mobile_network(packets[i], notes, *keys[i])) {
             settle_transit(packets[i], notes, *keys[i]);
         }
     }

@@ -109,6 +109,7 @@ void count_payload(const Worker& worker, rte_mbuf* const* packets, unsigned coun
     const table::BindingTable& bindings = worker.tables->bindings;
     bindings.find_bulk(keys.data(), count, slots.data());
     for (unsigned i = 0; i < count; ++i) {
+        if (slots[i] == table::kNoSlot) slots[i] = worker.tables->mobile_network_of(*keys[i]);
         if (slots[i] == table::kNoSlot) continue;
         const std::uint8_t* const ip = stage::data(packets[i]);
         const bool is_mobility = ip[0] >> 4 == 6 && ip[offsetof(Ipv6Header, next_header)] ==

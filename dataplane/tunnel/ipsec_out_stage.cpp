@@ -51,7 +51,8 @@ bool is_for_a_node_at_home(const Worker& worker, rte_mbuf* packet) {
                           : table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->destination);
     if (worker.tables->home_prefixes.find(destination) == nullptr) return false;
     const std::uint32_t slot = worker.tables->bindings.find(destination);
-    return slot == table::kNoSlot || worker.tables->bindings.at(slot).tentative();
+    if (slot != table::kNoSlot) return worker.tables->bindings.at(slot).tentative();
+    return worker.tables->mobile_network_of(destination) == table::kNoSlot;
 }
 
 /// Writes anew, from the packet alone, what the stages behind IPsec have to know of it.

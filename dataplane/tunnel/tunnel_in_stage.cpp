@@ -68,6 +68,17 @@ void collect(rte_mbuf* packet, Lookups& lookups, Edges& out) {
     }
 }
 
+/// RFC 3963 section 6.4: nodes behind a mobile router send from its prefixes, and what is asked of
+/// the outer header is asked of its binding.
+void find_mobile_networks(const table::Tables& tables, Lookups& lookups) {
+    if (tables.mobile_prefixes.empty()) [[likely]]
+        return;
+    for (unsigned i = 0; i < lookups.count; ++i) {
+        if (lookups.slots[i] != table::kNoSlot) continue;
+        lookups.slots[i] = tables.mobile_network_of(*lookups.sources[i]);
+    }
+}
+
 /// A source without binding is a home address that is not bound, or none at all.
 Counter without_binding(const Worker& worker, const Ipv6Address& source) {
     return worker.tables->home_prefixes.find(source) != nullptr ? Counter::kMip6RtNoBinding
@@ -119,6 +130,7 @@ void tunnel_in(Worker& worker, Batch& in, Edges& out) {
     if (lookups.count == 0) return;
     const table::BindingTable& bindings = worker.tables->bindings;
     bindings.find_bulk(lookups.sources.data(), lookups.count, lookups.slots.data());
+    find_mobile_networks(*worker.tables, lookups);
     if (worker.binding_rows != nullptr) {
         for (unsigned i = 0; i < lookups.count; ++i) {
             if (lookups.slots[i] == table::kNoSlot) continue;

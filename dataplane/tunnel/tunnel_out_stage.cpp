@@ -82,6 +82,7 @@ void TunnelOut::find_bindings(Batch& in) {
         return;
     tables_.bindings.find_bulk(keys.data(), count, slots.data());
     for (unsigned i = 0; i < count; ++i) {
+        if (slots[i] == table::kNoSlot) slots[i] = tables_.mobile_network_of(*keys[i]);
         if (slots[i] == table::kNoSlot || tables_.bindings.at(slots[i]).tentative()) continue;
         stage::meta(packets[i]).binding = slots[i];
     }

@@ -87,6 +87,14 @@ class ForwardTest : public DataPlaneTest {
         return record;
     }
     void bind(const IpAddress& home_address = kHomeAddress) { apply(binding(home_address)); }
+    /// A mobile network prefix of the binding of kHomeAddress.
+    void network(std::string_view prefix, std::uint8_t length) {
+        channel::MobilePrefixSet record;
+        record.prefix = channel::WireAddress(*parse_ip_address(prefix));
+        record.prefix_length = length;
+        record.home_address = channel::WireAddress(kHomeAddress);
+        apply(record);
+    }
     void lose_neighbour(std::uint16_t port, std::string_view address) {
         channel::NeighbourRemove record;
         record.address = channel::WireAddress(*parse_ip_address(address));

@@ -60,6 +60,26 @@ TEST_F(Icmp, an_error_to_a_bound_home_address_goes_through_its_tunnel) {
     EXPECT_EQ(result.count("tun.out.ok"), 1u);
 }
 
+TEST_F(Icmp, RFC3963_6_5_errors_to_a_node_of_a_mobile_network_go_through_its_tunnel) {
+    const Ipv6Address node = v6("2001:db8:5000::77");
+    network("2001:db8:5000::", 48);
+    const Bytes inner = udp6(node, kCorrespondent, 24, {.hop_limit = 1});
+    const Result result = feed_packet(kOutside, ipv6(kCareOfAddress, kHomeAgent, 41, inner));
+    expect_drop(result, "forward.ttl");
+    expect_sent(result, kOutside, tunnelled(icmp6_error(kOutsideAddress, node, 3, 0, 0, inner)));
+}
+
+TEST_F(Icmp, RFC3963_6_3_path_mtu_is_learnt_from_packets_to_a_mobile_network) {
+    const Ipv6Address node = v6("2001:db8:5000::77");
+    network("2001:db8:5000::", 48);
+    const Bytes inner = udp6(kCorrespondent, node, 1400);
+    const Result result = error_about(2, 0, 1400, tunnelled(inner));
+    expect_relayed(result);
+    ASSERT_EQ(result.requests.size(), 1u) << result.to_string();
+    EXPECT_EQ(result.requests[0].home_address, kHomeAddress);
+    EXPECT_EQ(result.requests[0].mtu, 1400u);
+}
+
 TEST_F(Icmp, no_error_about_errors_and_to_no_void_source) {
     const Bytes error = icmp6(kCorrespondent, kAtHome, 1, 0, 0, Bytes(40, 0), 1);
     Result result = feed_packet(kOutside, error);

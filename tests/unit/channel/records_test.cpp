@@ -112,6 +112,8 @@ TEST(Records, every_command_is_decoded_with_its_exact_length_only) {
     expect_command(with(HomePrefixRemove{}, [](auto& r) { r.prefix = kV6; }));
     expect_command(binding());
     expect_command(with(BindingRemove{}, [](auto& r) { r.home_address = kV6; }));
+    expect_command(with(MobilePrefixSet{}, [](auto& r) { r.prefix = r.home_address = kV6; }));
+    expect_command(with(MobilePrefixRemove{}, [](auto& r) { r.prefix = kV4; }));
     expect_command(SaSet{});
     expect_command(SaRemove{});
     expect_command(TraceStart{});
@@ -161,7 +163,7 @@ TEST(Records, policies_behind_an_spd_come_out_one_by_one) {
 
 TEST(Records, unknown_types_are_told_from_malformed_ones) {
     Taker taker;
-    for (const unsigned type : {0u, 21u, 999u, 0xffffu}) {
+    for (const unsigned type : {0u, 23u, 999u, 0xffffu}) {
         auto bytes = octets_of(BeginSync{});
         const auto value = static_cast<std::uint16_t>(type);
         std::memcpy(bytes.data(), &value, sizeof value);
@@ -195,6 +197,12 @@ TEST(Records, values_out_of_range_are_refused) {
     expect_bad_value(
         with(binding(), [](auto& r) { r.encapsulation = static_cast<Encapsulation>(9); }));
     expect_bad_value(with(binding(), [](auto& r) { r.home_agent_address.family = 0; }));
+    expect_bad_value(with(MobilePrefixSet{}, [](auto& r) { r.prefix = kV6; }));  // no home address
+    expect_bad_value(with(MobilePrefixSet{}, [](auto& r) {
+        r.prefix = kV4;
+        r.home_address = kV6;
+        r.prefix_length = 33;
+    }));
     expect_bad_value(with(SaSet{}, [](auto& r) { r.encryption_key_length = 37; }));
     expect_bad_value(with(SaSet{}, [](auto& r) { r.integrity_key_length = 65; }));
     expect_bad_value(with(SaSet{}, [](auto& r) { std::memset(r.algorithm, 'a', 32); }));

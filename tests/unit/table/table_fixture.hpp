@@ -109,6 +109,21 @@ inline channel::BindingRemove no_binding(const Ipv6Address& home_address) {
     return record;
 }
 
+inline channel::MobilePrefixSet mobile_prefix(std::string_view prefix, std::uint8_t length,
+                                              const Ipv6Address& home_address) {
+    channel::MobilePrefixSet record;
+    record.prefix = wire(prefix);
+    record.prefix_length = length;
+    record.home_address = channel::WireAddress{home_address};
+    return record;
+}
+inline channel::MobilePrefixRemove no_mobile_prefix(std::string_view prefix, std::uint8_t length) {
+    channel::MobilePrefixRemove record;
+    record.prefix = wire(prefix);
+    record.prefix_length = length;
+    return record;
+}
+
 /// Tables without readers, two ports: 0 with MTU 1500, 1 with MTU 1400.
 class TableTest : public ::testing::Test {
   protected:
@@ -116,7 +131,8 @@ class TableTest : public ::testing::Test {
                                              .max_routes = 100,
                                              .max_adjacencies = 50,
                                              .max_addresses = 20,
-                                             .max_home_prefixes = 10})
+                                             .max_home_prefixes = 10,
+                                             .max_mobile_prefixes = 10})
         : tables_(sizes, nullptr), writer_(tables_) {
         EXPECT_TRUE(tables_.valid());
         writer_.set_port(0, mac(0xa0), 1500);

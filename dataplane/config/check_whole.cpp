@@ -233,6 +233,7 @@ void check_whole(const Config& config, Report& report) {
     check_dataplane(config.dataplane, report);
     check_home_links(config, report);
     NodeChecks(config.controlplane, report).run();
+    check_dual_stack(config.controlplane, report);
     if (config.controlplane.limits.bindings > config.dataplane.max_bindings) {
         report.add_at(
             "controlplane.limits.bindings", std::to_string(config.controlplane.limits.bindings),

@@ -47,6 +47,7 @@ void read_home_agent(Section section, HomeAgentConfig& out) {
         }
         out.addresses.push_back(address);
     });
+    read_ipv4_addresses(section, out.ipv4_addresses);
     if (const auto v = section.find("preference")) v->number(out.preference, 0, 65535);
     if (const auto v = section.find("lifetime")) v->number(out.lifetime, 1, 65535, "seconds");
     constexpr std::uint32_t kLongest = 0x7fffffff;
@@ -78,6 +79,7 @@ void read_home_link(Report& report, const Value& element, std::vector<HomeLinkCo
             link.ipv4_prefix = parsed->masked();
         }
     }
+    read_ipv4_pool(section, link.ipv4_pool);
     if (const auto v = section.require("port", "the name of a port, or virtual")) {
         if (v->string(link.port, 31) && link.port == "virtual") link.port.clear();
     }
@@ -167,6 +169,7 @@ void read_mobile_node(Report& report, const Value& element, const std::string& d
         Ipv4Address address;
         if (v->address(address)) node.ipv4_home_address = address;
     }
+    read_mobile_prefixes(section, node);
     if (const auto v = section.find("security")) {
         Section security(report, v->node(), v->path());
         node.binding_update = read_sa_pair(security, "bu", directory);
@@ -244,10 +247,8 @@ void read_policy(Section section, PolicyConfig& out) {
         v->choice(out.check_esp_outer, kCheckEspOuterNames);
     }
     if (const auto v = section.find("require_esp")) v->boolean(out.require_esp);
-    section.list("coa_deny", "IPv6 prefixes", [&](const Value& element) {
-        Ipv6Prefix prefix;
-        if (element.prefix(prefix)) out.coa_deny.push_back(prefix);
-    });
+    section.list("coa_deny", "IPv6 or IPv4 prefixes",
+                 [&](const Value& element) { read_either_prefix(element, out.coa_deny); });
     if (const auto v = section.find("technique")) v->choice(out.technique, kTechniqueNames);
     if (const auto v = section.find("require_api")) v->boolean(out.require_api);
     if (const auto v = section.find("bu_heur_timeout")) {
@@ -333,6 +334,7 @@ void read_controlplane(Section section, const std::string& directory, Controlpla
         read_mobile_node_range(report, element, directory, out.mobile_node_ranges);
     });
     read_policy(section.section("policy"), out.policy);
+    read_dual_stack(section.section("dual_stack"), out.dual_stack);
     read_limits(section.section("limits"), out.limits);
     Section store = section.section("store");
     if (const auto v = store.find("path")) {

@@ -189,6 +189,20 @@ bool Value::prefix(Ipv6Prefix& out) const {
     return true;
 }
 
+bool Value::prefix(Ipv4Prefix& out) const {
+    const auto parsed = is_scalar() ? Ipv4Prefix::parse(text()) : std::nullopt;
+    if (!parsed) {
+        fail("an IPv4 prefix, address/length");
+        return false;
+    }
+    if (parsed->masked() != *parsed) {
+        fail("a prefix without host bits: " + parsed->masked().to_string());
+        return false;
+    }
+    out = *parsed;
+    return true;
+}
+
 bool Value::mac(std::optional<MacAddress>& out) const {
     const auto parsed = is_scalar() ? MacAddress::parse(text()) : std::nullopt;
     if (!parsed || parsed->is_multicast() || *parsed == MacAddress{}) {

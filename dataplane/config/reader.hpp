@@ -72,6 +72,7 @@ class Value {
     bool address(Ipv6Address& out) const;
     bool address(Ipv4Address& out) const;
     bool prefix(Ipv6Prefix& out) const;
+    bool prefix(Ipv4Prefix& out) const;
     bool mac(std::optional<MacAddress>& out) const;
     template <class E>
     bool choice(E& out, std::span<const std::pair<std::string_view, E>> choices) const {
@@ -137,8 +138,19 @@ bool for_each(Report& report, const Value& list, std::string_view what,
 void read_dataplane(Section section, DataplaneConfig& out);
 /// `directory`: relative paths of key files count from it.
 void read_controlplane(Section section, const std::string& directory, ControlplaneConfig& out);
+// Keys of a section that is read elsewhere: read_dual_stack.cpp.
+void read_ipv4_addresses(Section& section, std::vector<Ipv4Address>& out);
+void read_ipv4_pool(Section& parent, std::optional<Ipv4PoolConfig>& out);
+void read_mobile_prefixes(Section& section, MobileNodeConfig& out);
+void read_dual_stack(Section section, DualStackConfig& out);
+/// A prefix of either family; an IPv4 one becomes ::ffff:0:0/96 and its length + 96.
+void read_either_prefix(const Value& value, std::vector<Ipv6Prefix>& out);
+/// As read_either_prefix() takes it.
+[[nodiscard]] std::string either_prefix_text(const Ipv6Prefix& prefix);
 /// What no single value shows: names that must exist, values that must not meet.
 void check_whole(const Config& config, Report& report);
+/// The part of it that is about IPv4 and mobile networks.
+void check_dual_stack(const ControlplaneConfig& config, Report& report);
 
 /// Names of enumerators in the file.
 extern const std::span<const std::pair<std::string_view, HugePages>> kHugePagesNames;
@@ -148,6 +160,7 @@ extern const std::span<const std::pair<std::string_view, LogLevel>> kLogLevelNam
 extern const std::span<const std::pair<std::string_view, DscpModel>> kDscpModelNames;
 extern const std::span<const std::pair<std::string_view, Technique>> kTechniqueNames;
 extern const std::span<const std::pair<std::string_view, CheckEspOuter>> kCheckEspOuterNames;
+extern const std::span<const std::pair<std::string_view, EspOverIpv4>> kEspOverIpv4Names;
 
 template <class E>
 std::string name_of(E value, std::span<const std::pair<std::string_view, E>> names) {

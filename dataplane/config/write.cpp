@@ -96,6 +96,12 @@ void write_home_link(YAML::Emitter& out, const HomeLinkConfig& link) {
     Map map(out);
     map.put("prefix", link.prefix.to_string());
     if (link.ipv4_prefix) map.put("ipv4_prefix", link.ipv4_prefix->to_string());
+    if (link.ipv4_pool) {
+        map.begin("ipv4_pool");
+        Map(out)
+            .put("first", link.ipv4_pool->first.to_string())
+            .put("last", link.ipv4_pool->last.to_string());
+    }
     map.put("port", link.is_virtual() ? "virtual" : link.port)
         .put("no_binding", name_of(link.no_binding, kNoBindingNames))
         .put("dad", on_off(link.duplicate_address_detection))
@@ -123,6 +129,10 @@ void write_node(YAML::Emitter& out, const MobileNodeConfig& node) {
     Map map(out);
     map.put("name", node.name).put("home_address", node.home_address.to_string());
     if (node.ipv4_home_address) map.put("ipv4_home_address", node.ipv4_home_address->to_string());
+    map.list("mobile_prefixes", node.mobile_prefixes,
+             [&](const Ipv6Prefix& prefix) { out << prefix.to_string(); });
+    map.list("ipv4_mobile_prefixes", node.ipv4_mobile_prefixes,
+             [&](const Ipv4Prefix& prefix) { out << prefix.to_string(); });
     if (!node.binding_update && !node.prefix_discovery && !node.return_routability &&
         !node.payload) {
         return;
@@ -174,7 +184,24 @@ void write_log(YAML::Emitter& out, const LogConfig& log) {
     map.put("rotate_mb", log.rotate_mb).put("rotate_files", log.rotate_files);
 }
 
+void write_dual_stack(YAML::Emitter& out, const DualStackConfig& dual_stack) {
+    Map(out)
+        .put("nat_refresh", dual_stack.nat_refresh)
+        .put("force_udp", on_off(dual_stack.force_udp))
+        .put("accept_force_udp", on_off(dual_stack.accept_force_udp))
+        .put("omit_natdet", on_off(dual_stack.omit_nat_detection))
+        .put("tlv_header", on_off(dual_stack.tlv_header))
+        .put("esp_over_ipv4", name_of(dual_stack.esp_over_ipv4, kEspOverIpv4Names))
+        .put("nat_pending_max", dual_stack.nat_pending_max)
+        .put("nat_pending_ttl", dual_stack.nat_pending_ttl)
+        .put("nat_lock_depth", dual_stack.nat_lock_depth)
+        .put("nat_lock_timeout", dual_stack.nat_lock_timeout)
+        .put("source_changes_per_minute", dual_stack.source_changes_per_minute);
+}
+
 void write_settings(Map& map, YAML::Emitter& out, const ControlplaneConfig& cp) {
+    map.begin("dual_stack");
+    write_dual_stack(out, cp.dual_stack);
     map.begin("limits");
     Map(out)
         .put("bindings", cp.limits.bindings)
@@ -206,6 +233,8 @@ void write_controlplane(YAML::Emitter& out, const ControlplaneConfig& cp) {
         Map agent(out);
         agent.list("addresses", cp.home_agent.addresses,
                    [&](const Ipv6Address& address) { out << address.to_string(); });
+        agent.list("ipv4_addresses", cp.home_agent.ipv4_addresses,
+                   [&](const Ipv4Address& address) { out << address.to_string(); });
         agent.put("preference", cp.home_agent.preference).put("lifetime", cp.home_agent.lifetime);
         agent
             .put("min_prefix_advertisement_interval",
@@ -229,7 +258,7 @@ void write_controlplane(YAML::Emitter& out, const ControlplaneConfig& cp) {
             .put("check_esp_outer", name_of(cp.policy.check_esp_outer, kCheckEspOuterNames))
             .put("require_esp", on_off(cp.policy.require_esp));
         policy.list("coa_deny", cp.policy.coa_deny,
-                    [&](const Ipv6Prefix& prefix) { out << prefix.to_string(); });
+                    [&](const Ipv6Prefix& prefix) { out << either_prefix_text(prefix); });
         policy.put("technique", name_of(cp.policy.technique, kTechniqueNames))
             .put("require_api", on_off(cp.policy.require_api))
             .put("bu_heur_timeout", cp.policy.bu_heur_timeout)

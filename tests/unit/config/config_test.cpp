@@ -35,13 +35,14 @@ dataplane:
 controlplane:
   home_agent:
     addresses: ["2001:db8:1::1", "2001:db8:9::1"]
+    ipv4_addresses: [198.51.96.1, 203.0.113.1]
     preference: 10
     lifetime: 900
     min_prefix_advertisement_interval: 30
     max_prefix_advertisement_interval: 40
   home_links:
     - {prefix: "2001:db8:1::/64", port: home0, no_binding: drop, dad: off, valid_lifetime: 7200, preferred_lifetime: 3600}
-    - {prefix: "2001:db8:9::/64", ipv4_prefix: 198.51.96.0/20, port: virtual}
+    - {prefix: "2001:db8:9::/64", ipv4_prefix: 198.51.96.0/20, ipv4_pool: {first: 198.51.104.1, last: 198.51.104.200}, port: virtual}
   mobile_nodes:
     - name: car
       home_address: 2001:db8:1::100
@@ -51,6 +52,8 @@ controlplane:
         rr: {spi_in: 302, spi_out: 303, algorithm: x, key_file_in: c, key_file_out: d}
         payload: {spi_in: 304, spi_out: 305, algorithm: y, key_file_in: e, key_file_out: f, replay_window: 1024}
     - home_address: 2001:db8:9::7
+      mobile_prefixes: ["2001:db8:70::/48", "2001:db8:71::/64"]
+      ipv4_mobile_prefixes: [10.7.0.0/16]
   mobile_node_ranges:
     - first: 2001:db8:9::1:0
       count: 1000
@@ -63,7 +66,8 @@ controlplane:
         mps: {spi_in: 0x31000000, spi_out: 0x41000000, algorithm: m}
         rr: {spi_in: 0x32000000, spi_out: 0x42000000, algorithm: r}
         payload: {spi_in: 0x33000000, spi_out: 0x43000000, algorithm: p, replay_window: 512, esn: on}
-  policy: {max_lifetime: 600, refresh_advice: 300, require_esp: on, protect_payload: on, check_esp_outer: drop, coa_deny: ["2001:db8:bad::/48"], allow_unprotected: on, lab_static_gcm: on, technique: heuristic, require_api: off, bu_heur_timeout: 250, bu_heur_min_pkts: 5}
+  policy: {max_lifetime: 600, refresh_advice: 300, require_esp: on, protect_payload: on, check_esp_outer: drop, coa_deny: ["2001:db8:bad::/48", 198.18.0.0/15], allow_unprotected: on, lab_static_gcm: on, technique: heuristic, require_api: off, bu_heur_timeout: 250, bu_heur_min_pkts: 5}
+  dual_stack: {nat_refresh: 55, force_udp: on, accept_force_udp: on, omit_natdet: on, tlv_header: on, esp_over_ipv4: nested, nat_pending_max: 64, nat_pending_ttl: 1500, nat_lock_depth: 3, nat_lock_timeout: 40, source_changes_per_minute: 12}
   limits: {bindings: 500, bindings_per_node: 2, bu_per_second: 100, bu_per_node_per_second: 5}
   store: {path: /tmp/b.db}
   management: {socket: /tmp/m.sock, group: admin}
@@ -119,7 +123,8 @@ TEST(Config, every_key_arrives_in_its_member) {
     EXPECT_EQ(cp.home_links[1].ipv4_prefix->to_string(), "198.51.96.0/20");
     EXPECT_TRUE(cp.policy.protect_payload);
     EXPECT_EQ(cp.policy.check_esp_outer, CheckEspOuter::kDrop);
-    EXPECT_EQ(cp.policy.coa_deny.size(), 1u);
+    ASSERT_EQ(cp.policy.coa_deny.size(), 2u);
+    EXPECT_EQ(cp.policy.coa_deny[1].to_string(), "::ffff:198.18.0.0/111");
     EXPECT_EQ(cp.policy.technique, Technique::kHeuristic);
     EXPECT_FALSE(cp.policy.require_api);
     EXPECT_EQ(cp.policy.bu_heur_timeout, 250);
@@ -295,7 +300,7 @@ TEST(Config, unknown_algorithm_names_the_nearest_where_the_names_are_known) {
     const auto config = parse(kFull, "/etc/t.yaml", kNames);
     ASSERT_FALSE(config);
     ASSERT_EQ(config.error().size(), 8u);
-    EXPECT_EQ(config.error()[0].line, 38u);
+    EXPECT_EQ(config.error()[0].line, 39u);
     EXPECT_EQ(config.error()[0].expected,
               "one of aes128-gcm16, aes128-cbc-hmac-sha1-96; the nearest is "
               "'aes128-cbc-hmac-sha1-96'");

@@ -32,6 +32,7 @@ WALLS = {
     "controlplane/wire": BASE,
     "controlplane/binding": BASE | {"controlplane/wire"},
     "controlplane/mip6": BASE | {"controlplane/wire", "controlplane/binding"},
+    "controlplane/mip4": BASE | {"controlplane/wire"},
     "controlplane/ipsec": BASE | {"dataplane/channel", "dataplane/config", "dataplane/ipsec"},
     "controlplane/netlink": BASE | {"dataplane/channel"},
     "controlplane/management": None,  # all of controlplane

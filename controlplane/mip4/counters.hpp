@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Counters of the Mobile IPv4 home agent; names as in packet-paths section 4.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace homeport::mip4 {
+
+// clang-format off
+#define HOMEPORT_MIP4_COUNTERS(X) \
+    X(kUnknownType, "mip4.unknown_type")            /* no message of a home agent */ \
+    X(kMalformed, "mip4.rrq.malformed") \
+    X(kNoAuthentication, "mip4.rrq.no_auth")        /* no authorization-enabling extension */ \
+    X(kNoAssociation, "mip4.rrq.no_sa")             /* nobody that we know */ \
+    X(kForeignAuthentication, "mip4.rrq.fa_unknown")/* foreign-home authentication of a stranger */ \
+    X(kFailurePoliced, "mip4.rrq.failure_policed")  /* failed authentication, not answered: too many */ \
+    X(kFromInside, "xha.rrq.from_inside")           /* S2.81 */ \
+    X(kFromOutside, "iha.rrq.from_outside")         /* S2.83 */ \
+    X(kUntrusted, "iha.rrq.untrusted")              /* S2.91 */ \
+    X(kRejected, "mip4.rrq.rejected")               /* with a code; see mip4.rrq.code_N */ \
+    X(kAccepted, "mip4.rrq.accepted") \
+    X(kUdpRequestReserved, "mip4.udpreq_rsv3") \
+    X(kStrictSource, "mip4.strict_source") \
+    X(kUdpGranted, "mip4.udp.granted") \
+    X(kBindingCreated, "mip4.binding.created") \
+    X(kBindingUpdated, "mip4.binding.updated") \
+    X(kBindingDeleted, "mip4.binding.deleted") \
+    X(kBindingExpired, "mip4.binding.expired") \
+    X(kSourceChanged, "mip4.binding.source_changed") \
+    X(kHalfBoundCompleted, "mip4.udp.completed") \
+    X(kGratuitousArp, "arp.gratuitous")
+// clang-format on
+
+enum class Counter : std::uint8_t {
+#define HOMEPORT_MIP4_COUNTER_ENUM(id, name) id,
+    HOMEPORT_MIP4_COUNTERS(HOMEPORT_MIP4_COUNTER_ENUM)
+#undef HOMEPORT_MIP4_COUNTER_ENUM
+        kCount
+};
+
+inline constexpr std::size_t kCounterCount = static_cast<std::size_t>(Counter::kCount);
+inline constexpr std::array<std::string_view, kCounterCount> kCounterNames{{
+#define HOMEPORT_MIP4_COUNTER_NAME(id, name) name,
+    HOMEPORT_MIP4_COUNTERS(HOMEPORT_MIP4_COUNTER_NAME)
+#undef HOMEPORT_MIP4_COUNTER_NAME
+}};
+[[nodiscard]] constexpr std::string_view name(Counter counter) {
+    return kCounterNames[static_cast<std::size_t>(counter)];
+}
+
+/// Counts, and refusals by code.
+class Counters {
+  public:
+    void add(Counter counter) { ++counts_[static_cast<std::size_t>(counter)]; }
+    void add_rejected(std::uint8_t code) {
+        add(Counter::kRejected);
+        ++by_code_[code];
+    }
+    [[nodiscard]] std::uint64_t operator[](Counter counter) const {
+        return counts_[static_cast<std::size_t>(counter)];
+    }
+    [[nodiscard]] std::uint64_t rejected(std::uint8_t code) const { return by_code_[code]; }
+
+  private:
+    std::array<std::uint64_t, kCounterCount> counts_{};
+    std::array<std::uint64_t, 256> by_code_{};
+};
+
+}  // namespace homeport::mip4

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What an accepted registration changes, and what the replies look like (RFC 5944 sections 3.8.2.2
+// and 3.8.3).
+#include <algorithm>
+
+#include "controlplane/mip4/home_agent.hpp"
+
+namespace homeport::mip4 {
+
+namespace {
+
+using wire::RegistrationCode;
+
+constexpr std::chrono::seconds kArpInterval{1};
+
+}  // namespace
+
+void HomeAgent::process(Request& request, NtpTime time) {
+    using Step = Result (HomeAgent::*)(Request&);
+    constexpr Step kFirst[] = {&HomeAgent::step_0_came_the_right_way,
+                               &HomeAgent::step_3_has_authentication,
+                               &HomeAgent::step_4_association,
+                               &HomeAgent::step_5_authentic,
+                               &HomeAgent::step_6_identification,
+                               &HomeAgent::step_7_foreign_agent,
+                               &HomeAgent::step_8_unicast,
+                               &HomeAgent::step_9_home_agent,
+                               &HomeAgent::step_10_vendor_extensions,
+                               &HomeAgent::step_11_home_address};
+    // A deregistration from home carries none of these flags.
+    constexpr Step kOfRegistrations[] = {&HomeAgent::step_13_encapsulation,
+                                         &HomeAgent::step_14_reverse_tunnel,
+                                         &HomeAgent::step_15_limits, &HomeAgent::step_16_udp};
+    time_ = time;
+    request.home_address = request.message.home_address;
+    request.home_agent = config_.addresses.empty() ? Ipv4Address{} : config_.addresses.front();
+    request.reply_identification = request.message.identification;
+    // False: the request is settled.
+    const auto passes = [&](Step step) {
+        const Result result = (this->*step)(request);
+        if (result.kind == Result::Kind::kContinue) return true;
+        if (result.kind == Result::Kind::kDrop) {
+            count(result.counter, request.home_address, request.info.source, result.detail);
+        } else {
+            reject(request, result.code, result.detail);
+        }
+        return false;
+    };
+    for (const Step step : kFirst) {
+        if (!passes(step)) return;
+    }
+    if (request.is_deregistration()) return deregister(request);
+    for (const Step step : kOfRegistrations) {
+        if (!passes(step)) return;
+    }
+    accept(request);
+}
+
+// ------------------------------------------------------------------------------------- replies
+
+void HomeAgent::reject(const Request& request, RegistrationCode code, const char* detail) {
+    counters_.add_rejected(static_cast<std::uint8_t>(code));
+    actions_.push_back(
+        CountEvent{Counter::kRejected, request.home_address, request.info.source, code, detail});
+    if (code == RegistrationCode::kMobileNodeFailedAuthentication && !may_answer_failure()) {
+        count(Counter::kFailurePoliced, request.home_address, request.info.source);
+        return;
+    }
+    reply(request, code, 0);
+}
+
+/// Forgers must not make us busy: answers to them are few.
+bool HomeAgent::may_answer_failure() {
+    const std::chrono::duration<double> passed = now_ - failure_filled_;
+    failure_filled_ = now_;
+    failure_tokens_ = std::min(config_.failure_rate.burst,
+                               failure_tokens_ + passed.count() * config_.failure_rate.per_second);
+    if (failure_tokens_ < 1) return false;
+    failure_tokens_ -= 1;
+    return true;
+}
+
+void HomeAgent::reply(const Request& request, RegistrationCode code, std::uint16_t lifetime) {
+    wire::RegistrationReply message;
+    message.code = static_cast<std::uint8_t>(code);
+    message.lifetime = lifetime;
+    message.home_address = request.home_address;
+    message.home_agent = request.home_agent;
+    message.identification = request.reply_identification;
+    if (const auto* nai =
+            wire::find_extension<wire::Mip4NetworkAccessIdentifier>(request.message.extensions)) {
+        message.extensions.emplace_back(*nai);
+    }
+    // A foreign agent takes off what follows the Mobile-Home authentication, and a mobile node
+    // that asked for nothing would discard the reply: type 44 may not be skipped.
+    const bool asked_itself = wire::position_of<wire::Mip4UdpTunnelRequest>(
+                                  request.message.extensions) < request.authentication;
+    if (request.udp.answer && asked_itself) message.extensions.emplace_back(*request.udp.answer);
+    if (config_.role == Role::kInternal && config_.profile == Profile::kRfc5265) {
+        message.extensions.emplace_back(wire::Mip4TrustedNetworksConfigured{});  // S2.92
+    }
+    std::vector<std::uint8_t> payload = wire::encode(message);
+    const auto seal = [&](wire::Mip4AuthenticationKind kind, const SecurityAssociation& with) {
+        wire::append_mip4_authentication(
+            payload, kind, with.spi, authenticator_length(with.algorithm),
+            [&](ConstByteSpan covered) { return authenticator(with, covered); });
+    };
+    seal(wire::Mip4AuthenticationKind::kMobileHome, *request.association);
+    if (request.udp.answer && !asked_itself) {
+        wire::append_mip4_extension(payload, *request.udp.answer);
+    }
+    if (request.foreign_association != nullptr) {
+        seal(wire::Mip4AuthenticationKind::kForeignHome, *request.foreign_association);
+    }
+
+    SendReply action;
+    action.payload = std::move(payload);
+    action.from = request.info.destination;
+    if (request.info.destination_is_broadcast) action.from.address = request.home_agent;
+    action.to = request.info.source;
+    const HomeNetwork* const network = network_of(request.home_address);
+    const bool is_at_home = request.is_deregistration() &&
+                            request.message.care_of_address == request.home_address &&
+                            request.info.source.address == request.home_address;
+    if (is_at_home && network != nullptr && !network->is_virtual) action.home_port = network->port;
+    actions_.push_back(std::move(action));
+}
+
+// ---------------------------------------------------------------------------------- acceptance
+
+std::uint16_t HomeAgent::grant(const Request& request) const {
+    const auto most = request.udp.udp ? std::min(config_.max_lifetime, config_.max_lifetime_nat)
+                                      : config_.max_lifetime;
+    return static_cast<std::uint16_t>(
+        std::min<std::int64_t>({request.message.lifetime, most.count(), 0xffff}));
+}
+
+bool HomeAgent::keeps_earlier(const Request& request) const {
+    return request.message.simultaneous && config_.simultaneous_bindings > 1;
+}
+
+Binding HomeAgent::make_binding(const Request& request, std::uint16_t lifetime) const {
+    const wire::RegistrationRequest& message = request.message;
+    Binding binding;
+    binding.care_of_address = message.care_of_address;
+    binding.tunnel_end =
+        request.udp.udp ? request.info.source : Endpoint{message.care_of_address, 0};
+    binding.local_end = {request.home_agent,
+                         request.udp.udp ? request.info.destination.port : std::uint16_t{0}};
+    binding.encapsulation = request.udp.encapsulation;
+    binding.udp = request.udp.udp;
+    binding.half_bound = request.udp.half_bound;
+    binding.reverse_tunnel = message.reverse_tunnel;
+    binding.co_located = message.decapsulates;
+    binding.broadcasts = message.broadcasts;
+    if (request.udp.udp && request.udp.answer) binding.keepalive = request.udp.answer->keepalive;
+    binding.lifetime = lifetime;
+    binding.identification = request.reply_identification;
+    binding.spi = request.association->spi;
+    binding.requested_from = request.info.source;
+    binding.registered = now_;
+    binding.deadline = lifetime == wire::kInfiniteMip4Lifetime
+                           ? TimePoint::max()
+                           : now_ + std::chrono::seconds(lifetime);
+    return binding;
+}
+
+void HomeAgent::accept(Request& request) {
+    const HomeNetwork& network = *network_of(request.home_address);
+    const std::uint16_t lifetime = grant(request);
+    const bool was_bound = find(request.home_address) != nullptr;
+    BoundNode& node = nodes_[request.home_address];
+    node.home_address = request.home_address;
+    node.node = request.node->name;
+    node.is_dynamic = request.is_dynamic;
+    node.virtual_home_link = network.is_virtual;
+    node.home_port = network.port;
+    if (request.is_dynamic) dynamic_[node.node] = request.home_address;
+
+    Binding made = make_binding(request, lifetime);
+    const auto known =
+        std::ranges::find(node.bindings, made.care_of_address, &Binding::care_of_address);
+    bool is_new = known == node.bindings.end();
+    if (!is_new) {
+        made.registered = known->registered;
+        const bool is_completed = made.half_bound && !known->half_bound && known->udp;
+        if (is_completed && known->tunnel_end.address == made.requested_from.address) {
+            // By way of the same foreign agent: the end of the tunnel that a keepalive showed
+            // stays.
+            made.half_bound = false;
+            made.tunnel_end = known->tunnel_end;
+        } else if (known->tunnel_end != made.tunnel_end) {
+            count(Counter::kSourceChanged, request.home_address, request.info.source);
+        }
+    }
+    if (keeps_earlier(request)) {
+        if (!is_new) drop_binding(node, static_cast<std::size_t>(known - node.bindings.begin()));
+    } else {
+        if (is_new && was_bound) {
+            count(Counter::kSourceChanged, request.home_address, request.info.source);
+            is_new = false;
+        }
+        while (!node.bindings.empty()) drop_binding(node, node.bindings.size() - 1);
+    }
+    node.bindings.push_back(made);
+    ++binding_count_;
+    set_deadline(node, made);
+
+    count(Counter::kAccepted, request.home_address, request.info.source);
+    count(is_new ? Counter::kBindingCreated : Counter::kBindingUpdated, request.home_address,
+          request.info.source);
+    if (made.udp) count(Counter::kUdpGranted, request.home_address, request.info.source);
+    install(node);
+    if (!was_bound) begin_defence(node);
+    const bool without_simultaneous =
+        request.message.simultaneous && config_.simultaneous_bindings <= 1;
+    reply(request,
+          without_simultaneous ? RegistrationCode::kAcceptedWithoutSimultaneous
+                               : RegistrationCode::kAccepted,
+          lifetime);
+}
+
+/// Care-of address equal to the home address: of all bindings (RFC 5944 section 3.8.2.2).
+void HomeAgent::deregister(Request& request) {
+    count(Counter::kAccepted, request.home_address, request.info.source);
+    const auto found = nodes_.find(request.home_address);
+    if (found != nodes_.end()) {
+        BoundNode& node = found->second;
+        const bool all = request.message.care_of_address == request.home_address;
+        for (std::size_t i = node.bindings.size(); i-- > 0;) {
+            if (!all && node.bindings[i].care_of_address != request.message.care_of_address) {
+                continue;
+            }
+            count(Counter::kBindingDeleted, request.home_address, request.info.source);
+            drop_binding(node, i);
+        }
+        install(node);
+        if (node.bindings.empty()) end_defence(node, request.info.source_mac);
+        forget_if_unbound(request.home_address);
+    }
+    reply(request, RegistrationCode::kAccepted, 0);
+}
+
+// ------------------------------------------------------------------------------------ bindings
+
+void HomeAgent::drop_binding(BoundNode& node, std::size_t index) {
+    const Binding& binding = node.bindings[index];
+    deadlines_.erase({binding.deadline, node.home_address, binding.care_of_address});
+    node.bindings.erase(node.bindings.begin() + static_cast<std::ptrdiff_t>(index));
+    --binding_count_;
+}
+
+void HomeAgent::set_deadline(const BoundNode& node, const Binding& binding) {
+    if (binding.deadline == TimePoint::max()) return;
+    deadlines_.emplace(binding.deadline, node.home_address, binding.care_of_address);
+}
+
+void HomeAgent::forget_if_unbound(const Ipv4Address& home_address) {
+    const auto found = nodes_.find(home_address);
+    if (found == nodes_.end() || !found->second.bindings.empty()) return;
+    if (found->second.is_dynamic) dynamic_.erase(found->second.node);
+    nodes_.erase(found);
+}
+
+void HomeAgent::install(const BoundNode& node) {
+    actions_.push_back(PersistNode{node});
+    actions_.push_back(InstallBindings{node});
+}
+
+/// RFC 5944 section 4.6: the neighbours learn that the home address is here now.
+void HomeAgent::begin_defence(const BoundNode& node) {
+    if (node.virtual_home_link || config_.gratuitous_arps == 0) return;
+    repeats_.push_back(
+        {now_, node.home_address, std::nullopt, node.home_port, config_.gratuitous_arps});
+}
+
+/// They learn that it is with the mobile node again.
+void HomeAgent::end_defence(const BoundNode& node, const std::optional<MacAddress>& mac) {
+    std::erase_if(repeats_,
+                  [&](const Repeat& one) { return one.home_address == node.home_address; });
+    if (node.virtual_home_link || !mac || config_.gratuitous_arps == 0) return;
+    repeats_.push_back({now_, node.home_address, mac, node.home_port, config_.gratuitous_arps});
+}
+
+Actions HomeAgent::tick(TimePoint now) {
+    now_ = std::max(now_, now);
+    while (!deadlines_.empty() && std::get<0>(*deadlines_.begin()) <= now_) {
+        const auto [deadline, home_address, care_of_address] = *deadlines_.begin();
+        BoundNode& node = nodes_.at(home_address);
+        const auto due =
+            std::ranges::find(node.bindings, care_of_address, &Binding::care_of_address);
+        count(Counter::kBindingExpired, home_address, due->requested_from);
+        drop_binding(node, static_cast<std::size_t>(due - node.bindings.begin()));
+        install(node);
+        if (node.bindings.empty()) end_defence(node, std::nullopt);
+        forget_if_unbound(home_address);
+    }
+    for (Repeat& one : repeats_) {
+        if (one.due > now_ || one.left == 0) continue;
+        actions_.push_back(SendGratuitousArp{one.home_address, one.hardware_address, one.port});
+        count(Counter::kGratuitousArp, one.home_address, {});
+        one.due = now_ + kArpInterval;
+        --one.left;
+    }
+    std::erase_if(repeats_, [](const Repeat& one) { return one.left == 0; });
+    return take_actions();
+}
+
+std::optional<TimePoint> HomeAgent::next_deadline() const {
+    std::optional<TimePoint> next;
+    if (!deadlines_.empty()) next = std::get<0>(*deadlines_.begin());
+    for (const Repeat& one : repeats_) next = next ? std::min(*next, one.due) : one.due;
+    return next;
+}
+
+}  // namespace homeport::mip4

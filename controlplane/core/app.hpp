@@ -161,6 +161,7 @@ class App final : public management::Appliance,
     void on_event(const channel::SaHighWater& event) override;
     void on_event(const channel::SaLifetime& event) override;
     void on_event(const channel::PathMtu& event) override;
+    void on_event(const channel::EspSource& event) override;
     void take_punt(const channel::Punt& event, ConstByteSpan packet);
     void take_frame(const channel::Punt& event, ConstByteSpan frame);
     void answer_unknown_binding(const channel::Punt& event, ConstByteSpan packet);
@@ -242,6 +243,7 @@ class App final : public management::Appliance,
     std::map<Ipv6Address, std::uint16_t> kernel_addresses_;
     std::set<Ipv6Address> missing_addresses_;  // already told
     mip6::TokenBucket binding_errors_{10, 20};
+    mip6::KeyedTokenBuckets<Ipv6Address> esp_sources_{1.0 / 60, 1, 1024};  // log lines
     mip6::TokenBucket parameter_problems_{10, 20};
 
     management::TraceBuffer trace_;

@@ -85,7 +85,7 @@ std::expected<std::uint32_t, management::CommandError> App::add_sa(sa::OperatorS
                       "spi: found none, expected that of the other end's inbound SA");
     }
     if (chosen_here) {
-        const bool is_data = wanted.purpose == "rr" || wanted.purpose == "payload";
+        const bool is_data = wanted.purpose != "bu" && wanted.purpose != "mps";
         const auto spi = spis_.allocate(is_data ? sa::SpiClass::kData : sa::SpiClass::kSignalling,
                                         sa::owner_of(wanted.home_address, worker_count()));
         if (!spi) return refuse("bad_argument", "spi: found no free one, expected max_sas of them");
@@ -138,6 +138,22 @@ std::expected<void, management::CommandError> App::delete_sa(const sa::SaName& n
     ended_sas_.erase({name.direction, name.spi});
     log_.write(Message::kSaDeleted, text + " was deleted");
     return {};
+}
+
+// Not known to be authentic (P4): one line a minute and node, and few in all.
+void App::on_event(const channel::EspSource& event) {
+    if (event.home_address.family != 6) return;
+    const Ipv6Address home_address = event.home_address.v6();
+    if (!esp_sources_.take(home_address, now())) return;
+    const auto text = [](const channel::WireAddress& address) {
+        if (address.family == 6) return address.v6().to_string();
+        return address.family == 4 ? address.v4().to_string() : std::string("none");
+    };
+    log_.limited(Message::kEspFromElsewhere,
+                 "payload under ESP of " + home_address.to_string() + " (SPI " +
+                     ipsec::Spi{event.spi}.to_string() + ") came from " + text(event.source) +
+                     ", its care-of address is " + text(event.care_of_address) +
+                     (event.dropped != 0 ? ": dropped" : ": let pass"));
 }
 
 void App::on_event(const channel::SaLifetime& event) {

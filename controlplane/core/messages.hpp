@@ -48,6 +48,7 @@ enum class Level : std::uint8_t { kDebug, kInfo, kWarning, kError };
     X(kBindingRejected, 43, kWarning) \
     X(kDuplicateAddress, 44, kWarning) \
     X(kUnprotectedUpdate, 45, kWarning) \
+    X(kEspFromElsewhere, 46, kInfo) \
     X(kManagementOpen, 50, kInfo) \
     X(kOperatorCommand, 52, kInfo) \
     X(kClientRefused, 53, kWarning) \

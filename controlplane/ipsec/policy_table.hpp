@@ -61,9 +61,10 @@ inline constexpr std::size_t kMaxIndex = 511;
 [[nodiscard]] constexpr bool is_signalling(TableEntry entry) {
     return entry == TableEntry::kBindingUpdate || entry == TableEntry::kPrefixDiscovery;
 }
-/// Entries 4 and 6: their SAs are tunnels between home agent and home address (S1.11).
+/// Entries 4, 4c and 6: their SAs are tunnels between home agent and home address (S1.11).
 [[nodiscard]] constexpr bool is_tunnel(TableEntry entry) {
-    return entry == TableEntry::kReturnRoutability || entry == TableEntry::kPayload;
+    return entry == TableEntry::kReturnRoutability || entry == TableEntry::kCorrespondentMobile ||
+           entry == TableEntry::kPayload;
 }
 
 /// What one home link brings into the table.

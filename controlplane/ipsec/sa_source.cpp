@@ -125,6 +125,7 @@ class StaticSaSource::Loader {
         add("bu", TableEntry::kBindingUpdate, node.binding_update);
         add("mps", TableEntry::kPrefixDiscovery, node.prefix_discovery);
         add("rr", TableEntry::kReturnRoutability, node.return_routability);
+        add("cn", TableEntry::kCorrespondentMobile, node.correspondent);
         add("payload", TableEntry::kPayload, node.payload);
     }
 
@@ -150,6 +151,7 @@ class StaticSaSource::Loader {
             add("", TableEntry::kBindingUpdate, range.binding_update);
             add(".mps", TableEntry::kPrefixDiscovery, range.prefix_discovery);
             add(".rr", TableEntry::kReturnRoutability, range.return_routability);
+            add(".cn", TableEntry::kCorrespondentMobile, range.correspondent);
             add(".payload", TableEntry::kPayload, range.payload);
         }
     }

@@ -17,6 +17,7 @@ std::optional<TableEntry> entry_of(const std::string& purpose) {
         {"bu", TableEntry::kBindingUpdate},
         {"mps", TableEntry::kPrefixDiscovery},
         {"rr", TableEntry::kReturnRoutability},
+        {"cn", TableEntry::kCorrespondentMobile},
         {"payload", TableEntry::kPayload}};
     const auto found = kEntries.find(purpose);
     if (found == kEntries.end()) return std::nullopt;
@@ -83,7 +84,8 @@ std::expected<void, std::string> StaticSaSource::check_room(const Sa& sa) const 
 std::expected<void, std::string> StaticSaSource::add(const OperatorSa& wanted,
                                                      const config::ControlplaneConfig& config) {
     const auto entry = entry_of(wanted.purpose);
-    if (!entry) return expected("purpose", "'" + wanted.purpose + "'", "bu, mps, rr or payload");
+    if (!entry)
+        return expected("purpose", "'" + wanted.purpose + "'", "bu, mps, rr, cn or payload");
     const auto algorithm = ipsec::parse_algorithm(wanted.algorithm);
     if (!algorithm) return expected("algorithm", "'" + wanted.algorithm + "'", "one that is known");
     if (auto allowed = check_static_key(*algorithm, config.policy.lab_static_gcm); !allowed) {

@@ -117,8 +117,18 @@ json show_sa(const json& arguments, const Appliance& appliance) {
     return {{"sas", std::move(shown)}, {"total", source.sa_count()}, {"next", next}};
 }
 
+using Hits = std::map<std::uint16_t, channel::PolicyRow>;
+
+Hits hits_of(const channel::StatisticsReader* statistics) {
+    Hits hits;
+    if (statistics == nullptr) return hits;
+    for (const auto& [index, row] : statistics->policies()) hits[row.policy_id] = row;
+    return hits;
+}
+
 json show_spd(const Appliance& appliance) {
     json policies = json::array();
+    const Hits hits = hits_of(appliance.statistics());
     for (const ipsec::PolicyEntry& entry : appliance.sa_source().policies()) {
         json shown{{"order", policies.size() + 1},
                    {"id", entry.id},
@@ -126,7 +136,17 @@ json show_spd(const Appliance& appliance) {
                    {"action", action_name(entry.action)},
                    {"mode", ""},
                    {"per_remote_address", false},
-                   {"selectors", entry.selectors.to_string()}};
+                   {"selectors", entry.selectors.to_string()},
+                   {"in_packets", nullptr},
+                   {"in_bytes", nullptr},
+                   {"out_packets", nullptr},
+                   {"out_bytes", nullptr}};
+        if (const auto row = hits.find(entry.id); row != hits.end()) {
+            shown["in_packets"] = row->second.in_packets;
+            shown["in_bytes"] = row->second.in_bytes;
+            shown["out_packets"] = row->second.out_packets;
+            shown["out_bytes"] = row->second.out_bytes;
+        }
         if (entry.action == ipsec::Action::kProtect) {
             shown["mode"] = mode_name(entry.protect.mode);
             shown["per_remote_address"] = entry.protect.populate_remote;

@@ -124,6 +124,7 @@ enum class CounterKind : std::uint8_t {
     X(kTunOutSpiMismatch, "tun.out.spi.mismatch", kEvent)   /* technique heuristic: data taken for a message */ \
     X(kTunOutSpiFull, "tun.out.spi.full", kEvent)           /* technique heuristic: too many messages at once */ \
     X(kMip6RtEspSourceSeen, "mip6.rt.esp_src_seen", kEvent) /* the same with check_esp_outer log: it goes on */ \
+    X(kIcmpTooBigIgnored, "icmp.ptb_ignored", kEvent)       /* Packet Too Big without ESP, while policy believe_packet_too_big is off */ \
     X(kTunOutRewritten, "tun.out.rewritten", kEvent)        /* P3: sealed, destination changed to the care-of address */ \
     X(kUnresolvedToKernel, "forward.unresolved_to_kernel", kEvent)
 // clang-format on

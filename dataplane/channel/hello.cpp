@@ -43,8 +43,8 @@ const std::uint32_t kAbiLayout =
                     BindingSet, BindingRemove, SelectorRecord, SaSet, SaRemove, PolicyRecord,
                     SpdReplace, TransmitPacket, TransmitFrame, TraceStart, TraceStop, ParametersSet,
                     PortInfo, Acknowledge, CommandFailed, SyncDone, Punt, Trace, SaHighWater,
-                    SaLifetime, PathMtu, StatisticsHeader, NameRow, StageRow, WorkerRow, PortRow,
-                    AdjacencyRow, SaRow, BindingRow, RingControl>();
+                    SaLifetime, PathMtu, EspSource, StatisticsHeader, NameRow, StageRow, WorkerRow,
+                    PortRow, AdjacencyRow, SaRow, PolicyRow, BindingRow, RingControl>();
 
 std::string printable(std::string_view text) {
     std::string result(text);

@@ -15,7 +15,7 @@
 namespace homeport::channel {
 
 inline constexpr std::uint32_t kMagic = 0x48504348;  // "HPCH"
-inline constexpr std::uint32_t kAbiVersion = 3;
+inline constexpr std::uint32_t kAbiVersion = 4;
 
 inline constexpr std::uint16_t kNoPort = 0xffff;
 inline constexpr std::uint32_t kNoIndex = 0xffffffff;
@@ -366,7 +366,9 @@ struct ParametersSet {
     std::uint16_t nat_lock_timeout_ms = 50;    // S1.66
     std::uint8_t nat_lock_depth = 4;           // S1.66
     std::uint8_t tlv_header = 0;               // 1: RFC 5845 header accepted on UDP 4191
-    std::uint8_t reserved[6] = {};
+    /// 0: a Packet Too Big about tunnels that no SA brought changes nothing (RFC 4301 section 8.2).
+    std::uint8_t believe_packet_too_big = 1;
+    std::uint8_t reserved[5] = {};
 };
 
 // ---------------------------------------------------------------- data plane -> control plane
@@ -382,6 +384,7 @@ enum class EventType : std::uint16_t {
     kSaLifetime,
     kPathMtu,
     kEspMapping,
+    kEspSource,
 };
 
 struct EventHeader {
@@ -523,6 +526,19 @@ struct EspMapping {
     std::uint8_t reserved[6] = {};
 };
 
+/// Payload under ESP came from elsewhere than the care-of address (P4, EspOuterCheck). Not each
+/// such packet is told, and none of them is known to be authentic.
+struct EspSource {
+    static constexpr auto kType = EventType::kEspSource;
+    EventHeader header;
+    WireAddress home_address;     // of the SA
+    WireAddress care_of_address;  // of its binding; family 0: not bound
+    WireAddress source;           // of the outer header
+    std::uint32_t spi = 0;
+    std::uint8_t dropped = 0;
+    std::uint8_t reserved[3] = {};
+};
+
 template <class Record>
 concept ChannelRecord = std::is_trivially_copyable_v<Record> && std::is_standard_layout_v<Record> &&
                         sizeof(Record) % 8 == 0 && alignof(Record) <= 8;
@@ -540,6 +556,6 @@ static_assert(ChannelRecord<BeginSync> && ChannelRecord<AddressSet> && ChannelRe
 static_assert(ChannelRecord<PortInfo> && ChannelRecord<Acknowledge> &&
               ChannelRecord<CommandFailed> && ChannelRecord<SyncDone> && ChannelRecord<Punt> &&
               ChannelRecord<Trace> && ChannelRecord<SaHighWater> && ChannelRecord<SaLifetime> &&
-              ChannelRecord<PathMtu> && ChannelRecord<EspMapping>);
+              ChannelRecord<PathMtu> && ChannelRecord<EspMapping> && ChannelRecord<EspSource>);
 
 }  // namespace homeport::channel

@@ -133,7 +133,8 @@ bool valid(const TraceStop&) {
 bool valid(const ParametersSet& record) {
     return record.technique <= Technique::kHeuristic && record.heuristic_min_packets != 0 &&
            record.heuristic_timeout_ms != 0 &&
-           at_most(record.check_esp_outer, EspOuterCheck::kDrop) && record.nat_lock_depth != 0 &&
+           at_most(record.check_esp_outer, EspOuterCheck::kDrop) &&
+           is_bool(record.believe_packet_too_big) && record.nat_lock_depth != 0 &&
            record.nat_lock_timeout_ms != 0 && record.nat_pending_ttl_ms != 0 &&
            is_bool(record.tlv_header);
 }
@@ -172,6 +173,10 @@ bool valid(const SaLifetime& record) {
 }
 bool valid(const PathMtu& record) {
     return is_address(record.home_address);
+}
+bool valid(const EspSource& record) {
+    return is_address(record.home_address) && is_address_or_none(record.care_of_address) &&
+           is_address(record.source) && is_bool(record.dropped);
 }
 
 }  // namespace homeport::channel

@@ -11,6 +11,7 @@
 //   PortRow[kMaxPorts]                written by the main lcore once a second
 //   AdjacencyRow[adjacency_count]     the same
 //   SaRow[sa_count]                   the same
+//   PolicyRow[policy_count]           the same
 //   BindingRow[worker_count][binding_count]
 //
 // Words are 64 bits, written with relaxed atomic stores by one thread each: a reader sees no torn
@@ -90,6 +91,19 @@ struct SaRow {
 };
 static_assert(sizeof(SaRow) == 128);
 
+/// An entry of the SPD and the packets that it decided about, since the data plane started: sealed,
+/// opened, passed or discarded. Octets are those of the packet without ESP.
+struct PolicyRow {
+    std::uint64_t sequence = 0;
+    std::uint16_t policy_id = 0;
+    std::uint8_t in_use = 0;
+    std::uint8_t reserved[5] = {};
+    std::uint64_t in_packets = 0, in_bytes = 0;
+    std::uint64_t out_packets = 0, out_bytes = 0;
+    std::uint64_t reserved2[2] = {};
+};
+static_assert(sizeof(PolicyRow) == 64);
+
 struct BindingRow {
     std::uint64_t out_packets = 0, out_bytes = 0;
     std::uint64_t in_packets = 0, in_bytes = 0;
@@ -105,9 +119,10 @@ struct StatisticsHeader {
     std::uint64_t heartbeat = 0;  // rises while the main lcore lives, at least ten times a second
     std::uint32_t counter_count = 0, stage_count = 0, edge_count = 0, worker_count = 0;
     std::uint32_t adjacency_count = 0, sa_count = 0, binding_count = 0, port_count = 0;
+    std::uint32_t policy_count = 0, reserved = 0;
     std::uint64_t counter_names = 0, stage_names = 0, edge_names = 0;  // offsets into the region
     std::uint64_t workers = 0, worker_stride = 0;
-    std::uint64_t ports = 0, adjacencies = 0, sas = 0, bindings = 0;
+    std::uint64_t ports = 0, adjacencies = 0, sas = 0, policies = 0, bindings = 0;
     std::uint64_t worker_stages = 0, worker_edges = 0, worker_row = 0;  // offsets into a worker
     std::uint64_t current_bindings = 0, current_sas = 0, current_routes = 0,
                   current_adjacencies = 0;

@@ -52,8 +52,8 @@ const char* find_fault(const StatisticsHeader& layout, std::uint64_t region_size
     if (layout.counter_count > kMaxStatisticsNames || layout.stage_count > kMaxStatisticsNames ||
         layout.edge_count > kMaxStatisticsNames || layout.worker_count > kMaxStatisticsWorkers ||
         layout.port_count > kMaxPorts || layout.adjacency_count > kMaxStatisticsRows ||
-        layout.sa_count > kMaxStatisticsRows || layout.binding_count > kMaxStatisticsRows ||
-        layout.worker_stride > layout.size) {
+        layout.sa_count > kMaxStatisticsRows || layout.policy_count > kMaxStatisticsRows ||
+        layout.binding_count > kMaxStatisticsRows || layout.worker_stride > layout.size) {
         return "one of its tables is larger than any can be";
     }
     const std::uint64_t size = layout.size;
@@ -64,6 +64,7 @@ const char* find_fault(const StatisticsHeader& layout, std::uint64_t region_size
         within(layout.ports, layout.port_count, sizeof(PortRow), size) &&
         within(layout.adjacencies, layout.adjacency_count, sizeof(AdjacencyRow), size) &&
         within(layout.sas, layout.sa_count, sizeof(SaRow), size) &&
+        within(layout.policies, layout.policy_count, sizeof(PolicyRow), size) &&
         within(layout.bindings, std::uint64_t{layout.worker_count} * layout.binding_count,
                sizeof(BindingRow), size) &&
         within(layout.workers, layout.worker_count, layout.worker_stride, size);
@@ -245,6 +246,9 @@ std::vector<IndexedRow<AdjacencyRow>> StatisticsReader::adjacencies() const {
 }
 std::vector<IndexedRow<SaRow>> StatisticsReader::sas() const {
     return rows<SaRow>(layout_.sas, layout_.sa_count);
+}
+std::vector<IndexedRow<PolicyRow>> StatisticsReader::policies() const {
+    return rows<PolicyRow>(layout_.policies, layout_.policy_count);
 }
 
 std::optional<BindingRow> StatisticsReader::binding(std::uint32_t counter_index) const {

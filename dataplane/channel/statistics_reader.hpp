@@ -65,6 +65,7 @@ class StatisticsReader {
     [[nodiscard]] std::vector<IndexedRow<PortRow>> ports() const;
     [[nodiscard]] std::vector<IndexedRow<AdjacencyRow>> adjacencies() const;
     [[nodiscard]] std::vector<IndexedRow<SaRow>> sas() const;
+    [[nodiscard]] std::vector<IndexedRow<PolicyRow>> policies() const;
     /// The row `counter_index`, summed over workers; nothing if there is none.
     [[nodiscard]] std::optional<BindingRow> binding(std::uint32_t counter_index) const;
 

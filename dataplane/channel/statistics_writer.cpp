@@ -46,7 +46,8 @@ void write_names(std::uint8_t* place, const std::vector<std::string>& names) {
 std::expected<StatisticsHeader, Error> lay_out_statistics(const StatisticsShape& shape) {
     if (shape.stages.size() > kMaxStatisticsNames || shape.edges.size() > kMaxStatisticsNames ||
         shape.workers > kMaxStatisticsWorkers || shape.adjacencies > kMaxStatisticsRows ||
-        shape.sas > kMaxStatisticsRows || shape.bindings > kMaxStatisticsRows) {
+        shape.sas > kMaxStatisticsRows || shape.policies > kMaxStatisticsRows ||
+        shape.bindings > kMaxStatisticsRows) {
         return std::unexpected(
             Error{ErrorCode::kBadRegion,
                   "statistics for " + std::to_string(shape.workers) + " workers, " +
@@ -64,6 +65,7 @@ std::expected<StatisticsHeader, Error> lay_out_statistics(const StatisticsShape&
     layout.port_count = kMaxPorts;
     layout.adjacency_count = shape.adjacencies;
     layout.sa_count = shape.sas;
+    layout.policy_count = shape.policies;
     layout.binding_count = shape.bindings;
 
     std::uint64_t offset = align_to_line(sizeof(StatisticsHeader));
@@ -85,6 +87,7 @@ std::expected<StatisticsHeader, Error> lay_out_statistics(const StatisticsShape&
     layout.ports = take(layout.port_count, sizeof(PortRow));
     layout.adjacencies = take(layout.adjacency_count, sizeof(AdjacencyRow));
     layout.sas = take(layout.sa_count, sizeof(SaRow));
+    layout.policies = take(layout.policy_count, sizeof(PolicyRow));
     layout.bindings =
         take(std::uint64_t{layout.worker_count} * layout.binding_count, sizeof(BindingRow));
     layout.size = (offset + 4095) & ~std::uint64_t{4095};
@@ -137,6 +140,9 @@ void StatisticsWriter::set_adjacency(std::uint32_t index, const AdjacencyRow& ro
 }
 void StatisticsWriter::set_sa(std::uint32_t index, const SaRow& row) {
     if (index < layout_.sa_count) write_row(at(layout_.sas + index * sizeof row), row);
+}
+void StatisticsWriter::set_policy(std::uint32_t index, const PolicyRow& row) {
+    if (index < layout_.policy_count) write_row(at(layout_.policies + index * sizeof row), row);
 }
 
 }  // namespace homeport::channel

@@ -26,6 +26,7 @@ struct StatisticsShape {
     std::uint32_t workers = 1;       // at most kMaxStatisticsWorkers
     std::uint32_t adjacencies = 0;
     std::uint32_t sas = 0;
+    std::uint32_t policies = 0;
     std::uint32_t bindings = 0;
     std::uint64_t tsc_hz = 0;
 };
@@ -78,6 +79,7 @@ class StatisticsWriter {
     void set_port(std::uint32_t index, const PortRow& row);
     void set_adjacency(std::uint32_t index, const AdjacencyRow& row);
     void set_sa(std::uint32_t index, const SaRow& row);
+    void set_policy(std::uint32_t index, const PolicyRow& row);
 
     /// Sets one of the header's changing words: current_*, mbufs_*, fast_path_ready.
     void set(std::uint64_t StatisticsHeader::* word, std::uint64_t value) {

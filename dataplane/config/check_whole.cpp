@@ -99,6 +99,10 @@ class NodeChecks {
             if (node.binding_update) pair(path + ".security.bu", *node.binding_update);
             if (node.prefix_discovery) pair(path + ".security.mps", *node.prefix_discovery);
             if (node.return_routability) pair(path + ".security.rr", *node.return_routability);
+            if (node.correspondent) {
+                pair(path + ".security.cn", *node.correspondent);
+                routability_is_protected(path + ".security.cn");
+            }
             if (node.payload) {
                 pair(path + ".security.payload", *node.payload);
                 payload_is_protected(path + ".security.payload");
@@ -114,6 +118,8 @@ class NodeChecks {
             range_sas(path + ".security", range.binding_update, range.count);
             range_sas(path + ".security.mps", range.prefix_discovery, range.count);
             range_sas(path + ".security.rr", range.return_routability, range.count);
+            range_sas(path + ".security.cn", range.correspondent, range.count);
+            if (range.correspondent) routability_is_protected(path + ".security.cn");
             range_sas(path + ".security.payload", range.payload, range.count);
             if (range.payload) payload_is_protected(path + ".security.payload");
         }
@@ -143,6 +149,12 @@ class NodeChecks {
         if (config_.policy.protect_payload) return;
         report_.add_at(path, "keys, and policy.protect_payload off",
                        "protect_payload: on, or no keys");
+    }
+
+    void routability_is_protected(const std::string& path) {
+        if (config_.policy.protect_return_routability) return;
+        report_.add_at(path, "keys, and policy.protect_return_routability off",
+                       "protect_return_routability: on, or no keys");
     }
 
     // Inbound SPIs select the SA alone (RFC 4301 section 4.1); outbound ones are kept unlike too,

@@ -148,6 +148,7 @@ struct MobileNodeConfig {
     std::optional<SaPairConfig> binding_update;      // security.bu: table S1-SPD entry 2
     std::optional<SaPairConfig> prefix_discovery;    // security.mps: entry 3
     std::optional<SaPairConfig> return_routability;  // security.rr: entry 4, tunnel mode
+    std::optional<SaPairConfig> correspondent;       // security.cn: entry 4c, tunnel mode
     std::optional<SaPairConfig> payload;             // security.payload: entry 6, tunnel mode
 
     friend bool operator==(const MobileNodeConfig&, const MobileNodeConfig&) = default;
@@ -176,6 +177,7 @@ struct MobileNodeRangeConfig {
     std::optional<RangeSasConfig> binding_update;      // the keys of `security` itself
     std::optional<RangeSasConfig> prefix_discovery;    // security.mps
     std::optional<RangeSasConfig> return_routability;  // security.rr
+    std::optional<RangeSasConfig> correspondent;       // security.cn
     std::optional<RangeSasConfig> payload;             // security.payload
 
     friend bool operator==(const MobileNodeRangeConfig&, const MobileNodeRangeConfig&) = default;
@@ -194,6 +196,9 @@ struct PolicyConfig {
     bool protect_return_routability = true;  // table S1-SPD entries 4 and 4c; off: bypassed
     bool protect_payload = false;            // entry 6; off: payload goes in plain tunnels
     CheckEspOuter check_esp_outer = CheckEspOuter::kLog;
+    /// Off: Packet Too Big about tunnels is heeded only if it comes through an SA. The path MTUs
+    /// are then those of the configuration.
+    bool believe_packet_too_big = true;
     bool require_esp = false;          // plain reverse tunnels are dropped (mip6.rt.need_esp)
     std::vector<Ipv6Prefix> coa_deny;  // care-of addresses that are refused with status 174
     Technique technique = Technique::kApi;

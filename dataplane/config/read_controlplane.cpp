@@ -175,6 +175,7 @@ void read_mobile_node(Report& report, const Value& element, const std::string& d
         node.binding_update = read_sa_pair(security, "bu", directory);
         node.prefix_discovery = read_sa_pair(security, "mps", directory);
         node.return_routability = read_sa_pair(security, "rr", directory);
+        node.correspondent = read_sa_pair(security, "cn", directory);
         node.payload = read_sa_pair(security, "payload", directory);
         security.finish();
     }
@@ -225,6 +226,7 @@ void read_mobile_node_range(Report& report, const Value& element, const std::str
         }
         range.prefix_discovery = read_range_sas(security, "mps");
         range.return_routability = read_range_sas(security, "rr");
+        range.correspondent = read_range_sas(security, "cn");
         range.payload = read_range_sas(security, "payload");
         security.finish();
     }
@@ -245,6 +247,9 @@ void read_policy(Section section, PolicyConfig& out) {
     if (const auto v = section.find("protect_payload")) v->boolean(out.protect_payload);
     if (const auto v = section.find("check_esp_outer")) {
         v->choice(out.check_esp_outer, kCheckEspOuterNames);
+    }
+    if (const auto v = section.find("believe_packet_too_big")) {
+        v->boolean(out.believe_packet_too_big);
     }
     if (const auto v = section.find("require_esp")) v->boolean(out.require_esp);
     section.list("coa_deny", "IPv6 or IPv4 prefixes",

@@ -134,7 +134,7 @@ void write_node(YAML::Emitter& out, const MobileNodeConfig& node) {
     map.list("ipv4_mobile_prefixes", node.ipv4_mobile_prefixes,
              [&](const Ipv4Prefix& prefix) { out << prefix.to_string(); });
     if (!node.binding_update && !node.prefix_discovery && !node.return_routability &&
-        !node.payload) {
+        !node.correspondent && !node.payload) {
         return;
     }
     map.begin("security");
@@ -142,6 +142,7 @@ void write_node(YAML::Emitter& out, const MobileNodeConfig& node) {
     if (node.binding_update) write_pair(security, out, "bu", *node.binding_update);
     if (node.prefix_discovery) write_pair(security, out, "mps", *node.prefix_discovery);
     if (node.return_routability) write_pair(security, out, "rr", *node.return_routability);
+    if (node.correspondent) write_pair(security, out, "cn", *node.correspondent);
     if (node.payload) write_pair(security, out, "payload", *node.payload);
 }
 
@@ -165,7 +166,7 @@ void write_range(YAML::Emitter& out, const MobileNodeRangeConfig& range) {
     security.put("key_directory", range.key_directory);
     for (const auto& [key, sas] :
          {std::pair("mps", &range.prefix_discovery), std::pair("rr", &range.return_routability),
-          std::pair("payload", &range.payload)}) {
+          std::pair("cn", &range.correspondent), std::pair("payload", &range.payload)}) {
         if (!*sas) continue;
         security.begin(key);
         Map map_of_sas(out);
@@ -256,6 +257,7 @@ void write_controlplane(YAML::Emitter& out, const ControlplaneConfig& cp) {
             .put("protect_return_routability", on_off(cp.policy.protect_return_routability))
             .put("protect_payload", on_off(cp.policy.protect_payload))
             .put("check_esp_outer", name_of(cp.policy.check_esp_outer, kCheckEspOuterNames))
+            .put("believe_packet_too_big", on_off(cp.policy.believe_packet_too_big))
             .put("require_esp", on_off(cp.policy.require_esp));
         policy.list("coa_deny", cp.policy.coa_deny,
                     [&](const Ipv6Prefix& prefix) { out << either_prefix_text(prefix); });

@@ -222,10 +222,16 @@ bool MainLcore::requests() {
         for (unsigned i = 0; i < kBurst; ++i) {
             if (rte_ring_sc_dequeue_elem(worker->to_main(), &request, sizeof request) != 0) break;
             busy = true;
-            if (request.kind == stage::MainRequest::Kind::kSealedPathMtu) {
-                learn_sealed_path_mtu(request);
-            } else {
-                learn_path_mtu(request.home_address, request.mtu);
+            switch (request.kind) {
+                case stage::MainRequest::Kind::kPathMtu:
+                    learn_path_mtu(request.home_address, request.mtu);
+                    break;
+                case stage::MainRequest::Kind::kSealedPathMtu:
+                    learn_sealed_path_mtu(request);
+                    break;
+                case stage::MainRequest::Kind::kEspSource:
+                    tell_esp_source(request);
+                    break;
             }
         }
     }
@@ -239,6 +245,21 @@ void MainLcore::learn_path_mtu(const Ipv6Address& home_address, std::uint32_t mt
                              ? channel::WireAddress(table::v4_of(home_address))
                              : channel::WireAddress(home_address);
     event.mtu = mtu;
+    (void)send(event);
+}
+
+/// P4, check_esp_outer. Without a control plane nobody is told; the counter has it all the same.
+void MainLcore::tell_esp_source(const stage::MainRequest& request) {
+    channel::EspSource event;
+    event.home_address = channel::WireAddress(request.home_address);
+    event.source = channel::WireAddress(request.source);
+    event.spi = request.spi;
+    event.dropped = request.dropped;
+    const table::BindingTable& bindings = state_.tables().bindings;
+    const std::uint32_t slot = bindings.find(request.home_address);
+    if (slot != table::kNoSlot && !bindings.at(slot).tentative()) {
+        event.care_of_address = channel::WireAddress(bindings.at(slot).care_of_address);
+    }
     (void)send(event);
 }
 

@@ -51,6 +51,7 @@ MainLcore::MainLcore(const MainSetup& setup)
         if (port->tap != nullptr) watch(port->tap->fd());
     }
     adjacency_rows_in_use_.resize(region_.layout().adjacency_count, 0);
+    policy_rows_in_use_.resize(ipsec::kHitSlots, 0);
 }
 
 MainLcore::~MainLcore() {

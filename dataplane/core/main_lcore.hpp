@@ -100,12 +100,14 @@ class MainLcore final : private CommandSink {
     void look_at_association(const SaKey& key, SaNotes& notes);
     void learn_path_mtu(const Ipv6Address& home_address, std::uint32_t mtu);
     void learn_sealed_path_mtu(const stage::MainRequest& request);
+    void tell_esp_source(const stage::MainRequest& request);
     void follow_path_mtu(const SaKey& key, ipsec::SaHandle handle);
     void look_at_lifetimes();
     bool tell_lifetime(const ipsec::LifetimeEvent& expired);
     void write_statistics();
     void write_port_row(const PortContext& port);
     void write_adjacency_rows();
+    void write_policy_rows();
     void sleep();
     void count(channel::Counter counter, std::uint64_t n = 1) { statistics_.count(counter, n); }
 
@@ -137,6 +139,7 @@ class MainLcore final : private CommandSink {
     std::uint64_t next_link_look_ = 0;
     std::uint64_t next_second_ = 0;
     std::vector<std::uint8_t> adjacency_rows_in_use_;
+    std::vector<std::uint8_t> policy_rows_in_use_;
 };
 
 }  // namespace homeport::core

@@ -14,6 +14,7 @@ void MainLcore::write_statistics() {
     using Header = channel::StatisticsHeader;
     for (const auto& port : ports_) write_port_row(*port);
     write_adjacency_rows();
+    write_policy_rows();
     const table::TableWriter& writer = state_.writer();
     region_.set(&Header::current_bindings, writer.binding_count());
     region_.set(&Header::current_routes, writer.route_count());
@@ -69,6 +70,34 @@ void MainLcore::write_adjacency_rows() {
         }
     }
     adjacency_rows_in_use_ = std::move(in_use);
+}
+
+/// An entry's row is its slot, so that it stays when others come and go.
+void MainLcore::write_policy_rows() {
+    std::vector<std::uint8_t> in_use(ipsec::kHitSlots, 0);
+    const auto write = [&](ipsec::PolicyId id) {
+        const ipsec::HitSlot slot = state_.spd().slot_of(id);
+        channel::PolicyRow row;
+        row.policy_id = id;
+        row.in_use = in_use[slot] = 1;
+        for (const auto& worker : workers_) {
+            const auto in = worker->esp().hits(ipsec::Direction::kInbound, id);
+            const auto out = worker->esp().hits(ipsec::Direction::kOutbound, id);
+            row.in_packets += in.packets;
+            row.in_bytes += in.octets;
+            row.out_packets += out.packets;
+            row.out_bytes += out.octets;
+        }
+        region_.set_policy(slot, row);
+    };
+    for (const ipsec::PolicyEntry& entry : state_.spd().entries()) {
+        if (state_.spd().slot_of(entry.id) != ipsec::kCommonSlot) write(entry.id);
+    }
+    write(ipsec::kNominalDiscard);
+    for (std::uint32_t slot = 0; slot < ipsec::kHitSlots; ++slot) {
+        if (policy_rows_in_use_[slot] != 0 && in_use[slot] == 0) region_.set_policy(slot, {});
+    }
+    policy_rows_in_use_ = std::move(in_use);
 }
 
 }  // namespace homeport::core

@@ -153,6 +153,7 @@ Program::Started Program::make_state() {
                                                          .workers = workers + 1,
                                                          .adjacencies = config_.max_adjacencies,
                                                          .sas = config_.max_sas,
+                                                         .policies = ipsec::kHitSlots,
                                                          .bindings = config_.max_bindings,
                                                          .tsc_hz = rte_get_tsc_hz()});
     if (!statistics) return fail(Message::kNoMemory, statistics.error().text);

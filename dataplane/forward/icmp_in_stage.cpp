@@ -66,27 +66,30 @@ void learn_path_mtu(Worker& worker, const table::Binding& binding, std::uint32_t
     // A packet that the floor of 1280 octets does not help is fragmented anyway (RFC 8200 section
     // 5).
     if (mtu >= binding.path_mtu || worker.to_main == nullptr) return;
-    stage::MainRequest request{.kind = stage::MainRequest::Kind::kPathMtu,
-                               .home_address = binding.home_address,
-                               .mtu = mtu,
-                               .spi = 0};
+    stage::MainRequest request;
+    request.kind = stage::MainRequest::Kind::kPathMtu;
+    request.home_address = binding.home_address;
+    request.mtu = mtu;
     // A full ring loses it; the next packet that is too big brings it again.
     (void)rte_ring_enqueue_elem(worker.to_main, &request, sizeof request);
+}
+
+/// A sealed packet of this host was too big.
+bool is_about_sealed(const Worker& worker, const Message& message, const QuotedPacket& quoted) {
+    return quoted.kind == QuotedPacket::Kind::kSealed && message.type == kPacketTooBig &&
+           worker.tables->local_addresses.find(quoted.source) != nullptr;
 }
 
 /// S1.22: about a sealed packet. Whose SA it was, so which home address stood in the place of the
 /// care-of address before IPsec was left, the main lcore finds; the SA's path MTU then tells the
 /// senders of what is too big (RFC 4301 section 8.2). True: it was ours to handle.
 bool learn_sealed_path_mtu(Worker& worker, const Message& message, const QuotedPacket& quoted) {
-    if (quoted.kind != QuotedPacket::Kind::kSealed || message.type != kPacketTooBig ||
-        worker.to_main == nullptr ||
-        worker.tables->local_addresses.find(quoted.source) == nullptr) {
-        return false;
-    }
-    stage::MainRequest request{.kind = stage::MainRequest::Kind::kSealedPathMtu,
-                               .home_address = quoted.destination,
-                               .mtu = message.data,
-                               .spi = quoted.spi};
+    if (!is_about_sealed(worker, message, quoted) || worker.to_main == nullptr) return false;
+    stage::MainRequest request;
+    request.kind = stage::MainRequest::Kind::kSealedPathMtu;
+    request.home_address = quoted.destination;
+    request.mtu = message.data;
+    request.spi = quoted.spi;
     (void)rte_ring_enqueue_elem(worker.to_main, &request, sizeof request);
     return true;
 }
@@ -134,6 +137,16 @@ void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& ou
         }
         return;
     }
+    // RFC 4301 section 8.2: whether messages that no SA vouches for count is for the operator to
+    // say.
+    const bool is_believed = message->type != kPacketTooBig ||
+                             worker.parameters->believe_packet_too_big != 0 ||
+                             (notes.flags & stage::kMetaDecrypted) != 0;
+    const auto ignore = [&] {
+        worker.count(Counter::kIcmpTooBigIgnored);
+        out.absorb(packet);
+    };
+    if (!is_believed && is_about_sealed(worker, *message, quoted)) return ignore();
     if (is_plausible(*message, quoted) && learn_sealed_path_mtu(worker, *message, quoted)) {
         out.absorb(packet);
         return;
@@ -145,6 +158,7 @@ void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& ou
         out.to(IcmpInEdge::kToKernel, packet);
         return;
     }
+    if (!is_believed) return ignore();
     if (message->type == kPacketTooBig) learn_path_mtu(worker, *binding, message->data);
     rte_mbuf* relay = nullptr;
     if (quoted.kind == QuotedPacket::Kind::kTunnel) {

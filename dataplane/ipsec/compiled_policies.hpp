@@ -8,6 +8,7 @@
 
 #include "dataplane/ipsec/compiled_selectors.hpp"
 #include "dataplane/ipsec/policy.hpp"
+#include "dataplane/ipsec/policy_hits.hpp"
 
 namespace homeport::ipsec {
 
@@ -15,6 +16,7 @@ struct CompiledPolicy {
     PolicyId id = kNominalDiscard;
     Action action = Action::kDiscard;
     bool populate_remote = false;
+    HitSlot hits = kCommonSlot;
     CompiledSelectors selectors;
 };
 

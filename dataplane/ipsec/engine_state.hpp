@@ -9,6 +9,7 @@
 #include "dataplane/ipsec/compiled_policies.hpp"
 #include "dataplane/ipsec/esp_engine.hpp"
 #include "dataplane/ipsec/iv_source.hpp"
+#include "dataplane/ipsec/policy_hits.hpp"
 #include "dataplane/ipsec/sa_store.hpp"
 
 namespace homeport::ipsec {
@@ -56,6 +57,7 @@ struct EspEngine::State {
     IvSource ivs;
     std::uint16_t next_ipv4_id = 0;
     EventRing events;
+    PolicyHits hits;
     std::array<std::atomic<std::uint64_t>, kVerdictCount> counts{};
     std::array<CipherWork, kMaxBurst> works;
     std::array<HeaderInfo, kMaxBurst> headers;
@@ -69,7 +71,7 @@ struct EspEngine::State {
     void count_packet(SecurityAssociation& sa, std::uint32_t bytes);
     void check_lifetime(SecurityAssociation& sa);
     void tell(SecurityAssociation& sa, bool hard, LifetimeReason reason);
-    [[nodiscard]] Verdict policy_verdict(const HeaderInfo& packet) const;
+    [[nodiscard]] Verdict policy_verdict(const HeaderInfo& packet);
 
     // Steps of outbound_burst.
     [[nodiscard]] bool select_policy(Packet& packet, std::size_t index, Verdict& verdict);

@@ -146,6 +146,10 @@ std::uint64_t EspEngine::count(Verdict verdict) const {
     return state_->counts[static_cast<std::size_t>(verdict)].load(std::memory_order_relaxed);
 }
 
+PolicyHits::Count EspEngine::hits(Direction direction, PolicyId id) const {
+    return state_->hits.read(direction, state_->spd.slot_of(id));
+}
+
 bool EspEngine::next_event(LifetimeEvent& event) {
     return state_->events.pop(event);
 }

@@ -11,6 +11,7 @@
 
 #include "dataplane/ipsec/error.hpp"
 #include "dataplane/ipsec/interface.hpp"
+#include "dataplane/ipsec/policy_hits.hpp"
 #include "dataplane/ipsec/sad.hpp"
 #include "dataplane/ipsec/spd.hpp"
 
@@ -37,6 +38,10 @@ class EspEngine final : public Processor {
 
     /// Packets that got this verdict from this engine. Any thread.
     [[nodiscard]] std::uint64_t count(Verdict verdict) const;
+
+    /// Packets that the entry `id` of the SPD decided about, with their octets without ESP: sealed
+    /// or opened by its SAs, or passed or discarded by it. Any thread.
+    [[nodiscard]] PolicyHits::Count hits(Direction direction, PolicyId id) const;
 
     /// Takes the oldest lifetime event. Any one thread. False if there is none.
     bool next_event(LifetimeEvent& event);

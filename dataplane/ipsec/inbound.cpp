@@ -92,15 +92,12 @@ bool remove_esp(Packet& packet, const HeaderInfo& outer, std::uint32_t text_at,
 
 }  // namespace
 
-Verdict EspEngine::State::policy_verdict(const HeaderInfo& packet) const {
-    switch (spd.compiled().find(packet, Direction::kInbound).action) {
-        case Action::kBypass:
-            return Verdict::kInBypass;
-        case Action::kProtect:
-            return Verdict::kInPolicy;
-        default:
-            return Verdict::kInDiscard;
-    }
+Verdict EspEngine::State::policy_verdict(const HeaderInfo& packet) {
+    const CompiledPolicy& policy = spd.compiled().find(packet, Direction::kInbound);
+    // What an entry protects is counted when it comes out of an SA.
+    if (policy.action == Action::kProtect) return Verdict::kInPolicy;
+    hits.count(Direction::kInbound, policy.hits, packet.ip_length);
+    return policy.action == Action::kBypass ? Verdict::kInBypass : Verdict::kInDiscard;
 }
 
 bool EspEngine::State::classify(Packet& packet, std::size_t index, Verdict& verdict) {
@@ -201,9 +198,9 @@ Verdict EspEngine::State::finish_open(Packet& packet, const HeaderInfo& outer, C
                            ? decapsulate(packet, outer, text_at, payload, next_header, inner)
                            : remove_esp(packet, outer, text_at, payload, next_header, inner);
     if (!whole) return refuse(SaCold::kMalformed, Verdict::kInMalformed);
-    if (!selectors_match(sa, inner)) {
-        return refuse(SaCold::kSelectorMismatch, Verdict::kInSelectorMismatch);
-    }
+    const auto policy = matching_policy(sa, inner);
+    if (!policy) return refuse(SaCold::kSelectorMismatch, Verdict::kInSelectorMismatch);
+    hits.count(Direction::kInbound, spd.slot_of(*policy), packet.length);
     count_packet(sa, packet.length);
     return Verdict::kInOk;
 }

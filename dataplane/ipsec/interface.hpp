@@ -35,7 +35,7 @@ class Processor {
     virtual void inbound(std::span<Packet* const> packets, std::span<Verdict> verdicts) = 0;
 
     /// The policy check of inbound() for one packet that is not ESP: kInBypass, kInDiscard,
-    /// kInPolicy or kInMalformed. Counts nothing.
+    /// kInPolicy or kInMalformed. Counts no verdict.
     [[nodiscard]] virtual Verdict inbound_policy_check(const Packet& packet) const = 0;
 
     /// After kOutTooBig: the largest packet to tell the sender of `packet`, in octets (RFC 4301

@@ -142,6 +142,7 @@ bool EspEngine::State::select_policy(Packet& packet, std::size_t index, Verdict&
     }
     if (header.ip_length < packet.length) packet.set_length(header.ip_length);
     const CompiledPolicy& policy = spd.compiled().find(header, Direction::kOutbound);
+    hits.count(Direction::kOutbound, policy.hits, header.ip_length);
     if (policy.action != Action::kProtect) {
         verdict = policy.action == Action::kBypass ? Verdict::kOutBypass : Verdict::kOutDiscard;
         return false;

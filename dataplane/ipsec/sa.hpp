@@ -141,7 +141,9 @@ struct alignas(64) SecurityAssociation {
 };
 static_assert(sizeof(SecurityAssociation) == 64);
 
-/// Whether a decapsulated packet is one that the inbound SA `sa` was made for.
-[[nodiscard]] bool selectors_match(const SecurityAssociation& sa, const HeaderInfo& packet);
+/// Whether a decapsulated packet is one that the inbound SA `sa` was made for: the entry of the SPD
+/// whose selectors let it pass (kNominalDiscard if the SA belongs to none); nothing: it is not.
+[[nodiscard]] std::optional<PolicyId> matching_policy(const SecurityAssociation& sa,
+                                                      const HeaderInfo& packet);
 
 }  // namespace homeport::ipsec

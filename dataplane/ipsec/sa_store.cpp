@@ -137,13 +137,17 @@ std::unique_ptr<SaProfile> make_profile(const SaParameters& parameters, const Re
 
 }  // namespace
 
-bool selectors_match(const SecurityAssociation& sa, const HeaderInfo& packet) {
-    for (const ProfileSelectors& entry : sa.profile->selectors) {
+std::optional<PolicyId> matching_policy(const SecurityAssociation& sa, const HeaderInfo& packet) {
+    const SaProfile& profile = *sa.profile;
+    for (std::size_t i = 0; i < profile.selectors.size(); ++i) {
+        const ProfileSelectors& entry = profile.selectors[i];
         if (!entry.compiled.matches(packet, Direction::kInbound)) continue;
         // A selector of kSaRemote has lost its remote address to the SA; its family is checked too.
-        if (entry.remote != AddressSource::kSaRemote || packet.source == sa.remote) return true;
+        if (entry.remote == AddressSource::kSaRemote && packet.source != sa.remote) continue;
+        // Selectors and policies of an SA of several entries stand in the same order.
+        return i < profile.policies.size() ? profile.policies[i].policy : sa.policy;
     }
-    return false;
+    return std::nullopt;
 }
 
 SaStore::SaStore(const SecurityAssociationDatabase::Options& options, MbManager manager,

@@ -11,8 +11,6 @@ namespace homeport::ipsec {
 
 namespace {
 
-constexpr std::size_t kMaxEntries = 4096;
-
 void delete_compiled(void* object, void*) {
     delete static_cast<CompiledPolicies*>(object);
 }
@@ -42,9 +40,9 @@ Result<void> check_template(const PolicyEntry& entry) {
 Result<std::vector<CompiledPolicy>> compile_all(const std::vector<PolicyEntry>& entries) {
     std::vector<CompiledPolicy> compiled;
     std::set<PolicyId> ids;
-    if (entries.size() > kMaxEntries) {
+    if (entries.size() > kMaxPolicies) {
         return fail("the policy has " + std::to_string(entries.size()) +
-                    " entries, expected at most " + std::to_string(kMaxEntries) +
+                    " entries, expected at most " + std::to_string(kMaxPolicies) +
                     "; use templates (populate_remote)");
     }
     for (const PolicyEntry& entry : entries) {
@@ -59,9 +57,11 @@ Result<std::vector<CompiledPolicy>> compile_all(const std::vector<PolicyEntry>& 
                 return std::unexpected(checked.error());
             }
         }
-        compiled.push_back({entry.id, entry.action,
-                            entry.action == Action::kProtect && entry.protect.populate_remote,
-                            std::move(*selectors)});
+        compiled.push_back(
+            {.id = entry.id,
+             .action = entry.action,
+             .populate_remote = entry.action == Action::kProtect && entry.protect.populate_remote,
+             .selectors = std::move(*selectors)});
     }
     return compiled;
 }
@@ -143,7 +143,11 @@ CompiledPolicies::CompiledPolicies(std::vector<CompiledPolicy> policies)
 }
 
 SecurityPolicyDatabase::SecurityPolicyDatabase(Reclaimer& reclaimer)
-    : reclaimer_(reclaimer), compiled_(new CompiledPolicies({})) {}
+    : reclaimer_(reclaimer),
+      compiled_(new CompiledPolicies({})),
+      slots_(std::make_unique<std::atomic<HitSlot>[]>(std::size_t{1} << 16)) {
+    for (std::size_t id = 0; id < std::size_t{1} << 16; ++id) slots_[id] = kCommonSlot;
+}
 
 SecurityPolicyDatabase::~SecurityPolicyDatabase() {
     delete compiled_.load();
@@ -155,12 +159,20 @@ Result<void> SecurityPolicyDatabase::replace(std::vector<PolicyEntry> entries) {
     for (const LintFinding& finding : lint_compiled(entries, *compiled)) {
         if (finding.kind == LintFinding::Kind::kShadowed) return fail(finding.text);
     }
+    for (CompiledPolicy& policy : *compiled) policy.hits = take_slot(policy.id);
     const CompiledPolicies* old =
         compiled_.exchange(new CompiledPolicies(std::move(*compiled)), std::memory_order_acq_rel);
     entries_ = std::move(entries);
     generation_.fetch_add(1, std::memory_order_acq_rel);
     reclaimer_.retire(const_cast<CompiledPolicies*>(old), delete_compiled, nullptr);
     return {};
+}
+
+HitSlot SecurityPolicyDatabase::take_slot(PolicyId id) {
+    const HitSlot known = slot_of(id);
+    if (known != kCommonSlot || next_slot_ == kCommonSlot) return known;
+    slots_[id].store(next_slot_, std::memory_order_relaxed);
+    return next_slot_++;
 }
 
 std::vector<std::string> SecurityPolicyDatabase::to_text() const {

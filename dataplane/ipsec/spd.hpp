@@ -9,11 +9,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "dataplane/ipsec/error.hpp"
 #include "dataplane/ipsec/policy.hpp"
+#include "dataplane/ipsec/policy_hits.hpp"
 #include "dataplane/ipsec/reclaimer.hpp"
 
 namespace homeport::ipsec {
@@ -42,16 +44,25 @@ class SecurityPolicyDatabase {
     [[nodiscard]] const CompiledPolicies& compiled() const {
         return *compiled_.load(std::memory_order_acquire);
     }
+    /// Where engines count what the entry `id` decided. An id keeps its slot when it goes and comes
+    /// again; kCommonSlot: it has none of its own. Any thread.
+    [[nodiscard]] HitSlot slot_of(PolicyId id) const {
+        return slots_[id].load(std::memory_order_relaxed);
+    }
     /// Grows with each replace().
     [[nodiscard]] std::uint64_t generation() const {
         return generation_.load(std::memory_order_acquire);
     }
 
   private:
+    HitSlot take_slot(PolicyId id);
+
     Reclaimer& reclaimer_;
     std::vector<PolicyEntry> entries_;
     std::atomic<const CompiledPolicies*> compiled_;
     std::atomic<std::uint64_t> generation_{0};
+    std::unique_ptr<std::atomic<HitSlot>[]> slots_;  // by PolicyId
+    HitSlot next_slot_ = 0;
 };
 
 }  // namespace homeport::ipsec

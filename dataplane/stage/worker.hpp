@@ -51,12 +51,15 @@ class Policer {
 
 /// What a worker asks of the main lcore, the only writer of the tables.
 struct MainRequest {
-    enum class Kind : std::uint8_t { kPathMtu, kSealedPathMtu } kind{};
+    enum class Kind : std::uint8_t { kPathMtu, kSealedPathMtu, kEspSource } kind{};
+    std::uint8_t dropped = 0;  // kEspSource: the packet was
     /// kPathMtu: home address of the binding concerned (IPv4 ones in v4-mapped form).
     /// kSealedPathMtu: the care-of address that the SA's packets go to.
+    /// kEspSource: whose SA the packet came by.
     Ipv6Address home_address;
     std::uint32_t mtu = 0;  // octets towards the care-of address
-    std::uint32_t spi = 0;  // kSealedPathMtu: of the outbound SA
+    std::uint32_t spi = 0;  // kSealedPathMtu: of the outbound SA; kEspSource: of the inbound one
+    Ipv6Address source;     // kEspSource: of the outer header
 };
 
 /// A port as the stages see it. Rewritten by the main lcore only while no worker runs.
@@ -101,6 +104,7 @@ struct Worker {
     Policer icmp_policer;
     Policer control_policer;
     Policer kernel_policer;
+    Policer report_policer;            // of what is told for the log
     std::uint64_t now_tsc = 0;         // at the start of the batch
     std::uint32_t identification = 0;  // IPv4/fragment identification source
 

@@ -119,10 +119,13 @@ std::string show_sa(const json& data) {
 std::string show_spd(const json& data) {
     Table table;
     table.column("#", Align::kRight).column("ID", Align::kRight).column("NAME").column("ACTION");
-    table.column("MODE").column("SELECTORS");
+    table.column("MODE").column("IN", Align::kRight).column("OCTETS IN", Align::kRight);
+    table.column("OUT", Align::kRight).column("OCTETS OUT", Align::kRight).column("SELECTORS");
     for (const json& row : list_of(data, "policies")) {
         table.row({text_of(row, "order"), text_of(row, "id"), text_of(row, "name"),
-                   text_of(row, "action"), text_of(row, "mode"), text_of(row, "selectors")});
+                   text_of(row, "action"), text_of(row, "mode"), count_of(row, "in_packets"),
+                   octets_of(row, "in_bytes"), count_of(row, "out_packets"),
+                   octets_of(row, "out_bytes"), text_of(row, "selectors")});
     }
     return table.text();
 }

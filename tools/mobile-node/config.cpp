@@ -84,6 +84,7 @@ void read_security(Section section, const std::filesystem::path& directory, Conf
     pair("bu", out.binding_update);
     pair("mps", out.prefix_discovery);
     pair("rr", out.return_routability);
+    pair("cn", out.correspondent);
     pair("payload", out.payload);
     section.finish();
 }
@@ -224,6 +225,7 @@ void check_pairs(const Config& out, Report& report) {
         {"bu", &out.binding_update},
         {"mps", &out.prefix_discovery},
         {"rr", &out.return_routability},
+        {"cn", &out.correspondent},
         {"payload", &out.payload}};
     for (const auto& [key, pair] : all) {
         if (!*pair) continue;
@@ -307,6 +309,7 @@ std::string needs_restart(const Config& old_config, const Config& new_config) {
     compare(old_config.prefix_discovery == new_config.prefix_discovery, "security.mps");
     compare(old_config.return_routability == new_config.return_routability, "security.rr");
     compare(old_config.route_optimisation == new_config.route_optimisation, "route_optimisation");
+    compare(old_config.correspondent == new_config.correspondent, "security.cn");
     compare(old_config.payload == new_config.payload, "security.payload");
     compare(old_config.lab_static_gcm == new_config.lab_static_gcm, "lab.static_gcm");
     compare(old_config.lab_unprotected == new_config.lab_unprotected, "lab.unprotected");

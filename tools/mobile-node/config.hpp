@@ -72,6 +72,7 @@ struct Config {
     std::optional<SaPair> binding_update;      // security.bu; missing only with lab.unprotected
     std::optional<SaPair> prefix_discovery;    // security.mps: table S1-SPD entry 3
     std::optional<SaPair> return_routability;  // security.rr: entry 4, tunnel mode
+    std::optional<SaPair> correspondent;       // security.cn: entry 4c, tunnel mode
     std::optional<SaPair> payload;             // security.payload: entry 6, tunnel mode
     bool lab_static_gcm = false;
     bool lab_unprotected = false;  // BU and BA without ESP

@@ -40,6 +40,7 @@ Result<std::unique_ptr<Security>> Security::create(const Config& config) {
          {std::tuple{Entry::kBindingUpdate, "security.bu", &config.binding_update},
           std::tuple{Entry::kPrefixDiscovery, "security.mps", &config.prefix_discovery},
           std::tuple{Entry::kReturnRoutability, "security.rr", &config.return_routability},
+          std::tuple{Entry::kCorrespondentMobile, "security.cn", &config.correspondent},
           std::tuple{Entry::kPayload, "security.payload", &config.payload}}) {
         if (auto done = out->add_pair(entry, key, *pair); !done) {
             return std::unexpected(done.error());
@@ -53,7 +54,9 @@ Result<std::unique_ptr<Security>> Security::create(const Config& config) {
 
 Result<void> Security::put_policies() {
     sa::PolicyOptions options;
-    options.protect_return_routability = config_.return_routability && !at_home_;
+    // Both or none, as at the home agent: an entry of these without keys lets nothing pass.
+    options.protect_return_routability =
+        (config_.return_routability || config_.correspondent) && !at_home_;
     options.protect_payload = config_.payload && !at_home_;
     options.unprotected = config_.lab_unprotected;
     options.route_optimised = route_optimised_;

@@ -403,6 +403,9 @@ class Session {
     void show(const channel::PathMtu& event, ConstByteSpan) {
         std::cout << "path-mtu " << event.mtu << "\n";
     }
+    void show(const channel::EspSource& event, ConstByteSpan) {
+        std::cout << "esp-source " << event.spi << "\n";
+    }
 
     channel::Client client_;
     std::uint64_t acknowledged_ = 0;

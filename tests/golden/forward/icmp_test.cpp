@@ -271,6 +271,29 @@ TEST_F(Icmp, S1_22_too_big_about_a_sealed_packet_is_asked_of_the_main_lcore) {
     }
 }
 
+TEST_F(Icmp, RFC4301_8_2_packet_too_big_without_esp_is_ignored_where_it_is_not_believed) {
+    channel::ParametersSet parameters;
+    parameters.believe_packet_too_big = 0;
+    apply(parameters);
+    const Bytes esp = concat({{0x20, 0, 0, 3, 0, 0, 0, 7}, Bytes(1400, 0xee)});
+    for (const Bytes& about : {ipv6(kHomeAgent, kCareOfAddress, 50, esp),
+                               tunnelled(udp6(kCorrespondent, kHomeAddress, 1400))}) {
+        const Result result = error_about(2, 0, 1300, about);
+        expect_absorbed_silently(result);
+        EXPECT_TRUE(result.requests.empty());
+        EXPECT_EQ(result.count("icmp.ptb_ignored"), 1u) << result.to_string();
+    }
+    // What the kernel sent is the kernel's to judge, and other errors are told as ever.
+    expect_kernel(error_about(2, 0, 1300, ipv6(kHomeAgent, kCorrespondent, 6, Bytes(1400, 1))));
+    const Result unreachable =
+        error_about(1, 3, 0, tunnelled(udp6(kCorrespondent, kHomeAddress, 1400)));
+    EXPECT_EQ(unreachable.count("icmp.relayed"), 1u) << unreachable.to_string();
+    parameters.believe_packet_too_big = 1;
+    apply(parameters);
+    EXPECT_EQ(error_about(2, 0, 1300, ipv6(kHomeAgent, kCareOfAddress, 50, esp)).requests.size(),
+              1u);
+}
+
 TEST_F(Icmp, a_fragmented_tunnel_packet_is_known_by_its_first_piece) {
     const Bytes outer = tunnelled(udp6(kCorrespondent, kHomeAddress, 1410, {.hop_limit = 63}));
     Result result = error_about(2, 0, 1300, fragment6(outer, 0, 1304, true));

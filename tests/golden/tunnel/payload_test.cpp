@@ -237,9 +237,17 @@ TEST_P(Payload, P4_check_esp_outer_off_log_drop) {
     result = feed_packet(kOutside, mobile_node_.send(from_mobile(), kMovedTo));
     expect_forwarded(result, from_mobile());
     EXPECT_EQ(result.count("mip6.rt.esp_src_seen"), 1u) << result.to_string();
+    ASSERT_EQ(result.requests.size(), 1u) << "told for the log";
+    EXPECT_EQ(result.requests[0].kind, stage::MainRequest::Kind::kEspSource);
+    EXPECT_EQ(result.requests[0].home_address, kHomeAddress);
+    EXPECT_EQ(result.requests[0].source, kMovedTo);
+    EXPECT_EQ(result.requests[0].spi, kSpiPayloadIn);
+    EXPECT_EQ(result.requests[0].dropped, 0);
     check_outer(EspOuterCheck::kDrop);
-    expect_drop(feed_packet(kOutside, mobile_node_.send(from_mobile(), kMovedTo)),
-                "mip6.rt.esp_src");
+    result = feed_packet(kOutside, mobile_node_.send(from_mobile(), kMovedTo));
+    expect_drop(result, "mip6.rt.esp_src");
+    ASSERT_EQ(result.requests.size(), 1u);
+    EXPECT_EQ(result.requests[0].dropped, 1);
     expect_forwarded(feed_packet(kOutside, mobile_node_.send(from_mobile())), from_mobile());
     bind_protected(kHomeAddress, kMovedTo);
     expect_forwarded(feed_packet(kOutside, mobile_node_.send(from_mobile(), kMovedTo)),
@@ -250,6 +258,17 @@ TEST_P(Payload, P4_check_esp_outer_off_log_drop) {
     // A binding update is not payload, and comes from where it comes from.
     result = feed_packet(kOutside, test::kC2BindingUpdate);
     EXPECT_EQ(result.punted.size(), 1u) << result.to_string();
+}
+
+TEST_P(Payload, P4_a_flood_from_elsewhere_is_told_a_few_times_only) {
+    check_outer(EspOuterCheck::kCount);
+    Result all;
+    for (int i = 0; i < 100; ++i) {
+        Result result = feed_packet(kOutside, mobile_node_.send(from_mobile(), kMovedTo));
+        std::ranges::copy(result.requests, std::back_inserter(all.requests));
+    }
+    EXPECT_GE(all.requests.size(), 1u);
+    EXPECT_LE(all.requests.size(), 20u);
 }
 
 TEST_P(Payload, P2_plaintext_where_the_policy_demands_esp) {

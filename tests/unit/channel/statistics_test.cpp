@@ -19,6 +19,7 @@ StatisticsShape shape_of(std::uint32_t workers) {
     shape.workers = workers;
     shape.adjacencies = 5;
     shape.sas = 7;
+    shape.policies = 9;
     shape.bindings = 100;
     shape.tsc_hz = 2500000000;
     return shape;
@@ -112,6 +113,15 @@ TEST(Statistics, rows_in_use_are_read_with_their_place) {
     ASSERT_EQ(reader->sas().size(), 1u);
     EXPECT_EQ(reader->sas()[0].row.highest_sequence, 77u);
     writer.set_sa(0, {});
+    PolicyRow policy;
+    policy.policy_id = 0x6000;
+    policy.in_use = 1;
+    policy.out_packets = 5;
+    writer.set_policy(8, policy);
+    writer.set_policy(9, policy);  // beyond the table
+    ASSERT_EQ(reader->policies().size(), 1u);
+    EXPECT_EQ(reader->policies()[0].index, 8u);
+    EXPECT_EQ(reader->policies()[0].row.out_packets, 5u);
     EXPECT_TRUE(reader->sas().empty());
 }
 

@@ -50,6 +50,7 @@ controlplane:
         bu: {spi_in: 0x10000001, spi_out: 0x20000001, algorithm: aes-cbc-128-hmac-sha256-128, key_file_in: keys/in, key_file_out: /k/out, replay_window: 128, esn: on}
         mps: {spi_in: 300, spi_out: 301, algorithm: null-hmac-sha256-128, key_file_in: a, key_file_out: b}
         rr: {spi_in: 302, spi_out: 303, algorithm: x, key_file_in: c, key_file_out: d}
+        cn: {spi_in: 306, spi_out: 307, algorithm: z, key_file_in: g, key_file_out: h}
         payload: {spi_in: 304, spi_out: 305, algorithm: y, key_file_in: e, key_file_out: f, replay_window: 1024}
     - home_address: 2001:db8:9::7
       mobile_prefixes: ["2001:db8:70::/48", "2001:db8:71::/64"]
@@ -65,8 +66,9 @@ controlplane:
         key_directory: keys
         mps: {spi_in: 0x31000000, spi_out: 0x41000000, algorithm: m}
         rr: {spi_in: 0x32000000, spi_out: 0x42000000, algorithm: r}
+        cn: {spi_in: 0x34000000, spi_out: 0x44000000, algorithm: c}
         payload: {spi_in: 0x33000000, spi_out: 0x43000000, algorithm: p, replay_window: 512, esn: on}
-  policy: {max_lifetime: 600, refresh_advice: 300, require_esp: on, protect_payload: on, check_esp_outer: drop, coa_deny: ["2001:db8:bad::/48", 198.18.0.0/15], allow_unprotected: on, lab_static_gcm: on, technique: heuristic, require_api: off, bu_heur_timeout: 250, bu_heur_min_pkts: 5}
+  policy: {max_lifetime: 600, refresh_advice: 300, require_esp: on, protect_payload: on, check_esp_outer: drop, believe_packet_too_big: off, coa_deny: ["2001:db8:bad::/48", 198.18.0.0/15], allow_unprotected: on, lab_static_gcm: on, technique: heuristic, require_api: off, bu_heur_timeout: 250, bu_heur_min_pkts: 5}
   dual_stack: {nat_refresh: 55, force_udp: on, accept_force_udp: on, omit_natdet: on, tlv_header: on, esp_over_ipv4: nested, nat_pending_max: 64, nat_pending_ttl: 1500, nat_lock_depth: 3, nat_lock_timeout: 40, source_changes_per_minute: 12}
   limits: {bindings: 500, bindings_per_node: 2, bu_per_second: 100, bu_per_node_per_second: 5}
   store: {path: /tmp/b.db}
@@ -114,6 +116,10 @@ TEST(Config, every_key_arrives_in_its_member) {
     EXPECT_TRUE(cp.mobile_nodes[0].binding_update->extended_sequence);
     EXPECT_EQ(cp.mobile_nodes[1].name, "2001:db8:9::7");
     EXPECT_EQ(cp.mobile_node_ranges[0].key_directory, "/etc/homeport/keys");
+    ASSERT_TRUE(cp.mobile_nodes[0].correspondent);
+    EXPECT_EQ(cp.mobile_nodes[0].correspondent->spi_out, 307u);
+    ASSERT_TRUE(cp.mobile_node_ranges[0].correspondent);
+    EXPECT_EQ(cp.mobile_node_ranges[0].correspondent->algorithm, "c");
     ASSERT_TRUE(cp.mobile_nodes[0].payload);
     EXPECT_EQ(cp.mobile_nodes[0].payload->replay_window, 1024);
     ASSERT_TRUE(cp.mobile_node_ranges[0].payload);
@@ -123,6 +129,8 @@ TEST(Config, every_key_arrives_in_its_member) {
     EXPECT_EQ(cp.home_links[1].ipv4_prefix->to_string(), "198.51.96.0/20");
     EXPECT_TRUE(cp.policy.protect_payload);
     EXPECT_EQ(cp.policy.check_esp_outer, CheckEspOuter::kDrop);
+    EXPECT_FALSE(cp.policy.believe_packet_too_big);
+    EXPECT_TRUE(PolicyConfig{}.believe_packet_too_big);
     ASSERT_EQ(cp.policy.coa_deny.size(), 2u);
     EXPECT_EQ(cp.policy.coa_deny[1].to_string(), "::ffff:198.18.0.0/111");
     EXPECT_EQ(cp.policy.technique, Technique::kHeuristic);
@@ -299,7 +307,7 @@ TEST(Config, unknown_algorithm_names_the_nearest_where_the_names_are_known) {
     static constexpr std::string_view kNames[] = {"aes128-gcm16", "aes128-cbc-hmac-sha1-96"};
     const auto config = parse(kFull, "/etc/t.yaml", kNames);
     ASSERT_FALSE(config);
-    ASSERT_EQ(config.error().size(), 8u);
+    ASSERT_EQ(config.error().size(), 10u);
     EXPECT_EQ(config.error()[0].line, 39u);
     EXPECT_EQ(config.error()[0].expected,
               "one of aes128-gcm16, aes128-cbc-hmac-sha1-96; the nearest is "
@@ -329,6 +337,22 @@ TEST(Config, same_spi_twice_in_one_direction_is_refused_also_inside_a_range) {
     EXPECT_EQ(errors_of(text),
               "/etc/t.yaml:10:26: controlplane.mobile_node_ranges[1].security.spi_in: found 1015, "
               "expected an SPI that no other SA of this direction uses");
+}
+
+TEST(Config, S1_34_keys_of_a_correspondent_need_the_policy) {
+    const auto with = [](const std::string& policy) {
+        return errors_of(
+            "controlplane:\n  home_agent: {addresses: ['2001:db8::1']}\n"
+            "  home_links: [{prefix: '2001:db8::/64', port: virtual}]\n"
+            "  policy: {protect_return_routability: " +
+            policy +
+            "}\n  mobile_nodes: [{home_address: '2001:db8::7', security: {cn: {spi_in: 300, "
+            "spi_out: 301, algorithm: a, key_file_in: b, key_file_out: c}}}]\n");
+    };
+    EXPECT_EQ(with("on"), "");
+    EXPECT_NE(with("off").find("mobile_nodes[0].security.cn: found keys, and "
+                               "policy.protect_return_routability off"),
+              std::string::npos);
 }
 
 TEST(Config, S1_35_keys_of_payload_need_the_policy_and_ipv4_addresses_a_protected_prefix) {

@@ -535,7 +535,9 @@ TEST_F(AppTest, commands_show_what_is_there) {
     ASSERT_EQ(sas["sas"].size(), 2u);
     EXPECT_EQ(sas.dump().find("aaaa"), std::string::npos);  // no key
     EXPECT_EQ(show("show status")["data_plane"]["synchronized"], true);
-    EXPECT_EQ(show("show spd")["policies"][0]["name"], "ike");
+    const auto entries = show("show spd")["policies"];
+    EXPECT_EQ(entries[0]["name"], "ike");
+    EXPECT_TRUE(entries[0]["in_packets"].is_null()) << "the data plane said nothing of it";
     EXPECT_EQ(show("show stages")["stages"].size(), 2u);
     EXPECT_EQ(show("config check")["valid"], true);
     EXPECT_EQ(show("show config").dump().find("aaaa"), std::string::npos);
@@ -695,6 +697,55 @@ TEST_F(SaCommands, lifetimes_are_told_and_an_ended_sa_is_a_problem) {
     ASSERT_TRUE(run_until([&] { return log_text().find("HP-CP-0073") != std::string::npos; }));
     ASSERT_EQ(app_->status().problems.size(), 1u);
     EXPECT_NE(app_->status().problems[0].find("0x000007d1"), std::string::npos);
+}
+
+TEST_F(SaCommands, show_spd_has_the_packets_of_each_entry_and_direction) {
+    start_both();
+    const auto policies = [&] {
+        return command("show spd", nlohmann::json::object())["data"]["policies"];
+    };
+    const auto shown = policies();
+    for (std::uint32_t i = 0; i < 2; ++i) {
+        channel::PolicyRow row;
+        row.policy_id = shown[i + 1]["id"];
+        row.in_use = 1;
+        row.in_packets = 10 + i;
+        row.in_bytes = 1000 + i;
+        row.out_packets = 20 + i;
+        row.out_bytes = 2000 + i;
+        data_plane_->statistics().set_policy(40 - i, row);  // in no order
+    }
+    const auto counted = policies();
+    EXPECT_TRUE(counted[0]["out_packets"].is_null());
+    EXPECT_EQ(counted[1]["in_packets"], 10);
+    EXPECT_EQ(counted[1]["in_bytes"], 1000);
+    EXPECT_EQ(counted[2]["out_packets"], 21);
+    EXPECT_EQ(counted[2]["out_bytes"], 2001);
+}
+
+TEST_F(SaCommands, P4_payload_from_elsewhere_is_a_line_a_minute_and_node) {
+    start_both();
+    const auto tell = [&](const char* source, const Ipv6Address& home_address) {
+        data_plane_->tell([=](channel::Server& server) {
+            channel::EspSource event;
+            event.home_address = channel::WireAddress(home_address);
+            event.care_of_address = channel::WireAddress(kCareOf);
+            event.source = channel::WireAddress(*Ipv6Address::parse(source));
+            event.spi = 1001;
+            (void)server.send(event);
+        });
+    };
+    const Ipv6Address other = *Ipv6Address::parse("2001:db8:1::102");
+    tell("2001:db8:77::1", kHomeAddress);
+    tell("2001:db8:77::2", kHomeAddress);
+    tell("2001:db8:77::3", other);
+    ASSERT_TRUE(run_until([&] { return log_text().find("2001:db8:77::3") != std::string::npos; }));
+    EXPECT_NE(log_text().find("HP-CP-0046 payload under ESP of 2001:db8:1::101 (SPI 0x000003e9) "
+                              "came from 2001:db8:77::1, its care-of address is " +
+                              kCareOf.to_string() + ": let pass"),
+              std::string::npos)
+        << log_text();
+    EXPECT_EQ(log_text().find("2001:db8:77::2"), std::string::npos) << "again within a minute";
 }
 
 TEST_F(SaCommands, S1_32_spd_lint_names_the_entries_that_clash) {

@@ -32,6 +32,7 @@ FakeDataPlane::FakeDataPlane(const std::string& socket_path, std::vector<std::st
     shape.workers = 2;
     shape.adjacencies = 16;
     shape.sas = 16;
+    shape.policies = 64;
     shape.bindings = 65536;
     shape.tsc_hz = 1000000000;
     auto writer = channel::StatisticsWriter::create(shape);

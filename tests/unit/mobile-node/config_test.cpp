@@ -44,9 +44,13 @@ TEST(Config, S1_34_pairs_of_return_routability_and_prefix_discovery) {
         parse(with(R"(  rr: {spi_in: 0x20003, spi_out: 0x10003, key_file_in: a, key_file_out: b,
        algorithm: aes128-cbc-hmac-sha256-128}
   mps: {spi_in: 0x20002, spi_out: 0x10002, key_file_in: c, key_file_out: d,
-        algorithm: aes128-cbc-hmac-sha256-128})"),
+        algorithm: aes128-cbc-hmac-sha256-128}
+  cn: {spi_in: 0x20004, spi_out: 0x10004, key_file_in: e, key_file_out: f,
+       algorithm: aes128-cbc-hmac-sha256-128})"),
               "/etc/homeport/mn.yaml");
     ASSERT_TRUE(config) << config::to_string(config.error());
+    ASSERT_TRUE(config->correspondent);
+    EXPECT_EQ(config->correspondent->spi_in, 0x20004u);
     ASSERT_TRUE(config->return_routability);
     EXPECT_EQ(config->return_routability->spi_in, 0x20003u);
     EXPECT_EQ(config->return_routability->key_file_out, "/etc/homeport/b");
@@ -55,7 +59,8 @@ TEST(Config, S1_34_pairs_of_return_routability_and_prefix_discovery) {
     Config other = *config;
     other.return_routability.reset();
     other.prefix_discovery->replay_window = 64;
-    EXPECT_EQ(needs_restart(*config, other), "security.mps, security.rr");
+    other.correspondent->spi_out = 0x10005;
+    EXPECT_EQ(needs_restart(*config, other), "security.mps, security.rr, security.cn");
 }
 
 TEST(Config, route_optimisation_is_off_on_or_a_section) {

@@ -173,7 +173,7 @@ TEST_F(SaSourceTest, S1_11_payload_goes_in_tunnels_to_the_home_address_of_both_f
 }
 
 TEST_F(SaSourceTest, a_range_has_sas_of_each_purpose_with_key_files_of_their_own) {
-    for (const char* purpose : {"", ".rr", ".payload"}) {
+    for (const char* purpose : {"", ".rr", ".cn", ".payload"}) {
         for (const char* end : {"10", "11"}) {
             key(std::string("2001:db8:1::") + end + purpose + ".in.key", 32);
             key(std::string("2001:db8:1::") + end + purpose + ".out.key", 32);
@@ -184,14 +184,21 @@ TEST_F(SaSourceTest, a_range_has_sas_of_each_purpose_with_key_files_of_their_own
         "      count: 2\n      security: {spi_in: 5000, spi_out: 6000, algorithm: "
         "null-hmac-sha256-128, key_directory: " +
             directory_.string() +
-            ", rr: {spi_in: 5100, spi_out: 6100, algorithm: null-hmac-sha256-128}, payload: "
+            ", rr: {spi_in: 5100, spi_out: 6100, algorithm: null-hmac-sha256-128}, cn: {spi_in: "
+            "5300, spi_out: 6300, algorithm: null-hmac-sha256-128}, payload: "
             "{spi_in: 5200, spi_out: 6200, algorithm: null-hmac-sha256-128}}\n",
         "{protect_payload: on}", ", ipv4_prefix: 192.0.2.0/24");
     const auto source = StaticSaSource::load(config.controlplane);
     ASSERT_TRUE(source) << source.error().front();
     auto ledger = SequenceLedger::in_memory();
     const auto all = records(*source, ledger);
-    ASSERT_EQ(all.size(), 12u);
+    ASSERT_EQ(all.size(), 16u);
+    // Entry 4c: the node is somebody's correspondent; a tunnel, too, with HoT and HoTI swapped.
+    EXPECT_EQ(all.at(5301).policy_id, policy_id(TableEntry::kCorrespondentMobile));
+    EXPECT_EQ(all.at(5301).mode, channel::SaMode::kTunnel);
+    EXPECT_EQ(all.at(5301).tunnel_remote.v6().to_string(), "2001:db8:1::11");
+    EXPECT_EQ(all.at(5301).selector.local_port_low, 1 << 8) << "Home Test Init is sent";
+    EXPECT_EQ(all.at(5301).selector.remote_port_low, 3 << 8) << "Home Test is received";
     EXPECT_EQ(all.at(5201).policy_id, policy_id(TableEntry::kPayload));
     EXPECT_EQ(all.at(5201).second_peer.v4().to_string(), "192.0.2.17");
     EXPECT_EQ(all.at(6101).policy_id, policy_id(TableEntry::kReturnRoutability));

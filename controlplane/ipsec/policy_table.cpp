@@ -262,7 +262,9 @@ std::vector<PolicyEntry> mobile_node_policies(const Ipv6Address& home_address,
     std::vector<ProtectedPrefix> own{
         {home_agent, AddressRange::of(IpAddress(home_address)), std::nullopt}};
     if (ipv4_home_address) {
-        own[0].ipv4_home_addresses = AddressRange::of(IpAddress(*ipv4_home_address));
+        own[0].ipv4_home_addresses = ipv4_home_address->is_unspecified()
+                                         ? AddressRange::of(Ipv4Prefix{})
+                                         : AddressRange::of(IpAddress(*ipv4_home_address));
     }
     const auto unprotected = options.unprotected ? own : std::vector<ProtectedPrefix>{};
     return mirror(home_agent_policies(own, unprotected, options), home_address);

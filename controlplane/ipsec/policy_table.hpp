@@ -94,7 +94,8 @@ struct PolicyOptions {
     const std::vector<ProtectedPrefix>& prefixes,
     const std::vector<ProtectedPrefix>& unprotected = {}, const PolicyOptions& options = {});
 
-/// The table of the mobile node `home_address`, registered with `home_agent`.
+/// The table of the mobile node `home_address`, registered with `home_agent`. An IPv4 home address
+/// of 0.0.0.0 stands for one that is not known yet: the entry takes all.
 [[nodiscard]] std::vector<ipsec::PolicyEntry> mobile_node_policies(
     const Ipv6Address& home_address, const Ipv6Address& home_agent,
     const PolicyOptions& options = {},

@@ -15,6 +15,9 @@ namespace {
 /// Without an acknowledgement of the deregistration, and without a binding that we know of, we are
 /// at home after this many.
 constexpr unsigned kBlindDeregistrations = 4;
+constexpr std::uint32_t kNoKeepalives = 0xffffffff;     // RFC 5555 3.2.2
+constexpr std::chrono::seconds kDefaultKeepalive{110};  // NATKATIMEOUT
+constexpr std::chrono::hours kLongestKeepalive{24};     // more is as good as none
 
 /// Early enough for several retransmissions before the end, but not before half of the time.
 std::chrono::seconds default_refresh(std::chrono::seconds granted) {
@@ -48,6 +51,18 @@ const char* to_string(MobileNodeState state) {
             return "shutting-down";
         case MobileNodeState::kFinished:
             return "finished";
+    }
+    return "";
+}
+
+const char* to_string(Encapsulation encapsulation) {
+    switch (encapsulation) {
+        case Encapsulation::kIpv6:
+            return "ipv6";
+        case Encapsulation::kIpv4:
+            return "ipv4";
+        case Encapsulation::kUdpIpv4:
+            return "udp-ipv4";
     }
     return "";
 }
@@ -98,8 +113,10 @@ void MobileNode::begin_for_attachment() {
         stop_sending();
         return set_state(MobileNodeState::kAtHome, "at home, never registered");
     }
-    // Back where the home agent has us, and nothing else was asked for meanwhile.
-    if (binding_ && binding_->care_of_address == attachment_->care_of_address &&
+    // Back where the home agent has us, and nothing else was asked for meanwhile. An IPv4 address
+    // may be one behind another NAT now.
+    if (binding_ && !attachment_->care_of_address.is_ipv4() &&
+        binding_->care_of_address == attachment_->care_of_address &&
         last_asked_for_ == attachment_->care_of_address && binding_->refresh_at > now_) {
         stop_sending();
         return set_state(MobileNodeState::kRegistered, "back at the registered address");
@@ -145,6 +162,7 @@ MobileNodeActions MobileNode::tick(TimePoint now) {
     if (state_ == MobileNodeState::kRegistered && binding_ && binding_->refresh_at <= now_) {
         refresh("refresh is due");
     }
+    if (const auto at = keepalive_at(); at && *at <= now_) refresh("NAT keepalive");
     if (purpose_ != Purpose::kNone && next_transmission_ && *next_transmission_ <= now_) {
         repeat_or_give_up();
     }
@@ -182,7 +200,20 @@ std::optional<MobileNode::TimePoint> MobileNode::next_deadline() const {
         consider(binding_->expires);
         if (state_ == MobileNodeState::kRegistered) consider(binding_->refresh_at);
     }
+    consider(keepalive_at());
     return next;
+}
+
+void MobileNode::note_udp_sent(TimePoint at) {
+    if (!udp_sent_ || at > *udp_sent_) udp_sent_ = at;
+}
+
+std::optional<MobileNode::TimePoint> MobileNode::keepalive_at() const {
+    if (state_ != MobileNodeState::kRegistered || !binding_ || !udp_sent_ ||
+        binding_->keepalive == std::chrono::seconds::zero()) {
+        return std::nullopt;
+    }
+    return *udp_sent_ + binding_->keepalive;
 }
 
 // --- binding updates out ------------------------------------------------------------------------
@@ -242,21 +273,39 @@ std::vector<std::uint8_t> MobileNode::build_update(std::uint16_t sequence,
                                .sequence = sequence,
                                .lifetime = lifetime,
                                .options = {}};
-    if (!attachment_->at_home) {
-        update.options.emplace_back(wire::AlternateCareOfAddress{attachment_->care_of_address});
-    }
-    if (config_.ipv4_home_address && purpose_ == Purpose::kRegister) {
-        update.options.emplace_back(
-            wire::Ipv4HomeAddress{Ipv4Prefix::kMaxLength, false, *config_.ipv4_home_address});
-    }
+    add_options(update);
     return wire::mobility_packet(update, config_.home_address, config_.home_agent);
+}
+
+void MobileNode::add_options(wire::BindingUpdate& update) const {
+    const CareOf& care_of = attachment_->care_of_address;
+    const bool over_ipv4 = !attachment_->at_home && care_of.is_ipv4();
+    if (!attachment_->at_home && !over_ipv4) {
+        update.options.emplace_back(wire::AlternateCareOfAddress{care_of.ipv6()});
+    }
+    if (asks_for_ipv4()) {
+        const Ipv4Address address = granted_ipv4_.value_or(*config_.ipv4_home_address);
+        update.options.emplace_back(wire::Ipv4HomeAddress{Ipv4Prefix::kMaxLength, false, address});
+    }
+    if (!over_ipv4) return;
+    update.options.emplace_back(wire::Ipv4CareOfAddress{care_of.ipv4()});
+    update.force_udp = config_.force_udp && !force_udp_refused_;
+}
+
+/// RFC 5555 4.4.2.1: an update without it ends the IPv4 binding alone.
+bool MobileNode::asks_for_ipv4() const {
+    return config_.ipv4_home_address && purpose_ == Purpose::kRegister && !ipv4_unsupported_;
 }
 
 void MobileNode::transmit() {
     const wire::FourSecondUnits lifetime = lifetime_to_ask();
     last_sequence_ = next_sequence_++;
     if (outstanding_.size() == kMaxOutstanding) outstanding_.erase(outstanding_.begin());
-    outstanding_.push_back({last_sequence_, now_, lifetime});
+    const bool over_ipv4 = !attachment_->at_home && attachment_->care_of_address.is_ipv4();
+    outstanding_.push_back({last_sequence_, now_, lifetime,
+                            over_ipv4 && config_.force_udp && !force_udp_refused_,
+                            asks_for_ipv4()});
+    if (over_ipv4) note_udp_sent(now_);
     recent_.push_back(now_);
     while (recent_.size() > config_.max_update_rate) recent_.pop_front();
     ++counters_.updates_sent;
@@ -269,7 +318,7 @@ void MobileNode::transmit() {
     timeout_ = std::min<Duration>(timeout_ * 2, config_.max_timeout);
     actions_.emplace_back(SendBindingUpdate{
         build_update(last_sequence_, lifetime),
-        attachment_->at_home ? config_.home_address : attachment_->care_of_address,
+        attachment_->at_home ? CareOf(config_.home_address) : attachment_->care_of_address,
         attachment_->at_home, last_sequence_});
 }
 
@@ -330,7 +379,7 @@ void MobileNode::receive_acknowledgement(const wire::BindingAcknowledgement& ans
         accepted(Outstanding{*update}, answer);
     } else {
         ++counters_.acknowledgements_rejecting;
-        rejected(answer.status);
+        rejected(Outstanding{*update}, answer.status);
     }
 }
 
@@ -352,8 +401,13 @@ void MobileNode::accepted(const Outstanding& update, const wire::BindingAcknowle
         drop_binding();
         return back_off("accepted without a lifetime");
     }
-    const bool switched = !binding_ || binding_->care_of_address != attachment_->care_of_address;
-    Binding binding{attachment_->care_of_address, granted, update.sent + granted, {}};
+    Binding binding;
+    binding.care_of_address = attachment_->care_of_address;
+    binding.granted = granted;
+    binding.expires = update.sent + granted;
+    note_nat(binding, answer);
+    const bool switched = !binding_ || binding_->care_of_address != binding.care_of_address ||
+                          binding_->encapsulation != binding.encapsulation;
     binding.refresh_at = update.sent + default_refresh(granted);
     const auto* advice = wire::find_option<wire::BindingRefreshAdvice>(answer.options);
     if (advice != nullptr && advice->interval.value != 0 && advice->interval.seconds() < granted) {
@@ -362,18 +416,52 @@ void MobileNode::accepted(const Outstanding& update, const wire::BindingAcknowle
     binding_ = binding;
     backoff_ = {};
     stop_sending();
-    note_ipv4_answer(answer);
-    if (switched) actions_.emplace_back(SwitchTunnel{binding.care_of_address});
+    if (switched) {
+        actions_.emplace_back(SwitchTunnel{binding.care_of_address, binding.encapsulation});
+    }
     set_state(MobileNodeState::kRegistered, "accepted");
+    note_ipv4_answer(update, answer);
 }
 
-/// RFC 5555 4.4.1: without the option the home agent knows nothing of IPv4.
-void MobileNode::note_ipv4_answer(const wire::BindingAcknowledgement& answer) {
-    if (!config_.ipv4_home_address) return;
+/// mipv6.md section 5.3, rule 7: all ones and not forced is the one answer that says "no NAT".
+void MobileNode::note_nat(Binding& binding, const wire::BindingAcknowledgement& answer) const {
+    if (!binding.care_of_address.is_ipv4()) return;
+    binding.encapsulation = Encapsulation::kIpv4;
+    const auto* option = wire::find_option<wire::NatDetection>(answer.options);
+    if (option == nullptr) return;
+    binding.nat = *option;
+    if (option->force_udp || option->refresh_time != kNoKeepalives) {
+        binding.encapsulation = Encapsulation::kUdpIpv4;
+    }
+    if (!config_.nat_keepalive || option->refresh_time == kNoKeepalives) return;
+    binding.keepalive =
+        option->refresh_time == 0 ? kDefaultKeepalive : std::chrono::seconds{option->refresh_time};
+    if (binding.keepalive > kLongestKeepalive) binding.keepalive = {};
+}
+
+/// RFC 5555 4.4.2: without the option the home agent knows nothing of IPv4 home addresses.
+void MobileNode::note_ipv4_answer(const Outstanding& update,
+                                  const wire::BindingAcknowledgement& answer) {
+    if (!update.asked_for_ipv4) return;
     const auto* option = wire::find_option<wire::Ipv4AddressAcknowledgement>(answer.options);
-    if (option == nullptr) return set_ipv4({});
-    set_ipv4({.bound = option->status < 128 && option->address == *config_.ipv4_home_address,
-              .status = option->status});
+    if (option == nullptr) {
+        ipv4_unsupported_ = true;
+        granted_ipv4_.reset();
+        return set_ipv4({});
+    }
+    Ipv4HomeAddressNews news{.status = option->status};
+    const bool dynamic = config_.ipv4_home_address->is_unspecified();
+    if (option->status < 128) {
+        news.bound =
+            dynamic ? option->address.is_unicast() : option->address == *config_.ipv4_home_address;
+        if (news.bound) news.address = option->address;
+    }
+    const bool lost = dynamic && granted_ipv4_ && !news.bound;
+    granted_ipv4_.reset();
+    if (dynamic && news.bound) granted_ipv4_ = news.address;
+    set_ipv4(news);
+    // The address that we were given is not ours any more: another will do.
+    if (lost) refresh("the dynamic IPv4 home address is gone");
 }
 
 void MobileNode::set_ipv4(const Ipv4HomeAddressNews& news) {
@@ -382,8 +470,14 @@ void MobileNode::set_ipv4(const Ipv4HomeAddressNews& news) {
     actions_.emplace_back(news);
 }
 
-void MobileNode::rejected(BindingStatus status) {
+void MobileNode::rejected(const Outstanding& update, BindingStatus status) {
     const char* reason = wire::describe(status);
+    // 144 has two meanings; with F in the update it is this one (RFC 5555 4.4.2).
+    if (status == BindingStatus::kForceUdpNotAccepted && update.force_udp) {
+        force_udp_refused_ = true;
+        outstanding_.clear();
+        return send_when_rate_allows();
+    }
     if (state_ == MobileNodeState::kShuttingDown) {
         stop_sending();
         return finish(reason);
@@ -416,6 +510,7 @@ void MobileNode::back_off(const char* reason) {
 
 void MobileNode::drop_binding() {
     set_ipv4({});
+    granted_ipv4_.reset();
     if (binding_) actions_.emplace_back(TunnelDown{});
     binding_.reset();
     home_agent_may_hold_binding_ = false;
@@ -462,10 +557,13 @@ MobileNode::Status MobileNode::status() const {
     status.state = state_;
     if (attachment_) {
         status.current_care_of_address =
-            attachment_->at_home ? config_.home_address : attachment_->care_of_address;
+            attachment_->at_home ? CareOf(config_.home_address) : attachment_->care_of_address;
     }
     if (binding_) {
         status.registered_care_of_address = binding_->care_of_address;
+        status.encapsulation = binding_->encapsulation;
+        status.nat = binding_->nat;
+        status.keepalive_at = keepalive_at();
         status.granted_lifetime = binding_->granted;
         status.expires = binding_->expires;
         if (state_ == MobileNodeState::kRegistered) status.refresh_at = binding_->refresh_at;

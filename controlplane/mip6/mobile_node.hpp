@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "controlplane/mip6/care_of.hpp"
 #include "controlplane/wire/ipv6_packet.hpp"
 #include "controlplane/wire/mobility_header.hpp"
 #include "dataplane/base/address.hpp"
@@ -23,7 +24,7 @@ namespace homeport::mip6 {
 struct MobileNodeConfig {
     Ipv6Address home_address;
     Ipv6Address home_agent;
-    /// Asked for in each registration (RFC 5555 3.1.1).
+    /// Asked for in each registration (RFC 5555 3.1.1). 0.0.0.0: any that the home agent has.
     std::optional<Ipv4Address> ipv4_home_address{};
     /// Our link-local address at home; L is set if its interface identifier is that of the home
     /// address.
@@ -38,6 +39,11 @@ struct MobileNodeConfig {
     std::chrono::seconds max_backoff{320};
     /// Binding updates of lifetime 0 on shutdown() before giving up.
     unsigned shutdown_attempts = 3;
+    /// Binding updates over IPv4 have the F flag: data are to go in UDP, NAT or not.
+    bool force_udp = false;
+    /// Behind a NAT a binding update is sent when nothing else went in UDP for the time that the
+    /// home agent gave (RFC 5555 4.3).
+    bool nat_keepalive = true;
     /// Lab switch: take acknowledgements that IPsec did not protect.
     bool allow_unprotected = false;
 };
@@ -57,18 +63,29 @@ enum class MobileNodeState : std::uint8_t {
 };
 [[nodiscard]] const char* to_string(MobileNodeState state);
 
-/// Send `packet` (HoA > HA, mobility header BU) through IPsec. Away: with Home Address option, from
-/// `care_of_address` although the tunnel may still be on another one (S1.40). At home: as it is.
+/// What is put around data (mipv6.md section 5.4).
+enum class Encapsulation : std::uint8_t {
+    kIpv6,
+    kIpv4,     // protocol 41 and 4; ESP: protocol 50
+    kUdpIpv4,  // port 4191; ESP: port 4500
+};
+[[nodiscard]] const char* to_string(Encapsulation encapsulation);
+
+/// Send `packet` (HoA > HA, mobility header BU) through IPsec. Away: from `care_of_address`
+/// although the tunnel may still be on another one (S1.40); IPv6 with Home Address option, IPv4 in
+/// UDP without (RFC 5555 4.2). At home: as it is.
 struct SendBindingUpdate {
     std::vector<std::uint8_t> packet;
-    Ipv6Address care_of_address;
+    CareOf care_of_address;
     bool is_home = false;
     std::uint16_t sequence = 0;
     friend bool operator==(const SendBindingUpdate&, const SendBindingUpdate&) = default;
 };
-/// A binding update was accepted: from now on all tunnelled traffic uses this address (S1.42).
+/// A binding update was accepted: from now on all tunnelled traffic uses this address (S1.42), and
+/// this form.
 struct SwitchTunnel {
-    Ipv6Address care_of_address;
+    CareOf care_of_address;
+    Encapsulation encapsulation = Encapsulation::kIpv6;
     friend bool operator==(const SwitchTunnel&, const SwitchTunnel&) = default;
 };
 /// The binding is gone (deregistered, expired): no tunnel.
@@ -83,6 +100,8 @@ struct AnnounceAtHome {
 /// The home agent's answer about our IPv4 home address has changed: whether it is bound.
 struct Ipv4HomeAddressNews {
     bool bound = false;
+    /// The one that is bound, if it is.
+    Ipv4Address address{};
     /// As in the acknowledgement; none: the home agent said nothing about it, or the binding ended.
     std::optional<std::uint8_t> status{};
     friend bool operator==(const Ipv4HomeAddressNews&, const Ipv4HomeAddressNews&) = default;
@@ -120,15 +139,19 @@ class MobileNode {
     using Duration = std::chrono::steady_clock::duration;
 
     struct Attachment {
-        Ipv6Address care_of_address;  // the home address when at home
+        CareOf care_of_address;  // the home address when at home
         bool at_home = false;
         /// What is left of the care-of address's valid lifetime; none: infinite.
         std::optional<std::chrono::seconds> address_lifetime{};
     };
     struct Status {
         MobileNodeState state{};
-        std::optional<Ipv6Address> current_care_of_address{};
-        std::optional<Ipv6Address> registered_care_of_address{};
+        std::optional<CareOf> current_care_of_address{};
+        std::optional<CareOf> registered_care_of_address{};
+        Encapsulation encapsulation = Encapsulation::kIpv6;  // of the registered one
+        /// What the home agent said of NATs; none over IPv6, or if it said nothing.
+        std::optional<wire::NatDetection> nat{};
+        std::optional<TimePoint> keepalive_at{};
         std::uint16_t sequence = 0;  // last sent
         std::chrono::seconds granted_lifetime{0};
         std::optional<TimePoint> expires{};
@@ -155,6 +178,9 @@ class MobileNode {
     /// Call at next_deadline() or later.
     [[nodiscard]] MobileNodeActions tick(TimePoint now);
     [[nodiscard]] std::optional<TimePoint> next_deadline() const;
+    /// Something left in UDP from the registered care-of address: the NAT keeps its mapping. Only
+    /// the newest time counts.
+    void note_udp_sent(TimePoint at);
     /// Deregisters before exit; finished() says when no more is to be waited for.
     [[nodiscard]] MobileNodeActions shutdown(TimePoint now);
     [[nodiscard]] bool finished() const { return state_ == MobileNodeState::kFinished; }
@@ -167,16 +193,22 @@ class MobileNode {
 
     /// A binding update list entry as far as the home agent granted it (RFC 6275 11.1).
     struct Binding {
-        Ipv6Address care_of_address;
+        CareOf care_of_address;
         std::chrono::seconds granted{0};
         TimePoint expires{};
         TimePoint refresh_at{};
+        Encapsulation encapsulation = Encapsulation::kIpv6;
+        std::optional<wire::NatDetection> nat{};
+        /// Longest time without anything in UDP; zero: any.
+        std::chrono::seconds keepalive{0};
     };
     /// One binding update that may still be answered.
     struct Outstanding {
         std::uint16_t sequence = 0;
         TimePoint sent{};
         wire::FourSecondUnits lifetime;
+        bool force_udp = false;
+        bool asked_for_ipv4 = false;
     };
     static constexpr std::size_t kMaxOutstanding = 16;
 
@@ -188,12 +220,16 @@ class MobileNode {
     [[nodiscard]] wire::FourSecondUnits lifetime_to_ask() const;
     [[nodiscard]] std::vector<std::uint8_t> build_update(std::uint16_t sequence,
                                                          wire::FourSecondUnits lifetime) const;
+    void add_options(wire::BindingUpdate& update) const;
+    [[nodiscard]] bool asks_for_ipv4() const;
+    [[nodiscard]] std::optional<TimePoint> keepalive_at() const;
     void receive_acknowledgement(const wire::BindingAcknowledgement& answer);
     void accepted(const Outstanding& update, const wire::BindingAcknowledgement& answer);
-    void rejected(wire::BindingStatus status);
+    void rejected(const Outstanding& update, wire::BindingStatus status);
     void out_of_window(std::uint16_t last_accepted);
     void deregistered(const char* reason);
-    void note_ipv4_answer(const wire::BindingAcknowledgement& answer);
+    void note_nat(Binding& binding, const wire::BindingAcknowledgement& answer) const;
+    void note_ipv4_answer(const Outstanding& update, const wire::BindingAcknowledgement& answer);
     void set_ipv4(const Ipv4HomeAddressNews& news);
     void drop_binding();
     void finish(const char* reason);
@@ -215,7 +251,12 @@ class MobileNode {
     bool home_agent_may_hold_binding_ = true;
 
     /// Care-of address of the newest registration sent.
-    std::optional<Ipv6Address> last_asked_for_;
+    std::optional<CareOf> last_asked_for_;
+    /// A dynamic IPv4 home address that was granted, and is asked for again.
+    std::optional<Ipv4Address> granted_ipv4_;
+    bool ipv4_unsupported_ = false;   // an acknowledgement said nothing of it (RFC 5555 2.3.1)
+    bool force_udp_refused_ = false;  // status 144
+    std::optional<TimePoint> udp_sent_;
 
     Purpose purpose_ = Purpose::kNone;
     std::uint16_t next_sequence_;

@@ -32,17 +32,20 @@ class RefereeNetwork:
         self.security = True
         self.control = None
 
+    links = ("home", "a", "b")
+    script = "scapy_home_agent.py"
+
     def start(self, mobile_node=True):
         lab = self.lab
         for name in ("net", "cn", "mn"):
             lab.namespace(name)
-        for link in ("home", "a", "b"):
+        for link in self.links:
             lab.veth("mn", link, "net", link)
             lab.ip("mn", f"link set dev {link} down")
         lab.veth("cn", "eth0", "net", "cn")
         lab.ip("cn", f"addr add {CORRESPONDENT}/64 dev eth0 nodad")
         lab.ip("cn", "route add default via 2001:db8:3::1")
-        for link in ("home", "a", "b", "cn"):
+        for link in (*self.links, "cn"):
             lab.sysctl("net", f"net.ipv6.conf.{link}.disable_ipv6", 1)
         for name in ("bu.key", "ba.key"):
             path = self.directory / name
@@ -53,9 +56,8 @@ class RefereeNetwork:
         if mobile_node:
             self.start_mobile_node()
 
-    def start_referee(self):
-        path = self.directory / "referee.json"
-        path.write_text(json.dumps({
+    def referee_settings(self):
+        return {
             "home_agent": HOME_AGENT, "home_address": HOME_ADDRESS,
             "links": {"home": [], "a": ["2001:db8:a::1"], "b": ["2001:db8:b::1"],
                       "cn": ["2001:db8:3::1"]},
@@ -63,9 +65,13 @@ class RefereeNetwork:
             "correspondent_mac": self.lab.run("cn", ["cat", "/sys/class/net/eth0/address"]).strip(),
             "bu_key": str(self.directory / "bu.key"), "ba_key": str(self.directory / "ba.key"),
             "spi_in": SPI_BU, "spi_out": SPI_BA, "unprotected": not self.security,
-            "socket": str(self.directory / "referee.sock")}))
+            "socket": str(self.directory / "referee.sock")}
+
+    def start_referee(self):
+        path = self.directory / "referee.json"
+        path.write_text(json.dumps(self.referee_settings()))
         self.referee = self.lab.start("net", ["/usr/bin/python3", ROOT / "tests/netns" /
-                                              "scapy_home_agent.py", path], name="referee")
+                                              self.script, path], name="referee")
         self.referee.wait_for_output("ready", 30)
         self.control = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.control.bind(str(self.directory / "control.sock"))

@@ -333,11 +333,18 @@ class HomeAgent:
                 "policy": self.policy,
                 "macs": {name: link.mac.hex(":") for name, link in self.links.items()}}
 
+    @staticmethod
+    def more_sockets():
+        """Of a kind of home agent that listens on more: what to call when one is readable."""
+        return {}
+
     def serve(self, path):
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         listener.bind(path)
         print("ready", flush=True)
-        sockets = {link.socket: link for link in self.links.values()}
+        sockets = {link.socket: lambda link=link: self.receive(link)
+                   for link in self.links.values()}
+        sockets.update(self.more_sockets())
         while True:
             readable, _, _ = select.select([listener, *sockets], [], [], 5)
             for one in readable:
@@ -345,7 +352,7 @@ class HomeAgent:
                     line, sender = listener.recvfrom(1 << 18)
                     listener.sendto(json.dumps(self.command(line)).encode(), sender)
                 else:
-                    self.receive(sockets[one])
+                    sockets[one]()
 
 
 def main():

@@ -29,6 +29,20 @@ using Clock = std::chrono::steady_clock;
 // Until an attachment is known: the path MTU of Ethernet less the tunnel header.
 constexpr unsigned kFirstMtu = 1500 - 40;
 
+PathAddresses addresses_of(const Config& config) {
+    return {config.home_address, config.home_agent, config.ipv4_home_address,
+            config.home_agent_ipv4};
+}
+
+DataPath::Options options_of(const Config& config) {
+    DataPath::Options out;
+    out.ipv4_networks = !config.home_agent_ipv4.empty();
+    out.nested_esp = config.dual_stack.nested_esp;
+    out.payload_is_sealed = config.payload.has_value();
+    out.esp_keepalive = config.dual_stack.esp_keepalive;
+    return out;
+}
+
 }  // namespace
 
 struct App::State {
@@ -38,11 +52,11 @@ struct App::State {
           tun(std::move(the_tun)),
           host(std::move(the_host)),
           security(std::move(the_security)),
-          table(config.home_agent, config.home_prefix),
+          table(config.home_agent, config.home_prefix, config.home_agent_ipv4),
           monitor(table),
-          paths({config.home_address, config.home_agent, config.ipv4_home_address},
-                config.tunnel.hop_limit, security->engine(), counters),
-          data_path(context, tun, paths, config.home_address, config.home_agent, counters,
+          split(config.signalling, security->queries(), counters),
+          paths(addresses_of(config), config.tunnel.hop_limit, security->engine(), counters),
+          data_path(context, tun, paths, split, addresses_of(config), options_of(config), counters,
                     events()),
           mobility(context, config, table, data_path, paths, host, *security, counters, kFirstMtu,
                    [this](const char* event, const std::string& text) { publish(event, text); }),
@@ -146,6 +160,7 @@ struct App::State {
     std::unique_ptr<Security> security;
     LinkTable table;
     NetlinkMonitor monitor;
+    SignallingSplit split;
     PacketPaths paths;
     DataPath data_path;
     std::unique_ptr<StatusServer> status;

@@ -2,6 +2,7 @@
 #include "tools/mobile-node/config.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "dataplane/config/document.hpp"
 #include "dataplane/config/reader.hpp"
@@ -22,6 +23,9 @@ constexpr std::size_t kMostOctets = 1u << 20;
 constexpr std::size_t kMostInterfaces = 32;
 constexpr std::size_t kMostRoutes = 256;
 constexpr std::size_t kDeviceName = 15;
+constexpr std::size_t kMostHomeAgents4 = 8;
+constexpr auto kProtectedDataNames =
+    std::to_array<std::pair<std::string_view, bool>>({{"rfc5555", false}, {"nested", true}});
 
 std::string absolute(const std::filesystem::path& directory, const std::string& path) {
     return (directory / path).lexically_normal().string();
@@ -162,6 +166,56 @@ void read_interfaces(Section& top, Config& out) {
     if (is_list && out.interfaces.empty()) value->fail("at least one interface, or all");
 }
 
+void read_home_agent4(const Value& value, Config& out) {
+    const auto parsed = value.is_scalar() ? Ipv4Address::parse(value.text()) : std::nullopt;
+    if (!parsed || !parsed->is_unicast()) return value.fail("a unicast IPv4 address");
+    if (std::ranges::find(out.home_agent_ipv4, *parsed) != out.home_agent_ipv4.end()) {
+        return value.fail("each address once");
+    }
+    if (parsed == out.ipv4_home_address) {
+        return value.fail("an address other than the IPv4 home address");
+    }
+    if (out.home_agent_ipv4.size() >= kMostHomeAgents4) return value.fail("at most 8 addresses");
+    out.home_agent_ipv4.push_back(*parsed);
+}
+
+void read_home_agents4(Section& top, Config& out) {
+    const auto value = top.find("home_agent_ipv4");
+    if (!value) return;
+    if (value->is_scalar()) return read_home_agent4(*value, out);
+    (void)for_each(top.report(), *value, "IPv4 addresses of the home agent",
+                   [&](const Value& element) { read_home_agent4(element, out); });
+}
+
+void read_split(Section section, SplitConfig& out) {
+    if (const auto v = section.find("technique")) {
+        v->choice(out.technique, config::kTechniqueNames);
+    }
+    if (const auto v = section.find("bu_heur_timeout")) {
+        v->number(out.bu_heur_timeout, 10, 10000, "milliseconds");
+    }
+    if (const auto v = section.find("bu_heur_min_pkts")) {
+        v->number(out.bu_heur_min_pkts, 1, 250, "packets");
+    }
+    section.finish();
+}
+
+void read_dual_stack(Section section, DualStackConfig& out) {
+    const auto seconds = [&](const char* key, std::uint32_t least, std::chrono::seconds& into) {
+        std::uint32_t number = 0;
+        const auto v = section.find(key);
+        if (v && v->number(number, least, 3600, "seconds")) into = std::chrono::seconds{number};
+    };
+    if (const auto v = section.find("force_udp")) v->boolean(out.force_udp);
+    if (const auto v = section.find("nat_keepalive")) v->boolean(out.nat_keepalive);
+    seconds("esp_keepalive", 0, out.esp_keepalive);
+    if (const auto v = section.find("protected_data_over_v4")) {
+        v->choice<bool>(out.nested_esp, kProtectedDataNames);
+    }
+    seconds("retry", 1, out.retry);
+    section.finish();
+}
+
 void read_addresses(Section& top, Config& out) {
     bool has_home_address = false;
     if (const auto v = top.require("home_address", "the home address")) {
@@ -181,12 +235,15 @@ void read_addresses(Section& top, Config& out) {
     }
     if (const auto v = top.find("ipv4_home_address")) {
         const auto parsed = v->is_scalar() ? Ipv4Address::parse(v->text()) : std::nullopt;
-        if (!parsed || !parsed->is_unicast()) {
-            v->fail("a unicast IPv4 address");
+        if (v->is_scalar() && v->text() == "dynamic") {
+            out.ipv4_home_address = Ipv4Address{};
+        } else if (!parsed || !parsed->is_unicast()) {
+            v->fail("a unicast IPv4 address, or dynamic");
         } else {
             out.ipv4_home_address = *parsed;
         }
     }
+    read_home_agents4(top, out);
 }
 
 void read_top(Section top, const std::filesystem::path& directory, Config& out) {
@@ -209,6 +266,8 @@ void read_top(Section top, const std::filesystem::path& directory, Config& out) 
     if (const auto v = lab.find("static_gcm")) v->boolean(out.lab_static_gcm);
     if (const auto v = lab.find("unprotected")) v->boolean(out.lab_unprotected);
     lab.finish();
+    read_split(top.section("signalling"), out.signalling);
+    read_dual_stack(top.section("dual_stack"), out.dual_stack);
     read_route_optimisation(top, out.route_optimisation);
     read_tunnel(top.section("tunnel"), out.tunnel);
     if (const auto v = top.find("status_socket")) {
@@ -304,6 +363,9 @@ std::string needs_restart(const Config& old_config, const Config& new_config) {
     compare(old_config.home_address == new_config.home_address, "home_address");
     compare(old_config.home_prefix == new_config.home_prefix, "home_prefix");
     compare(old_config.home_agent == new_config.home_agent, "home_agent");
+    compare(old_config.home_agent_ipv4 == new_config.home_agent_ipv4, "home_agent_ipv4");
+    compare(old_config.signalling == new_config.signalling, "signalling");
+    compare(old_config.dual_stack == new_config.dual_stack, "dual_stack");
     compare(old_config.ipv4_home_address == new_config.ipv4_home_address, "ipv4_home_address");
     compare(old_config.binding_update == new_config.binding_update, "security.bu");
     compare(old_config.prefix_discovery == new_config.prefix_discovery, "security.mps");

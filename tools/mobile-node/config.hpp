@@ -56,13 +56,36 @@ struct RouteOptimisationConfig {
                            const RouteOptimisationConfig&) = default;
 };
 
+/// How a binding update is told from data behind IPsec (S1.44, S1.46).
+struct SplitConfig {
+    config::Technique technique = config::Technique::kApi;
+    std::uint16_t bu_heur_timeout = 500;  // milliseconds, 10..10000 (S1.47)
+    std::uint8_t bu_heur_min_pkts = 8;    // 1..250 (S1.47)
+
+    friend bool operator==(const SplitConfig&, const SplitConfig&) = default;
+};
+
+/// IPv4 networks (RFC 5555), with home_agent_ipv4.
+struct DualStackConfig {
+    bool force_udp = false;     // F flag
+    bool nat_keepalive = true;  // binding updates at the refresh time of the home agent (4.3)
+    std::chrono::seconds esp_keepalive{20};  // on UDP 4500 (RFC 3948 section 4); 0: none
+    bool nested_esp = false;  // protected_data_over_v4: nested instead of rfc5555 (S1.19)
+    /// Rest of a home agent address that does not answer; doubled each time.
+    std::chrono::seconds retry{60};
+
+    friend bool operator==(const DualStackConfig&, const DualStackConfig&) = default;
+};
+
 struct Config {
     std::string file;  // it was read from
 
     Ipv6Address home_address;
     Ipv6Prefix home_prefix;  // masked
     Ipv6Address home_agent;
-    std::optional<Ipv4Address> ipv4_home_address;  // P14
+    /// Of the home agent, in order of preference; empty: no IPv4 care-of addresses.
+    std::vector<Ipv4Address> home_agent_ipv4;
+    std::optional<Ipv4Address> ipv4_home_address;  // 0.0.0.0: dynamic
 
     /// Access interfaces in order of preference; empty: all but loopback and the TUN device.
     std::vector<std::string> interfaces;
@@ -81,6 +104,8 @@ struct Config {
     std::chrono::milliseconds first_registration_timeout{1500};
     bool keep_binding_on_exit = false;
 
+    SplitConfig signalling;
+    DualStackConfig dual_stack;
     RouteOptimisationConfig route_optimisation;
     TunnelConfig tunnel;
     std::string status_socket{kDefaultStatusSocket};

@@ -19,6 +19,12 @@ namespace homeport::mobile_node {
     X(kDirectReceived, "mn.ro.received")           /* payload of correspondents, past the home agent */ \
     X(kHomeSent, "mn.home.sent")                   /* sent natively on the home link */ \
     X(kUpdateSent, "mn.bu.sent")                   /* N3 out */ \
+    X(kUdpSent, "mn.udp.sent")                     /* of mn.tunnel.sent: in UDP 4191 */ \
+    X(kEspKeepaliveSent, "mn.udp4500.keepalive_sent") \
+    X(kEspKeepaliveReceived, "udp4500.keepalive")  \
+    X(kHeuristicTimeout, "mn.bu_heur.timeout")     /* S1.47: a window without a binding update */ \
+    X(kHeuristicMismatch, "mn.bu_heur.mismatch")   /* data had been taken for a binding update */ \
+    X(kMessageHeld, "mn.bu_heur.held")             /* S1.47 rule 3: messages that had to wait */ \
     X(kSignallingReceived, "mn.signalling.received") /* N3 in: mobility messages to the protocol */ \
     X(kNdAnswered, "mn.nd.answered")               /* solicitations for the home address at home */ \
     X(kNdAnnounced, "mn.nd.announced")             /* advertisements after returning home */ \
@@ -43,6 +49,9 @@ namespace homeport::mobile_node {
     X(kInPolicy, "mn.in.policy")                   /* ipsec.in.* said no */ \
     X(kInUnexpected, "mn.in.unexpected")               /* not what this path carries */ \
     X(kRoutingHeaderBad, "mn.rh2.bad")             \
+    X(kInVersion, "mn.in.bad_version")             /* UDP 4191: neither IPv4 nor IPv6 inside */ \
+    X(kInIke, "mn.in.ike")                         /* UDP 4500 with marker 0: no IKE here */ \
+    X(kDropHeldMessage, "mn.drop.held_message")    /* more messages than can wait */ \
     X(kDropTunWrite, "mn.drop.tun_write")          /* the kernel refused a delivered packet */ \
     X(kNdIgnored, "mn.nd.ignored")                 /* malformed, or not for us to answer */ \
     X(kNetlinkResync, "mn.netlink.resync")

@@ -73,8 +73,8 @@ Result<HostNetwork> HostNetwork::set_up(const Config& config, int index, unsigne
     const auto done =
         run([&] { return host.netlink_.open(); }, [&] { return host.change_link(Step::kMtu, mtu); },
             [&] { return host.change_link(Step::kNoLinkLocal, 0); },
-            [&] { return host.change_link(Step::kUp, 0); }, [&] { return host.add_addresses(); },
-            [&] { return host.add_routes(); }, [&] { return host.add_rules(); });
+            [&] { return host.change_link(Step::kUp, 0); }, [&] { return host.add_rules(); },
+            [&] { return host.add_addresses(); }, [&] { return host.add_routes(); });
     if (!done) {
         host.delete_rules();
         return std::unexpected(done.error());
@@ -123,20 +123,49 @@ Result<void> HostNetwork::add_addresses() {
         return fail("home address " + config_.home_address.to_string() + " on " +
                     config_.tunnel.name + ": " + done.error().text);
     }
-    if (!config_.ipv4_home_address) return {};
+    if (!config_.ipv4_home_address || config_.ipv4_home_address->is_unspecified()) return {};
+    return set_ipv4_home_address(config_.ipv4_home_address, false);
+}
 
-    Request request4(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
-    auto& address4 = request4.header<ifaddrmsg>();
-    address4.ifa_family = AF_INET;
-    address4.ifa_prefixlen = 32;
-    address4.ifa_index = static_cast<std::uint32_t>(index_);
-    request4.address(IFA_LOCAL, *config_.ipv4_home_address);
-    request4.address(IFA_ADDRESS, *config_.ipv4_home_address);
-    if (auto done = netlink_.transact(*request4.message()); !done) {
-        return fail("home address " + config_.ipv4_home_address->to_string() + " on " +
-                    config_.tunnel.name + ": " + done.error().text);
+Result<void> HostNetwork::set_ipv4_home_address(const std::optional<Ipv4Address>& address,
+                                                bool bound) {
+    constexpr std::uint16_t kNew = NLM_F_CREATE | NLM_F_EXCL;
+    if (ipv4_home_address_ && ipv4_home_address_ != address) {
+        (void)ipv4_rule(RTM_DELRULE, 0, *ipv4_home_address_);
+        (void)change_ipv4_address(RTM_DELADDR, *ipv4_home_address_);
+        ipv4_home_address_.reset();
+    }
+    if (address && !ipv4_home_address_) {
+        if (auto done = change_ipv4_address(RTM_NEWADDR, *address); !done) {
+            return fail("home address " + address->to_string() + " on " + config_.tunnel.name +
+                        ": " + done.error().text);
+        }
+        ipv4_home_address_ = address;
+        (void)ipv4_rule(RTM_DELRULE, 0, *address);  // of a process that was killed
+        if (auto done = ipv4_rule(RTM_NEWRULE, kNew, *address); !done) {
+            return fail("rule from " + address->to_string() + ": " + done.error().text);
+        }
+    }
+    if (bound && address) {
+        if (auto done = add_ipv4_routes(*address); !done) return done;
+    }
+    if (bound != ipv4_bound_) {
+        const auto done = bound ? ipv4_rule(RTM_NEWRULE, kNew, {}) : ipv4_rule(RTM_DELRULE, 0, {});
+        if (!done) return fail("rule for new IPv4 connections: " + done.error().text);
+        ipv4_bound_ = bound;
     }
     return {};
+}
+
+Result<void> HostNetwork::change_ipv4_address(std::uint16_t type, const Ipv4Address& address) {
+    Request request(type, type == RTM_NEWADDR ? NLM_F_CREATE | NLM_F_REPLACE : 0);
+    auto& header = request.header<ifaddrmsg>();
+    header.ifa_family = AF_INET;
+    header.ifa_prefixlen = 32;
+    header.ifa_index = static_cast<std::uint32_t>(index_);
+    request.address(IFA_LOCAL, address);
+    request.address(IFA_ADDRESS, address);
+    return netlink_.transact(*request.message());
 }
 
 Result<void> HostNetwork::add_routes() {
@@ -147,18 +176,66 @@ Result<void> HostNetwork::add_routes() {
                         std::to_string(config_.tunnel.table) + ": " + done.error().text);
         }
     }
-    if (!config_.ipv4_home_address) return {};
-    // IPv4 has no rule that finds the source address, so its routes stand in the main table,
-    // behind whatever routes the access network gives.
+    return {};
+}
+
+// In a table of its own: the main table is that of the access networks, whose routes to the home
+// agent they have to be.
+Result<void> HostNetwork::add_ipv4_routes(const Ipv4Address& source) {
     for (const Ipv4Prefix& destination : config_.tunnel.routes4) {
-        Request request = route_request(destination, RT_TABLE_MAIN, index_);
-        request.number(RTA_PRIORITY, config_.tunnel.rule_priority);
-        request.address(RTA_PREFSRC, *config_.ipv4_home_address);
+        Request request = route_request(destination, config_.tunnel.table, index_);
+        request.address(RTA_PREFSRC, source);
         if (auto done = netlink_.transact(*request.message()); !done) {
             return fail("route " + destination.to_string() + ": " + done.error().text);
         }
     }
     return {};
+}
+
+Result<void> HostNetwork::ipv4_rule(std::uint16_t type, std::uint16_t flags,
+                                    const Ipv4Address& source) {
+    Request request(type, flags);
+    auto& rule = request.header<fib_rule_hdr>();
+    rule.family = AF_INET;
+    rule.src_len = Ipv4Prefix::kMaxLength;
+    rule.action = FR_ACT_TO_TBL;
+    rule.table = RT_TABLE_UNSPEC;
+    request.address(FRA_SRC, source);
+    request.number(FRA_PRIORITY, config_.tunnel.rule_priority);
+    request.number(FRA_TABLE, config_.tunnel.table);
+    return netlink_.transact(*request.message());
+}
+
+// Protocol and port unreachable, of a kernel that has its own tunnel or ESP driver loaded.
+Result<void> HostNetwork::silence_rule4(std::uint16_t type, std::uint16_t flags,
+                                        const Ipv4Address& home_agent) {
+    Request request(type, flags);
+    auto& rule = request.header<fib_rule_hdr>();
+    rule.family = AF_INET;
+    rule.dst_len = Ipv4Prefix::kMaxLength;
+    rule.action = FR_ACT_BLACKHOLE;
+    request.address(FRA_DST, home_agent);
+    request.number(FRA_PRIORITY, config_.tunnel.rule_priority);
+    mnl_attr_put_u8(request.message(), FRA_IP_PROTO, number(IpProtocol::kIcmp));
+    const fib_rule_port_range types{icmp_port(3, 2), icmp_port(3, 3)};
+    mnl_attr_put(request.message(), FRA_DPORT_RANGE, sizeof types, &types);
+    return netlink_.transact(*request.message());
+}
+
+void HostNetwork::delete_ipv4_rules() {
+    const auto all = [](auto&& remove) {
+        for (int i = 0; i < kMostStaleRules && remove(); ++i) {
+        }
+    };
+    if (config_.ipv4_home_address) {
+        all([&] { return ipv4_rule(RTM_DELRULE, 0, {}).has_value(); });
+    }
+    if (ipv4_home_address_) {
+        all([&] { return ipv4_rule(RTM_DELRULE, 0, *ipv4_home_address_).has_value(); });
+    }
+    for (const Ipv4Address& home_agent : config_.home_agent_ipv4) {
+        all([&] { return silence_rule4(RTM_DELRULE, 0, home_agent).has_value(); });
+    }
 }
 
 Result<void> HostNetwork::add_rules() {
@@ -168,6 +245,11 @@ Result<void> HostNetwork::add_rules() {
     for (const Silence& silence : silences()) {
         if (auto done = silence_rule(RTM_NEWRULE, kNew, silence); !done) {
             return fail("rule to " + silence.to.to_string() + ": " + done.error().text);
+        }
+    }
+    for (const Ipv4Address& home_agent : config_.home_agent_ipv4) {
+        if (auto done = silence_rule4(RTM_NEWRULE, kNew, home_agent); !done) {
+            return fail("rule to " + home_agent.to_string() + ": " + done.error().text);
         }
     }
     if (auto done = address_rule(RTM_NEWRULE, kNew); !done) {
@@ -211,6 +293,7 @@ Result<void> HostNetwork::set_home_link(int index, const std::string& name, bool
 
 void HostNetwork::delete_rules() {
     home_name_.clear();
+    delete_ipv4_rules();
     for (int i = 0; i < kMostStaleRules && home_rule(RTM_DELRULE, 0); ++i) {
     }
     for (int i = 0; i < kMostStaleRules && address_rule(RTM_DELRULE, 0); ++i) {

@@ -14,6 +14,10 @@
 //                                           The kernel does not know routing header type 2 (nor,
 //                                           with its tunnel driver loaded, our tunnel) and would
 //                                           answer each packet of the home agent with an error.
+//   to HOME_AGENT_IPV4 ICMP 3/2-3 blackhole Likewise in IPv4.
+//   from HOME_ADDRESS_IPV4 lookup TABLE     and, as long as the home agent serves it,
+//   from 0.0.0.0/32 lookup TABLE            new connections, which have no source address yet; what
+//                                           is bound to an address takes the main table.
 //   to CORRESPONDENTS ICMPv6 4/0 blackhole  With route optimisation: routing headers come from them
 //                                           too.
 #pragma once
@@ -36,6 +40,10 @@ class HostNetwork {
     /// Takes the rules away; addresses and routes go with the device.
     void remove();
     [[nodiscard]] Result<void> set_mtu(unsigned mtu);
+    /// The IPv4 home address, none while a dynamic one is not known. `bound`: the home agent serves
+    /// it, so new connections get it.
+    [[nodiscard]] Result<void> set_ipv4_home_address(const std::optional<Ipv4Address>& address,
+                                                     bool bound);
     /// Routes for packets that leave natively on the home link `index`: the home prefix is on it.
     /// With `default_route` everything else goes to the home agent, which is a router there; else
     /// by the kernel's own routes for that link.
@@ -50,6 +58,14 @@ class HostNetwork {
     enum class Step : std::uint8_t { kMtu, kNoLinkLocal, kUp };
     [[nodiscard]] Result<void> change_link(Step step, unsigned mtu);
     [[nodiscard]] Result<void> add_addresses();
+    [[nodiscard]] Result<void> change_ipv4_address(std::uint16_t type, const Ipv4Address& address);
+    [[nodiscard]] Result<void> add_ipv4_routes(const Ipv4Address& source);
+    /// Of packets from `source`; 0.0.0.0: from none yet.
+    [[nodiscard]] Result<void> ipv4_rule(std::uint16_t type, std::uint16_t flags,
+                                         const Ipv4Address& source);
+    [[nodiscard]] Result<void> silence_rule4(std::uint16_t type, std::uint16_t flags,
+                                             const Ipv4Address& home_agent);
+    void delete_ipv4_rules();
     [[nodiscard]] Result<void> add_routes();
     [[nodiscard]] Result<void> add_rules();
     void delete_rules();
@@ -66,6 +82,8 @@ class HostNetwork {
 
     Config config_;
     int index_;
+    std::optional<Ipv4Address> ipv4_home_address_;  // on the device
+    bool ipv4_bound_ = false;
     std::string home_name_;  // of the home link that home_rule() stands for
     NetlinkSocket netlink_;
 };

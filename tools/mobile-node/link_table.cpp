@@ -8,6 +8,7 @@ namespace homeport::mobile_node {
 void LinkTable::clear() {
     links_.clear();
     routes_.clear();
+    routes4_.clear();
 }
 
 void LinkTable::set_link(const Link& link) {
@@ -17,13 +18,16 @@ void LinkTable::set_link(const Link& link) {
         return;
     }
     auto addresses = std::move(it->second.addresses);
+    auto addresses4 = std::move(it->second.addresses4);
     it->second = link;
     it->second.addresses = std::move(addresses);
+    it->second.addresses4 = std::move(addresses4);
 }
 
 void LinkTable::remove_link(int index) {
     links_.erase(index);
     std::erase_if(routes_, [&](const LinkRoute& route) { return route.interface == index; });
+    std::erase_if(routes4_, [&](const LinkRoute4& route) { return route.interface == index; });
 }
 
 void LinkTable::set_address(int index, const LinkAddress& address) {
@@ -56,9 +60,53 @@ void LinkTable::remove_route(const LinkRoute& route) {
     std::erase(routes_, route);
 }
 
+void LinkTable::set_address(int index, const LinkAddress4& address) {
+    const auto link = links_.find(index);
+    if (link == links_.end()) return;
+    auto& all = link->second.addresses4;
+    const auto it = std::ranges::find(all, address.address, &LinkAddress4::address);
+    if (it != all.end()) {
+        *it = address;
+    } else if (all.size() < kMostAddresses) {
+        all.push_back(address);
+    }
+}
+
+void LinkTable::remove_address(int index, const Ipv4Address& address) {
+    const auto link = links_.find(index);
+    if (link == links_.end()) return;
+    std::erase_if(link->second.addresses4,
+                  [&](const LinkAddress4& other) { return other.address == address; });
+    // With the last address of a link the kernel silently takes its routes away.
+    if (link->second.addresses4.empty()) remove_routes4(index);
+}
+
+void LinkTable::remove_routes4(int index) {
+    std::erase_if(routes4_, [&](const LinkRoute4& route) { return route.interface == index; });
+}
+
+void LinkTable::set_route(const LinkRoute4& route) {
+    const bool leads = std::ranges::any_of(home_agents4_, [&](const Ipv4Address& home_agent) {
+        return route.destination.contains(home_agent);
+    });
+    if (!leads || std::ranges::find(routes4_, route) != routes4_.end()) return;
+    if (routes4_.size() < kMostRoutes) routes4_.push_back(route);
+}
+
+void LinkTable::remove_route(const LinkRoute4& route) {
+    std::erase(routes4_, route);
+}
+
 const Link* LinkTable::find(int index) const {
     const auto it = links_.find(index);
     return it == links_.end() ? nullptr : &it->second;
+}
+
+bool LinkTable::has_address(int index, const Ipv4Address& address) const {
+    const Link* link = find(index);
+    return link != nullptr && link->running &&
+           std::ranges::find(link->addresses4, address, &LinkAddress4::address) !=
+               link->addresses4.end();
 }
 
 bool LinkTable::has_address(int index, const Ipv6Address& address) const {

@@ -26,6 +26,15 @@ struct LinkAddress {
     friend bool operator==(const LinkAddress&, const LinkAddress&) = default;
 };
 
+struct LinkAddress4 {
+    Ipv4Address address;
+    std::uint8_t prefix_length = 32;
+    bool deprecated = false;
+    std::uint32_t valid_lifetime = kInfinite;  // seconds, when the kernel last told
+
+    friend bool operator==(const LinkAddress4&, const LinkAddress4&) = default;
+};
+
 struct Link {
     int index = 0;
     std::string name;
@@ -34,19 +43,23 @@ struct Link {
     unsigned mtu = 1500;
     std::optional<MacAddress> mac;
     std::vector<LinkAddress> addresses;
+    std::vector<LinkAddress4> addresses4;
 
     friend bool operator==(const Link&, const Link&) = default;
 };
 
 /// Of the main table, unicast.
-struct LinkRoute {
-    Ipv6Prefix destination;
+template <class Address>
+struct BasicLinkRoute {
+    Prefix<Address> destination;
     int interface = 0;
     bool on_link = false;  // has no gateway
     std::uint32_t metric = 0;
 
-    friend bool operator==(const LinkRoute&, const LinkRoute&) = default;
+    friend bool operator==(const BasicLinkRoute&, const BasicLinkRoute&) = default;
 };
+using LinkRoute = BasicLinkRoute<Ipv6Address>;
+using LinkRoute4 = BasicLinkRoute<Ipv4Address>;
 
 class LinkTable {
   public:
@@ -54,9 +67,13 @@ class LinkTable {
     static constexpr std::size_t kMostAddresses = 256;  // of one link
     static constexpr std::size_t kMostRoutes = 1024;
 
-    /// Routes are kept only if they lead to `home_agent` or are that of `home_prefix` itself.
-    LinkTable(const Ipv6Address& home_agent, const Ipv6Prefix& home_prefix)
-        : home_agent_(home_agent), home_prefix_(home_prefix) {}
+    /// Routes are kept only if they lead to `home_agent` or one of `home_agents4`, or are that of
+    /// `home_prefix` itself.
+    LinkTable(const Ipv6Address& home_agent, const Ipv6Prefix& home_prefix,
+              std::vector<Ipv4Address> home_agents4 = {})
+        : home_agent_(home_agent),
+          home_prefix_(home_prefix),
+          home_agents4_(std::move(home_agents4)) {}
 
     void clear();
     /// Adds or changes a link; its addresses stay.
@@ -66,18 +83,28 @@ class LinkTable {
     void remove_address(int index, const Ipv6Address& address);
     void set_route(const LinkRoute& route);
     void remove_route(const LinkRoute& route);
+    void set_address(int index, const LinkAddress4& address);
+    void remove_address(int index, const Ipv4Address& address);
+    void set_route(const LinkRoute4& route);
+    void remove_route(const LinkRoute4& route);
+    /// The kernel does not say so when a link that goes down takes its IPv4 routes along.
+    void remove_routes4(int index);
 
     [[nodiscard]] const std::map<int, Link>& links() const { return links_; }
     [[nodiscard]] const std::vector<LinkRoute>& routes() const { return routes_; }
+    [[nodiscard]] const std::vector<LinkRoute4>& routes4() const { return routes4_; }
     [[nodiscard]] const Link* find(int index) const;
     /// Whether a usable `address` is on a running link `index`.
     [[nodiscard]] bool has_address(int index, const Ipv6Address& address) const;
+    [[nodiscard]] bool has_address(int index, const Ipv4Address& address) const;
 
   private:
     Ipv6Address home_agent_;
     Ipv6Prefix home_prefix_;
+    std::vector<Ipv4Address> home_agents4_;
     std::map<int, Link> links_;
     std::vector<LinkRoute> routes_;
+    std::vector<LinkRoute4> routes4_;
 };
 
 }  // namespace homeport::mobile_node

@@ -34,16 +34,23 @@ mip6::MobileNodeConfig protocol_config(const Config& config) {
     out.home_address = config.home_address;
     out.home_agent = config.home_agent;
     out.ipv4_home_address = config.ipv4_home_address;
+    out.force_udp = config.dual_stack.force_udp;
+    out.nat_keepalive = config.dual_stack.nat_keepalive;
     out.lifetime = config.lifetime;
     out.first_registration_timeout = config.first_registration_timeout;
     out.allow_unprotected = config.lab_unprotected;
     return out;
 }
 
+std::string describe(const mip6::CareOf& care_of) {
+    if (!care_of.is_ipv4()) return care_of.to_string();
+    return care_of.to_string() + " by " + care_of.home_agent().to_string();
+}
+
 std::string name_of(const std::optional<Candidate>& candidate) {
     if (!candidate) return "nowhere";
     if (candidate->at_home) return "home (" + candidate->name + ")";
-    return candidate->name + " " + candidate->care_of_address.to_string();
+    return candidate->name + " " + describe(candidate->care_of_address);
 }
 
 bool is_same_place(const Candidate& a, const Candidate& b) {
@@ -69,7 +76,9 @@ Mobility::Mobility(asio::io_context& context, const Config& config, const LinkTa
       node_(protocol_config(config), random_sequence()),
       prefixes_(context, config, data_path,
                 [this](const std::string& text) { changed_("prefixes", text); }),
-      node_alarm_(context, [this] { run(node_.tick(Clock::now())); }),
+      node_alarm_(context, [this] { protocol_alarm(); }),
+      reachability_(config.dual_stack.retry),
+      rest_alarm_(context, [this] { rest_is_over(); }),
       announce_alarm_(context, [this] { announce(); }),
       tunnel_mtu_(tunnel_mtu),
       mtu_alarm_(context, [this] { set_tunnel_mtu(link_mtu(tunnel_interface_)); }),
@@ -86,8 +95,11 @@ void Mobility::note_sequences() {
 }
 
 SelectionRules Mobility::rules() const {
-    return {config_.home_address, config_.home_prefix,    config_.home_agent,
-            config_.interfaces,   config_.home_interface, config_.tunnel.name};
+    SelectionRules out{config_.home_address,    config_.home_prefix,      config_.home_agent,
+                       config_.interfaces,      config_.home_interface,   config_.tunnel.name,
+                       config_.home_agent_ipv4, config_.ipv4_home_address};
+    reachability_.apply(out);
+    return out;
 }
 
 // ------------------------------------------------------------------------------------ movement
@@ -124,7 +136,7 @@ void Mobility::choose() {
         if (current_) detach();
         return;
     }
-    const Candidate& best = candidates.front();
+    const Candidate& best = best_of(candidates);
     if (current_ && is_same_place(*current_, best)) {
         const bool is_news = current_->address_lifetime != best.address_lifetime;
         current_ = best;
@@ -151,6 +163,45 @@ void Mobility::attach(const Candidate& candidate) {
     changed_("attached", name_of(current_));
     run(node_.attach({candidate.care_of_address, candidate.at_home, candidate.address_lifetime},
                      Clock::now()));
+}
+
+// Where nobody answers the node stays with what it tries, and is patient there.
+const Candidate& Mobility::best_of(const std::vector<Candidate>& candidates) const {
+    const Candidate& best = candidates.front();
+    if (!current_ || best.at_home || !reachability_.is_silent(best.care_of_address)) return best;
+    const auto same = std::ranges::find_if(
+        candidates, [&](const Candidate& one) { return is_same_place(one, *current_); });
+    return same == candidates.end() ? best : *same;
+}
+
+bool Mobility::is_unanswered(Clock::time_point now) const {
+    const auto status = node_.status();
+    return current_ && !current_->at_home && !shutting_down_ &&
+           status.attempts >= Reachability::kUnanswered && status.next_transmission &&
+           *status.next_transmission <= now && !reachability_.is_silent(current_->care_of_address);
+}
+
+void Mobility::protocol_alarm() {
+    const auto now = Clock::now();
+    node_.note_udp_sent(data_path_.last_udp());
+    if (is_unanswered(now)) {
+        reachability_.note_silent(current_->care_of_address, now);
+        spdlog::warn("no answer from the home agent at {}",
+                     current_->care_of_address.is_ipv4()
+                         ? current_->care_of_address.home_agent().to_string()
+                         : config_.home_agent.to_string());
+        if (const auto deadline = reachability_.next_deadline()) rest_alarm_.set(*deadline);
+        choose();
+    }
+    run(node_.tick(now));
+}
+
+void Mobility::rest_is_over() {
+    if (reachability_.expire(Clock::now())) {
+        choose();
+        update_route();
+    }
+    if (const auto deadline = reachability_.next_deadline()) rest_alarm_.set(*deadline);
 }
 
 void Mobility::detach() {
@@ -180,7 +231,17 @@ void Mobility::signalling(ConstByteSpan packet, const Origin& origin) {
     if (optimisation_ && tunnel::source_of(packet) != config_.home_agent) {
         return optimisation_->signalling(packet, origin.from_home_agent);
     }
-    run(node_.receive(packet, origin.is_protected, Clock::now()));
+    const auto answers = [this] {
+        const auto& counters = node_.counters();
+        return counters.acknowledgements_accepted + counters.acknowledgements_rejecting;
+    };
+    const std::uint64_t before = answers();
+    const auto actions = node_.receive(packet, origin.is_protected, Clock::now());
+    if (answers() != before) {
+        data_path_.confirm_update();
+        if (current_ && !current_->at_home) reachability_.note_answer(current_->care_of_address);
+    }
+    run(actions);
 }
 
 void Mobility::tunnelled(ConstByteSpan packet) {
@@ -265,7 +326,7 @@ void Mobility::run(const mip6::MobileNodeActions& actions) {
 }
 
 void Mobility::act(const mip6::SendBindingUpdate& action) {
-    std::optional<Ipv6Address> care_of_address;
+    std::optional<mip6::CareOf> care_of_address;
     int interface = current_ ? current_->interface : 0;
     if (!action.is_home) {
         care_of_address = action.care_of_address;
@@ -283,19 +344,25 @@ void Mobility::act(const mip6::SendBindingUpdate& action) {
 }
 
 void Mobility::act(const mip6::SwitchTunnel& action) {
-    const bool is_news = tunnel_ != action.care_of_address;
+    const bool is_news =
+        tunnel_ != action.care_of_address || encapsulation_ != action.encapsulation;
     tunnel_ = action.care_of_address;
+    encapsulation_ = action.encapsulation;
     tunnel_interface_ = interface_of(action.care_of_address);
     remember_care_of_address(action.care_of_address);
     finish_handover();
     if (!is_news) return;
     update_route();
     unsigned mtu = link_mtu(tunnel_interface_);
-    if (const unsigned known = data_path_.known_path_mtu(config_.home_agent); known != 0) {
+    if (const unsigned known = data_path_.known_path_mtu(); known != 0) {
         mtu = std::min(mtu, known);
     }
     set_tunnel_mtu(mtu);
-    changed_("tunnel", "from " + action.care_of_address.to_string());
+    if (action.care_of_address.is_ipv4()) {
+        spdlog::info("data leave from {} as {}", describe(action.care_of_address),
+                     to_string(action.encapsulation));
+    }
+    changed_("tunnel", "from " + describe(action.care_of_address));
 }
 
 void Mobility::act(const mip6::TunnelDown&) {
@@ -308,9 +375,20 @@ void Mobility::act(const mip6::AnnounceAtHome&) {
 }
 
 void Mobility::act(const mip6::Ipv4HomeAddressNews& news) {
+    if (news.bound) paths_.set_ipv4_home_address(news.address);
     paths_.set_ipv4_bound(news.bound);
-    const std::string address = config_.ipv4_home_address->to_string();
+    const bool dynamic = config_.ipv4_home_address->is_unspecified();
+    const auto home_address =
+        news.bound ? std::optional(news.address)
+                   : (dynamic ? std::nullopt : std::optional(*config_.ipv4_home_address));
+    if (auto done = host_.set_ipv4_home_address(home_address, news.bound); !done) {
+        spdlog::error("{}", done.error().text);
+    }
+    const std::string address =
+        news.bound ? news.address.to_string()
+                   : (dynamic ? "dynamic" : config_.ipv4_home_address->to_string());
     if (news.bound) {
+        spdlog::info("the home agent serves the IPv4 home address {}", address);
         changed_("ipv4", address + " bound");
         return;
     }
@@ -327,7 +405,12 @@ void Mobility::act(const mip6::StateChanged& action) {
     spdlog::info("{} -> {}: {}", to_string(action.from), to_string(action.to), action.reason);
     // Neither comes with another action when the home agent need not be asked.
     if (action.to == mip6::MobileNodeState::kAtHome) settle_at_home();
-    if (action.to == mip6::MobileNodeState::kRegistered) finish_handover();
+    if (action.to == mip6::MobileNodeState::kRegistered) {
+        finish_handover();
+        // After each acknowledgement: the NAT may have lost what it knew.
+        update_route();
+        data_path_.open_esp_mapping();
+    }
     changed_("state", std::string(to_string(action.to)) + ": " + action.reason);
 }
 
@@ -345,8 +428,8 @@ void Mobility::settle_at_home() {
 // ------------------------------------------------------------------------------------ data path
 
 Route Mobility::best_route() const {
-    if (tunnel_ && table_.has_address(tunnel_interface_, *tunnel_)) {
-        return {Route::Kind::kTunnel, tunnel_interface_, *tunnel_};
+    if (tunnel_ && interface_of(*tunnel_) != 0) {
+        return {Route::Kind::kTunnel, tunnel_interface_, *tunnel_, encapsulation_};
     }
     // On its way back the home address is used at home from the binding update on, if the tunnel is
     // no longer usable (RFC 6275 section 11.5.5).
@@ -377,7 +460,7 @@ void Mobility::update_route() {
             spdlog::error("{}", done.error().text);
         }
     }
-    if (optimisation_) optimisation_->prepare(route);
+    if (optimisation_) optimisation_->prepare(ipv6_only(route));
     data_path_.set_route(route);
     follow_route();
     spdlog::debug("packets leave by: {}", to_string(route.kind));
@@ -391,11 +474,16 @@ void Mobility::follow_route() {
     if (told && !std::exchange(told_of_prefixes_, true)) (void)prefixes_.solicit();
     if (!told) told_of_prefixes_ = false;
     if (!optimisation_) return;
-    optimisation_->follow(data_path_.route(), status.state == mip6::MobileNodeState::kAtHome,
-                          status.expires);
+    optimisation_->follow(ipv6_only(data_path_.route()),
+                          status.state == mip6::MobileNodeState::kAtHome, status.expires);
 }
 
-void Mobility::remember_care_of_address(const Ipv6Address& address) {
+// No route optimisation from an IPv4 care-of address (mipv6.md section 5.1).
+Route Mobility::ipv6_only(const Route& route) {
+    return route.kind == Route::Kind::kTunnel && route.care_of_address.is_ipv4() ? Route{} : route;
+}
+
+void Mobility::remember_care_of_address(const mip6::CareOf& address) {
     std::erase(earlier_care_of_addresses_, address);
     earlier_care_of_addresses_.push_front(address);
     if (earlier_care_of_addresses_.size() > kEarlierCareOfAddresses) {
@@ -406,15 +494,26 @@ void Mobility::remember_care_of_address(const Ipv6Address& address) {
 
 void Mobility::accept_care_of_addresses() {
     std::vector<Ipv6Address> ours;
-    for (const Ipv6Address& address : earlier_care_of_addresses_) {
-        if (interface_of(address) != 0) ours.push_back(address);
+    std::vector<Ipv4Address> ours4;
+    for (const mip6::CareOf& address : earlier_care_of_addresses_) {
+        if (interface_of(address) == 0) continue;
+        if (address.is_ipv4()) {
+            ours4.push_back(address.ipv4());
+        } else {
+            ours.push_back(address.ipv6());
+        }
     }
     paths_.set_care_of_addresses(std::move(ours));
+    paths_.set_ipv4_care_of_addresses(std::move(ours4));
 }
 
-int Mobility::interface_of(const Ipv6Address& care_of_address) const {
+int Mobility::interface_of(const mip6::CareOf& care_of_address) const {
+    if (care_of_address.is_ipv4()) {
+        const int link = care_of_address.link();
+        return table_.has_address(link, care_of_address.ipv4()) ? link : 0;
+    }
     for (const auto& [index, link] : table_.links()) {
-        if (table_.has_address(index, care_of_address)) return index;
+        if (table_.has_address(index, care_of_address.ipv6())) return index;
     }
     return 0;
 }
@@ -426,15 +525,21 @@ unsigned Mobility::link_mtu(int interface) const {
     return link == nullptr ? 1500 : link->mtu;
 }
 
+unsigned Mobility::inner_mtu(unsigned path_mtu) const {
+    return security_.tunnel_mtu(path_mtu,
+                                outer_octets(data_path_.route(), security_.protects_payload(),
+                                             config_.dual_stack.nested_esp));
+}
+
 void Mobility::path_mtu(unsigned mtu) {
-    if (security_.tunnel_mtu(mtu) >= tunnel_mtu_) return;
+    if (inner_mtu(mtu) >= tunnel_mtu_) return;
     set_tunnel_mtu(mtu);
     mtu_alarm_.set(Clock::now() + kPathMtuAge);
 }
 
 void Mobility::set_tunnel_mtu(unsigned path_mtu) {
     // Below 1280 the outer packets are fragmented (RFC 2473 section 7.1).
-    const unsigned mtu = std::max<unsigned>(security_.tunnel_mtu(path_mtu), kIpv6MinimumMtu);
+    const unsigned mtu = std::max<unsigned>(inner_mtu(path_mtu), kIpv6MinimumMtu);
     if (mtu == tunnel_mtu_) return;
     if (auto done = host_.set_mtu(mtu); !done) {
         spdlog::warn("{}", done.error().text);

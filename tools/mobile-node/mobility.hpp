@@ -19,6 +19,7 @@
 #include "tools/mobile-node/host_network.hpp"
 #include "tools/mobile-node/link_table.hpp"
 #include "tools/mobile-node/prefix_discovery.hpp"
+#include "tools/mobile-node/reachability.hpp"
 #include "tools/mobile-node/readiness.hpp"
 #include "tools/mobile-node/route_optimisation.hpp"
 #include "tools/mobile-node/security.hpp"
@@ -82,6 +83,7 @@ class Mobility {
     [[nodiscard]] const std::optional<Candidate>& attachment() const { return current_; }
     [[nodiscard]] std::vector<Handover> handovers() const;
     [[nodiscard]] unsigned tunnel_mtu() const { return tunnel_mtu_; }
+    [[nodiscard]] const Reachability& reachability() const { return reachability_; }
 
   private:
     using Clock = std::chrono::steady_clock;
@@ -90,6 +92,10 @@ class Mobility {
     void choose();
     void attach(const Candidate& candidate);
     void detach();
+    void protocol_alarm();
+    /// Three binding updates without an answer: another way to the home agent is tried first.
+    [[nodiscard]] bool is_unanswered(Clock::time_point now) const;
+    void rest_is_over();
     void enter_home(const Candidate& candidate);
     void leave_home();
     void refresh_home_routes();
@@ -108,13 +114,17 @@ class Mobility {
     void follow_route();
     [[nodiscard]] Route best_route() const;
     void accept_care_of_addresses();
-    void remember_care_of_address(const Ipv6Address& address);
+    void remember_care_of_address(const mip6::CareOf& address);
     void start_handover(const std::string& to);
     void finish_handover();
     void note_sequences();
     void set_tunnel_mtu(unsigned path_mtu);
+    [[nodiscard]] unsigned inner_mtu(unsigned path_mtu) const;
+    [[nodiscard]] const Candidate& best_of(const std::vector<Candidate>& candidates) const;
     [[nodiscard]] unsigned link_mtu(int interface) const;
-    [[nodiscard]] int interface_of(const Ipv6Address& care_of_address) const;
+    [[nodiscard]] int interface_of(const mip6::CareOf& care_of_address) const;
+    /// For what knows of IPv6 only.
+    [[nodiscard]] static Route ipv6_only(const Route& route);
     [[nodiscard]] SelectionRules rules() const;
     [[nodiscard]] Handover count(Handover handover) const;
 
@@ -133,9 +143,12 @@ class Mobility {
     PrefixDiscovery prefixes_;
     bool told_of_prefixes_ = false;  // that an acknowledgement had status 1
     Alarm node_alarm_;
+    Reachability reachability_;
+    Alarm rest_alarm_;
     std::optional<Candidate> current_;
     /// The tunnel that the home agent acknowledged.
-    std::optional<Ipv6Address> tunnel_;
+    std::optional<mip6::CareOf> tunnel_;
+    mip6::Encapsulation encapsulation_ = mip6::Encapsulation::kIpv6;
     int tunnel_interface_ = 0;
     bool update_sent_at_home_ = false;
     bool shutting_down_ = false;
@@ -147,7 +160,7 @@ class Mobility {
     Alarm announce_alarm_;
     unsigned announcements_left_ = 0;
 
-    std::deque<Ipv6Address> earlier_care_of_addresses_;
+    std::deque<mip6::CareOf> earlier_care_of_addresses_;
     unsigned tunnel_mtu_;   // of the TUN device
     Alarm mtu_alarm_;       // a lowered path MTU is given another try
     Alarm sequence_alarm_;  // sequence numbers are written down

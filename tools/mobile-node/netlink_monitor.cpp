@@ -39,9 +39,15 @@ struct Attributes {
         }
         return mnl_attr_get_u32(at[type]);
     }
-    [[nodiscard]] std::optional<Ipv6Address> address(std::size_t type) const {
-        if (at[type] == nullptr || mnl_attr_get_payload_len(at[type]) != 16) return std::nullopt;
-        return Ipv6Address::load(static_cast<const std::uint8_t*>(mnl_attr_get_payload(at[type])));
+    template <class Address = Ipv6Address>
+    [[nodiscard]] std::optional<Address> address(std::size_t type) const {
+        if (at[type] == nullptr || mnl_attr_get_payload_len(at[type]) != sizeof(Address)) {
+            return std::nullopt;
+        }
+        return Address::load(static_cast<const std::uint8_t*>(mnl_attr_get_payload(at[type])));
+    }
+    [[nodiscard]] std::optional<Ipv4Address> address4(std::size_t type) const {
+        return address<Ipv4Address>(type);
     }
 };
 
@@ -66,11 +72,36 @@ void apply_link(const nlmsghdr& message, LinkTable& table) {
         link.mac = MacAddress::load(static_cast<const std::uint8_t*>(mnl_attr_get_payload(mac)));
     }
     table.set_link(link);
+    if ((info->ifi_flags & IFF_UP) == 0) table.remove_routes4(link.index);
+}
+
+std::uint32_t valid_lifetime(const Attributes& attributes) {
+    const nlattr* cache = attributes.at[IFA_CACHEINFO];
+    if (cache == nullptr || mnl_attr_get_payload_len(cache) < sizeof(ifa_cacheinfo)) {
+        return kInfinite;
+    }
+    ifa_cacheinfo lifetimes;
+    std::memcpy(&lifetimes, mnl_attr_get_payload(cache), sizeof lifetimes);
+    return lifetimes.ifa_valid;
+}
+
+void apply_address4(const nlmsghdr& message, LinkTable& table) {
+    const auto* info = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(&message));
+    const Attributes attributes(message, sizeof(ifaddrmsg));
+    const auto address = attributes.address4(IFA_LOCAL);
+    if (!address) return;
+    const int index = static_cast<int>(info->ifa_index);
+    if (message.nlmsg_type == RTM_DELADDR) return table.remove_address(index, *address);
+    const std::uint32_t flags = attributes.number(IFA_FLAGS).value_or(info->ifa_flags);
+    table.set_address(index,
+                      LinkAddress4{*address, info->ifa_prefixlen, (flags & IFA_F_DEPRECATED) != 0,
+                                   valid_lifetime(attributes)});
 }
 
 void apply_address(const nlmsghdr& message, LinkTable& table) {
     if (mnl_nlmsg_get_payload_len(&message) < sizeof(ifaddrmsg)) return;
     const auto* info = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(&message));
+    if (info->ifa_family == AF_INET) return apply_address4(message, table);
     if (info->ifa_family != AF_INET6) return;
     const Attributes attributes(message, sizeof(ifaddrmsg));
     auto address = attributes.address(IFA_LOCAL);
@@ -86,16 +117,13 @@ void apply_address(const nlmsghdr& message, LinkTable& table) {
     out.tentative = (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) != 0;
     out.deprecated = (flags & IFA_F_DEPRECATED) != 0;
     out.temporary = (flags & IFA_F_TEMPORARY) != 0;
-    const nlattr* cache = attributes.at[IFA_CACHEINFO];
-    if (cache != nullptr && mnl_attr_get_payload_len(cache) >= sizeof(ifa_cacheinfo)) {
-        ifa_cacheinfo lifetimes;
-        std::memcpy(&lifetimes, mnl_attr_get_payload(cache), sizeof lifetimes);
-        out.valid_lifetime = lifetimes.ifa_valid;
-    }
+    out.valid_lifetime = valid_lifetime(attributes);
     table.set_address(index, out);
 }
 
-void apply_one_route(const nlmsghdr& message, const LinkRoute& route, LinkTable& table) {
+template <class Address>
+void apply_one_route(const nlmsghdr& message, const BasicLinkRoute<Address>& route,
+                     LinkTable& table) {
     if (route.interface == 0) return;
     if (message.nlmsg_type == RTM_DELROUTE) {
         table.remove_route(route);
@@ -104,17 +132,13 @@ void apply_one_route(const nlmsghdr& message, const LinkRoute& route, LinkTable&
     }
 }
 
-void apply_route(const nlmsghdr& message, LinkTable& table) {
-    if (mnl_nlmsg_get_payload_len(&message) < sizeof(rtmsg)) return;
-    const auto* info = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&message));
-    if (info->rtm_family != AF_INET6 || info->rtm_type != RTN_UNICAST || info->rtm_src_len != 0 ||
-        info->rtm_dst_len > 128 || (info->rtm_flags & RTM_F_CLONED) != 0) {
-        return;
-    }
+template <class Address>
+void apply_route_of(const nlmsghdr& message, const rtmsg* info, LinkTable& table) {
     const Attributes attributes(message, sizeof(rtmsg));
     if (attributes.number(RTA_TABLE).value_or(info->rtm_table) != RT_TABLE_MAIN) return;
-    LinkRoute route;
-    route.destination = {attributes.address(RTA_DST).value_or(Ipv6Address{}), info->rtm_dst_len};
+    BasicLinkRoute<Address> route;
+    route.destination = {attributes.address<Address>(RTA_DST).value_or(Address{}),
+                         info->rtm_dst_len};
     route.metric = attributes.number(RTA_PRIORITY).value_or(0);
     route.interface = static_cast<int>(attributes.number(RTA_OIF).value_or(0));
     route.on_link = attributes.at[RTA_GATEWAY] == nullptr && attributes.at[RTA_VIA] == nullptr;
@@ -133,6 +157,20 @@ void apply_route(const nlmsghdr& message, LinkTable& table) {
         if (step >= left) break;
         left -= step;
         hop = reinterpret_cast<const rtnexthop*>(reinterpret_cast<const char*>(hop) + step);
+    }
+}
+
+void apply_route(const nlmsghdr& message, LinkTable& table) {
+    if (mnl_nlmsg_get_payload_len(&message) < sizeof(rtmsg)) return;
+    const auto* info = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&message));
+    if (info->rtm_type != RTN_UNICAST || info->rtm_src_len != 0 ||
+        (info->rtm_flags & RTM_F_CLONED) != 0) {
+        return;
+    }
+    if (info->rtm_family == AF_INET6 && info->rtm_dst_len <= Ipv6Prefix::kMaxLength) {
+        apply_route_of<Ipv6Address>(message, info, table);
+    } else if (info->rtm_family == AF_INET && info->rtm_dst_len <= Ipv4Prefix::kMaxLength) {
+        apply_route_of<Ipv4Address>(message, info, table);
     }
 }
 
@@ -175,7 +213,8 @@ Result<void> NetlinkMonitor::subscribe() {
     if (::bind(events_.get(), reinterpret_cast<sockaddr*>(&self), sizeof self) < 0) {
         return fail_errno("netlink bind");
     }
-    for (const int group : {RTNLGRP_LINK, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE}) {
+    for (const int group : {RTNLGRP_LINK, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE,
+                            RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE}) {
         if (::setsockopt(events_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) <
             0) {
             return fail_errno("netlink group " + std::to_string(group));
@@ -188,7 +227,9 @@ Result<void> NetlinkMonitor::dump_all() {
     table_.clear();
     if (auto done = dump(RTM_GETLINK, AF_UNSPEC); !done) return done;
     if (auto done = dump(RTM_GETADDR, AF_INET6); !done) return done;
-    return dump(RTM_GETROUTE, AF_INET6);
+    if (auto done = dump(RTM_GETROUTE, AF_INET6); !done) return done;
+    if (auto done = dump(RTM_GETADDR, AF_INET); !done) return done;
+    return dump(RTM_GETROUTE, AF_INET);
 }
 
 Result<void> NetlinkMonitor::dump(std::uint16_t type, std::uint8_t family) {

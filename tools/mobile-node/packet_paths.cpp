@@ -18,7 +18,9 @@ namespace homeport::mobile_node {
 namespace {
 
 constexpr std::uint8_t kLinkScope = 2;
+constexpr std::uint8_t kMobilePrefixSolicitation = 146;
 constexpr std::uint8_t kMobilePrefixAdvertisement = 147;
+constexpr std::uint8_t kBindingUpdateType = 5;
 
 const Ipv6Header& ipv6_header(const Packet& packet) {
     return *reinterpret_cast<const Ipv6Header*>(packet.data);
@@ -120,7 +122,26 @@ PacketPaths::Leave PacketPaths::protect(Packet& packet) {
     }
 }
 
-bool PacketPaths::to_wire(Packet& packet, Leave leave, const Ipv6Address& care_of_address) {
+SignallingSplit::Kind PacketPaths::unsealed_kind(const Packet& packet) const {
+    using Kind = SignallingSplit::Kind;
+    parse::Headers headers;
+    if (parse::walk(packet.bytes(), headers) != parse::Error::kNone || headers.family != 6 ||
+        ipv6_header(packet).destination != addresses_.home_agent ||
+        headers.upper_offset + 4u > headers.end) {
+        return Kind::kData;
+    }
+    const std::uint8_t* const upper = packet.data + headers.upper_offset;
+    if (headers.protocol == number(IpProtocol::kMobility) && upper[2] == kBindingUpdateType) {
+        return Kind::kBindingUpdate;
+    }
+    const bool solicits =
+        headers.protocol == number(IpProtocol::kIcmpv6) && upper[0] == kMobilePrefixSolicitation;
+    return solicits ? Kind::kPrefixSolicitation : Kind::kData;
+}
+
+bool PacketPaths::to_wire(Packet& packet, Leave leave, const Egress& way) {
+    if (way.care_of.is_ipv4()) return to_wire4(packet, leave, way);
+    const Ipv6Address& care_of_address = way.care_of.ipv6();
     if (leave == Leave::kSealed) {
         if (tunnel::rewrite_source_to_care_of_address({packet.data, packet.length},
                                                       addresses_.home_address, care_of_address)) {
@@ -151,16 +172,19 @@ bool PacketPaths::to_wire(Packet& packet, Leave leave, const Ipv6Address& care_o
     return false;
 }
 
-bool PacketPaths::binding_update_to_wire(Packet& packet,
-                                         const std::optional<Ipv6Address>& care_of_address) {
-    if (!ipsec::passes(seal(packet))) {
-        counters_.add(Counter::kDropPolicyOut);
+bool PacketPaths::signalling_to_wire(Packet& packet, SignallingSplit::Kind kind,
+                                     const std::optional<Egress>& way) {
+    if (!way) return true;
+    const bool over_ipv4 = way->care_of.is_ipv4();
+    if (over_ipv4 && kind == SignallingSplit::Kind::kBindingUpdate) {
+        return in_udp(packet, *way, true);
+    }
+    const Ipv6Address& source = over_ipv4 ? addresses_.home_address : way->care_of.ipv6();
+    if (!tunnel::insert_home_address_option(packet, source)) {
+        counters_.add(Counter::kDropMalformed);
         return false;
     }
-    if (!care_of_address) return true;
-    if (tunnel::insert_home_address_option(packet, *care_of_address)) return true;
-    counters_.add(Counter::kDropMalformed);
-    return false;
+    return !over_ipv4 || to_wire4(packet, Leave::kPlain, *way);
 }
 
 // ------------------------------------------------------------------------------------- inbound
@@ -171,6 +195,7 @@ PacketPaths::Arrival PacketPaths::dropped(Counter counter) {
 }
 
 PacketPaths::Arrival PacketPaths::inbound(Packet& packet) {
+    if (packet.length >= sizeof(Ipv4Header) && packet.data[0] >> 4 == 4) return inbound4(packet);
     if (packet.length < sizeof(Ipv6Header) || packet.data[0] >> 4 != 6) {
         return dropped(Counter::kInMalformed);
     }
@@ -186,7 +211,7 @@ PacketPaths::Arrival PacketPaths::inbound(Packet& packet) {
     if (ip.source != addresses_.home_agent) return from_correspondent(packet);
     if (protocol == number(IpProtocol::kRouting)) return routed(packet);
     if (protocol == number(IpProtocol::kIpv6) || protocol == number(IpProtocol::kIpv4)) {
-        return tunnelled(packet, protocol);
+        return tunnelled(packet, sizeof(Ipv6Header), protocol);
     }
     return dropped(Counter::kInUnexpected);
 }
@@ -210,8 +235,9 @@ PacketPaths::Arrival PacketPaths::from_correspondent(Packet& packet) {
     return arrival;
 }
 
-PacketPaths::Arrival PacketPaths::tunnelled(Packet& packet, std::uint8_t protocol) {
-    switch (tunnel::decapsulate(packet, sizeof(Ipv6Header), protocol)) {
+PacketPaths::Arrival PacketPaths::tunnelled(Packet& packet, std::uint16_t inner_offset,
+                                            std::uint8_t protocol) {
+    switch (tunnel::decapsulate(packet, inner_offset, protocol)) {
         case tunnel::DecapsulateError::kNone:
             break;
         case tunnel::DecapsulateError::kEcn:
@@ -227,6 +253,10 @@ PacketPaths::Arrival PacketPaths::tunnelled(Packet& packet, std::uint8_t protoco
     } else if (ipv6_header(packet).destination != addresses_.home_address ||
                ipv6_header(packet).source.is_link_local()) {
         return dropped(Counter::kInInnerAddress);
+    } else if (ipv6_header(packet).source == addresses_.home_agent &&
+               ipv6_header(packet).next_header == number(IpProtocol::kRouting)) {
+        // Over IPv4: a prefix advertisement (P7), and a home agent that sends acknowledgements so.
+        return routed(packet);
     }
     const Arrival arrival = through_ipsec(packet);
     if (arrival.what == Arrived::kPayload) counters_.add(Counter::kTunnelReceived);
@@ -239,8 +269,11 @@ PacketPaths::Arrival PacketPaths::routed(Packet& packet) {
         return dropped(Counter::kRoutingHeaderBad);
     }
     switch (tunnel::undo_type2_routing_header(packet, headers, addresses_.home_address)) {
-        case tunnel::RoutingHeaderResult::kUndone:
-            return through_ipsec(packet);
+        case tunnel::RoutingHeaderResult::kUndone: {
+            Arrival arrival = through_ipsec(packet);
+            arrival.had_routing_header = true;
+            return arrival;
+        }
         case tunnel::RoutingHeaderResult::kBad:
             return dropped(Counter::kRoutingHeaderBad);
         case tunnel::RoutingHeaderResult::kNone:
@@ -288,6 +321,11 @@ PacketPaths::Arrival PacketPaths::through_ipsec(Packet& packet) {
     if (is_signalling(packet, headers)) {
         counters_.add(Counter::kSignallingReceived);
         return {Arrived::kSignalling, is_protected};
+    }
+    // The SAs of a dynamic IPv4 home address take any.
+    if (headers.family == 4 && addresses_.ipv4_home_address &&
+        ipv4_header(packet).destination != *addresses_.ipv4_home_address) {
+        return dropped(Counter::kInInnerAddress);
     }
     return {Arrived::kPayload, is_protected};
 }

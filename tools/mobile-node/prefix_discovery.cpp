@@ -35,7 +35,6 @@ PrefixDiscovery::PrefixDiscovery(asio::io_context& context, const Config& config
 
 void PrefixDiscovery::follow(const Route& route, bool registered) {
     if (!has_keys_) return;
-    route_ = route;
     const bool away = registered && route.kind == Route::Kind::kTunnel;
     send(solicitor_.set_registered(away, Clock::now()));
 }
@@ -50,6 +49,7 @@ void PrefixDiscovery::receive(ConstByteSpan packet, bool is_protected, bool had_
     const std::uint64_t before = solicitor_.counters().accepted;
     send(solicitor_.receive(packet, is_protected, had_routing_header, Clock::now()));
     if (solicitor_.counters().accepted == before) return;
+    data_path_.confirm_solicitation();
     const std::string text =
         std::to_string(solicitor_.prefixes().size()) + " prefixes of the home link";
     spdlog::info("prefix discovery: {}", text);
@@ -57,10 +57,8 @@ void PrefixDiscovery::receive(ConstByteSpan packet, bool is_protected, bool had_
 }
 
 void PrefixDiscovery::send(const mip6::PrefixSolicitor::Packet& packet) {
-    // N3: IPsec by entry 3, then the Home Address option.
-    if (packet) {
-        (void)data_path_.send_binding_update(*packet, route_.interface, route_.care_of_address);
-    }
+    // P7: IPsec by entry 3, then the Home Address option.
+    if (packet) data_path_.send_prefix_solicitation(*packet);
     if (const auto deadline = solicitor_.next_deadline()) {
         alarm_.set(*deadline);
     } else {

@@ -36,7 +36,6 @@ class PrefixDiscovery {
     DataPath& data_path_;
     std::function<void(const std::string& text)> changed_;
     bool has_keys_;
-    Route route_;
     mip6::PrefixSolicitor solicitor_;
     Alarm alarm_;
 };

@@ -63,7 +63,7 @@ void RouteOptimisation::prepare(const Route& route) {
     if (auto done = security_.set_route_optimised({}); !done) {
         spdlog::error("{}", done.error().text);
     }
-    routes_.replace(route.care_of_address, {}, optimiser_.bound());
+    routes_.replace(route.care_of_address.ipv6(), {}, optimiser_.bound());
 }
 
 void RouteOptimisation::follow(const Route& route, bool deregistered,
@@ -71,7 +71,7 @@ void RouteOptimisation::follow(const Route& route, bool deregistered,
     const auto now = Clock::now();
     route_ = route;
     if (route.kind == Route::Kind::kTunnel && expires) {
-        run(optimiser_.away(route.care_of_address, *expires, now));
+        run(optimiser_.away(route.care_of_address.ipv6(), *expires, now));
     } else if (route.kind == Route::Kind::kHome && deregistered) {
         run(optimiser_.at_home(now));
     } else {
@@ -161,7 +161,8 @@ void RouteOptimisation::act(const mip6::SendCareOfTestInit& action) {
 }
 
 void RouteOptimisation::act(const mip6::SendCorrespondentUpdate& action) {
-    (void)data_path_.send_binding_update(action.packet, route_.interface, action.care_of_address);
+    (void)data_path_.send_correspondent_update(action.packet, route_.interface,
+                                               action.care_of_address);
     spdlog::debug("binding update {} to {}", action.sequence,
                   tunnel::destination_of(action.packet).to_string());
 }
@@ -172,7 +173,7 @@ void RouteOptimisation::act(const mip6::RoutesChanged&) {
         spdlog::error("{}", done.error().text);
         return;
     }
-    routes_.replace(route_.care_of_address, usable, optimiser_.bound());
+    routes_.replace(route_.care_of_address.ipv6(), usable, optimiser_.bound());
 }
 
 void RouteOptimisation::act(const mip6::CorrespondentNews& action) {

@@ -49,6 +49,7 @@ Result<std::unique_ptr<Security>> Security::create(const Config& config) {
     auto engine = ipsec::EspEngine::create(out->spd_, *out->sad_);
     if (!engine) return fail(engine.error().text);
     out->engine_ = std::move(*engine);
+    out->queries_ = std::make_unique<ipsec::DatabaseQueries>(out->spd_, *out->sad_);
     return out;
 }
 
@@ -85,9 +86,9 @@ Result<void> Security::set_route_optimised(const std::vector<Ipv6Address>& corre
     return put_policies();
 }
 
-unsigned Security::tunnel_mtu(unsigned path_mtu) const {
-    if (path_mtu <= sizeof(Ipv6Header)) return 0;
-    const unsigned room = path_mtu - static_cast<unsigned>(sizeof(Ipv6Header));
+unsigned Security::tunnel_mtu(unsigned path_mtu, unsigned outer) const {
+    if (path_mtu <= outer) return 0;
+    const unsigned room = path_mtu - outer;
     const auto algorithm =
         config_.payload ? ipsec::parse_algorithm(config_.payload->algorithm) : std::nullopt;
     if (!algorithm) return room;

@@ -11,6 +11,7 @@
 
 #include "controlplane/ipsec/policy_table.hpp"
 #include "controlplane/ipsec/sequence_ledger.hpp"
+#include "dataplane/ipsec/database_queries.hpp"
 #include "dataplane/ipsec/esp_engine.hpp"
 #include "dataplane/ipsec/reclaimer.hpp"
 #include "dataplane/ipsec/sad.hpp"
@@ -26,13 +27,15 @@ class Security {
     [[nodiscard]] static Result<std::unique_ptr<Security>> create(const Config& config);
 
     [[nodiscard]] ipsec::Processor& engine() { return *engine_; }
+    [[nodiscard]] const ipsec::Queries& queries() const { return *queries_; }
+    [[nodiscard]] bool protects_payload() const { return config_.payload.has_value(); }
     /// At home return routability and payload are bypassed (S1.37). No SA changes with it.
     [[nodiscard]] Result<void> set_at_home(bool at_home);
     /// Correspondents whose traffic takes the direct way, past entry 6 (S1.36).
     [[nodiscard]] Result<void> set_route_optimised(const std::vector<Ipv6Address>& correspondents);
     /// Octets of the largest packet of applications that, sealed if payload is, fits into
-    /// `path_mtu`.
-    [[nodiscard]] unsigned tunnel_mtu(unsigned path_mtu) const;
+    /// `path_mtu` behind `outer` octets of tunnel headers.
+    [[nodiscard]] unsigned tunnel_mtu(unsigned path_mtu, unsigned outer) const;
     [[nodiscard]] std::vector<ipsec::SaStatus> associations() const;
     /// Call several times a second: from time to time writes the sequence numbers down.
     [[nodiscard]] Result<void> note_sequences();
@@ -52,6 +55,7 @@ class Security {
     ipsec::ImmediateReclaimer reclaimer_;
     ipsec::SecurityPolicyDatabase spd_;
     std::unique_ptr<ipsec::SecurityAssociationDatabase> sad_;
+    std::unique_ptr<ipsec::DatabaseQueries> queries_;
     std::unique_ptr<ipsec::EspEngine> engine_;
     std::optional<sa::SequenceLedger> ledger_;
     std::map<std::uint32_t, std::uint64_t> written_;  // SPI, highest number in the ledger's file

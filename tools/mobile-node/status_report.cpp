@@ -22,14 +22,42 @@ double unix_time(std::chrono::system_clock::time_point at) {
     return std::chrono::duration<double>(at.time_since_epoch()).count();
 }
 
-Json or_null(const std::optional<Ipv6Address>& address) {
+template <class Address>
+Json or_null(const std::optional<Address>& address) {
     return address ? Json(address->to_string()) : Json(nullptr);
+}
+
+// What the home agent said about a NAT, and what keeps its mapping.
+Json nat_of(const mip6::MobileNode::Status& status, Clock::time_point now) {
+    if (!status.registered_care_of_address || !status.registered_care_of_address->is_ipv4()) {
+        return nullptr;
+    }
+    const bool udp = status.encapsulation == mip6::Encapsulation::kUdpIpv4;
+    const bool forced = status.nat && status.nat->force_udp;
+    Json out;
+    out["verdict"] = forced ? "udp forced" : udp ? "nat" : "no nat";
+    out["refresh_time"] = status.nat ? Json(status.nat->refresh_time) : Json(nullptr);
+    out["keepalive_in"] =
+        status.keepalive_at ? Json(seconds_until(status.keepalive_at, now)) : Json(nullptr);
+    return out;
+}
+
+Json port_or_null(std::uint16_t port) {
+    return port == 0 ? Json(nullptr) : Json(port);
+}
+
+std::string technique_of(const Config& config) {
+    return config.signalling.technique == config::Technique::kApi ? "api" : "heuristic";
 }
 
 Json attachment_of(const std::optional<Candidate>& attachment) {
     if (!attachment) return nullptr;
     return {{"interface", attachment->name},
             {"at_home", attachment->at_home},
+            {"family", attachment->care_of_address.is_ipv4() ? 4 : 6},
+            {"home_agent", attachment->care_of_address.is_ipv4()
+                               ? Json(attachment->care_of_address.home_agent().to_string())
+                               : Json(nullptr)},
             {"care_of_address",
              attachment->at_home ? Json(nullptr) : Json(attachment->care_of_address.to_string())}};
 }
@@ -183,7 +211,10 @@ std::string status_json(const StatusSource& source) {
     out["home_address"] = source.config.home_address.to_string();
     if (source.config.ipv4_home_address) {
         out["ipv4_home_address"] = {
-            {"address", source.config.ipv4_home_address->to_string()},
+            {"address", status.ipv4.bound ? status.ipv4.address.to_string()
+                        : source.config.ipv4_home_address->is_unspecified()
+                            ? "dynamic"
+                            : source.config.ipv4_home_address->to_string()},
             {"bound", status.ipv4.bound},
             {"status", status.ipv4.status ? Json(*status.ipv4.status) : Json(nullptr)}};
     }
@@ -192,12 +223,19 @@ std::string status_json(const StatusSource& source) {
     out["attachment"] = attachment_of(source.mobility.attachment());
     out["care_of_address"] = or_null(status.registered_care_of_address);
     out["binding"] = binding_of(status, source.now);
-    out["tunnel"] = {{"device", source.config.tunnel.name},
-                     {"mtu", source.mobility.tunnel_mtu()},
-                     {"route", to_string(route.kind)},
-                     {"care_of_address", route.kind == Route::Kind::kTunnel
-                                             ? Json(route.care_of_address.to_string())
-                                             : Json(nullptr)}};
+    out["tunnel"] = {
+        {"device", source.config.tunnel.name},
+        {"mtu", source.mobility.tunnel_mtu()},
+        {"route", to_string(route.kind)},
+        {"encapsulation",
+         route.kind == Route::Kind::kTunnel ? Json(to_string(route.encapsulation)) : Json(nullptr)},
+        {"udp_port", port_or_null(source.data_path.udp_port())},
+        {"esp_port", port_or_null(source.data_path.esp_port())},
+        {"technique", technique_of(source.config)},
+        {"care_of_address", route.kind == Route::Kind::kTunnel
+                                ? Json(route.care_of_address.to_string())
+                                : Json(nullptr)}};
+    out["nat"] = nat_of(status, source.now);
     out["handovers"] = handovers_of(source.mobility);
     out["security_associations"] = associations_of(source.associations);
     Json counters;
@@ -270,8 +308,22 @@ std::string status_text(const std::string& json) {
     }
     line("packets leave by", tunnel.at("route").get<std::string>() +
                                  (tunnel.at("care_of_address").is_string()
-                                      ? " from " + tunnel.at("care_of_address").get<std::string>()
+                                      ? " from " + tunnel.at("care_of_address").get<std::string>() +
+                                            ", " + tunnel.at("encapsulation").get<std::string>()
                                       : ""));
+    if (in.at("nat").is_object()) {
+        const Json& nat = in.at("nat");
+        const auto port = [&](const char* key) {
+            return tunnel.at(key).is_number() ? std::to_string(tunnel.at(key).get<unsigned>())
+                                              : std::string("-");
+        };
+        line("NAT",
+             nat.at("verdict").get<std::string>() + ", our UDP port " + port("udp_port") +
+                 ", for ESP " + port("esp_port") +
+                 (nat.at("keepalive_in").is_number()
+                      ? fmt::format(", keepalive in {:.0f} s", nat.at("keepalive_in").get<double>())
+                      : ""));
+    }
     line("device", fmt::format("{}, MTU {}", tunnel.at("device").get<std::string>(),
                                tunnel.at("mtu").get<unsigned>()));
     for (const Json& sa : in.at("security_associations")) {

@@ -60,13 +60,13 @@ class Conversation : public testing::TestWithParam<unsigned> {
         for (const MobileNodeAction& action : actions) {
             if (const auto* send = std::get_if<SendBindingUpdate>(&action)) {
                 const ReceiveInfo info{.protected_by_ipsec = true,
-                                       .wire_source = send->care_of_address,
+                                       .wire_source = send->care_of_address.ipv6(),
                                        .had_hao = !send->is_home,
                                        .port = 2};
                 post(
                     [this, packet = send->packet, info] { run(agent.receive(packet, info, now)); });
             } else if (const auto* tunnel = std::get_if<SwitchTunnel>(&action)) {
-                used = tunnel->care_of_address;
+                used = tunnel->care_of_address.ipv6();
             } else if (std::holds_alternative<TunnelDown>(action)) {
                 used.reset();
             }

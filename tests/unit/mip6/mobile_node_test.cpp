@@ -122,17 +122,17 @@ TEST_F(MobileNodeTest, RFC5555_4_4_1_the_ipv4_home_address_is_asked_for_and_boun
                        .options = {wire::Ipv4AddressAcknowledgement{status, 32, address}}});
     };
     EXPECT_EQ(all<Ipv4HomeAddressNews>(granted(0, ipv4)),
-              (std::vector{Ipv4HomeAddressNews{true, 0}}));
+              (std::vector{Ipv4HomeAddressNews{true, ipv4, 0}}));
     EXPECT_TRUE(node.status().ipv4.bound);
     (void)attach(kB);
     EXPECT_TRUE(all<Ipv4HomeAddressNews>(granted(0, ipv4)).empty()) << "no news";
     (void)attach(kA);
     EXPECT_EQ(all<Ipv4HomeAddressNews>(granted(130, ipv4)),
-              (std::vector{Ipv4HomeAddressNews{false, 130}}));
+              (std::vector{Ipv4HomeAddressNews{false, {}, 130}}));
     now += seconds{1};
     (void)attach(kB);
     EXPECT_EQ(all<Ipv4HomeAddressNews>(granted(0, test::v4("192.0.2.101"))),
-              (std::vector{Ipv4HomeAddressNews{false, 0}}))
+              (std::vector{Ipv4HomeAddressNews{false, {}, 0}}))
         << "another address than ours is of no use";
     EXPECT_EQ(state(), State::kRegistered) << "the IPv6 binding stands";
 }

@@ -92,6 +92,43 @@ TEST(Config, route_optimisation_is_off_on_or_a_section) {
               std::string::npos);
 }
 
+TEST(Config, RFC5555_keys_of_ipv4_networks) {
+    const auto read = [](std::string_view lines) {
+        auto config = parse(with(lines), "/etc/mn.yaml");
+        EXPECT_TRUE(config) << (config ? "" : config::to_string(config.error()));
+        return config.value_or(Config{});
+    };
+    const Config none = read("");
+    EXPECT_TRUE(none.home_agent_ipv4.empty());
+    EXPECT_EQ(none.dual_stack, DualStackConfig{});
+    EXPECT_EQ(none.signalling.technique, config::Technique::kApi);
+    EXPECT_EQ(read("home_agent_ipv4: 203.0.113.1").home_agent_ipv4.size(), 1u);
+    const Config all = read(
+        "home_agent_ipv4: [203.0.113.1, 203.0.113.2]\n"
+        "ipv4_home_address: dynamic\n"
+        "signalling: {technique: heuristic, bu_heur_timeout: 100, bu_heur_min_pkts: 3}\n"
+        "dual_stack: {force_udp: on, nat_keepalive: off, esp_keepalive: 0, retry: 5,\n"
+        "             protected_data_over_v4: nested}");
+    EXPECT_EQ(all.home_agent_ipv4[1].to_string(), "203.0.113.2");
+    EXPECT_TRUE(all.ipv4_home_address && all.ipv4_home_address->is_unspecified());
+    EXPECT_EQ(all.signalling, (SplitConfig{config::Technique::kHeuristic, 100, 3}));
+    EXPECT_EQ(all.dual_stack, (DualStackConfig{true, false, std::chrono::seconds{0}, true,
+                                               std::chrono::seconds{5}}));
+    EXPECT_EQ(needs_restart(none, all),
+              "home_agent_ipv4, signalling, dual_stack, ipv4_home_address");
+    for (const auto& [lines, expected] :
+         {std::pair{"home_agent_ipv4: 224.0.0.1", "a unicast IPv4 address"},
+          std::pair{"home_agent_ipv4: [203.0.113.1, 203.0.113.1]", "each address once"},
+          std::pair{"home_agent_ipv4: 192.0.2.1\nipv4_home_address: 192.0.2.1", "other than"},
+          std::pair{"ipv4_home_address: any", "or dynamic"},
+          std::pair{"dual_stack: {retry: 0}", "from 1 to 3600"},
+          std::pair{"dual_stack: {protected_data_over_v4: no}", "rfc5555, nested"},
+          std::pair{"signalling: {bu_heur_timeout: 5}", "from 10 to 10000"}}) {
+        EXPECT_NE(errors_of(with(lines)).find(expected), std::string::npos)
+            << lines << ": " << errors_of(with(lines));
+    }
+}
+
 TEST(Config, unknown_key_names_place_and_nearest) {
     EXPECT_EQ(errors_of(with("liftime: 30")),
               "/etc/mn.yaml:6:1: liftime: found the unknown key 'liftime', expected a known key; "

@@ -48,8 +48,8 @@ struct PacketPathsTest : testing::Test {
         auto made = Security::create(config);
         EXPECT_TRUE(made) << made.error().text;
         security = std::move(*made);
-        paths.emplace(PathAddresses{kHomeAddress, kHomeAgent, kIpv4HomeAddress}, std::uint8_t{64},
-                      processor(), counters);
+        paths.emplace(PathAddresses{kHomeAddress, kHomeAgent, kIpv4HomeAddress, {kHomeAgent4}},
+                      std::uint8_t{64}, processor(), counters);
         paths->set_care_of_addresses({kCareOfAddress});
     }
     ~PacketPathsTest() override { std::filesystem::remove_all(directory); }
@@ -96,6 +96,12 @@ struct PacketPathsTest : testing::Test {
         is_protected = arrival.is_protected;
         return arrival.what;
     }
+    // N3: as DataPath does it.
+    bool update_to_wire(const std::optional<Ipv6Address>& care_of_address) {
+        if (paths->protect(packet) == Leave::kDropped) return false;
+        const auto way = care_of_address ? std::optional<Egress>(*care_of_address) : std::nullopt;
+        return paths->signalling_to_wire(packet, SignallingSplit::Kind::kBindingUpdate, way);
+    }
     Leave send(const Bytes& bytes) {
         packet = buffer.fill(bytes);
         return paths->outbound(packet);
@@ -127,7 +133,7 @@ TEST_F(PacketPathsTest, N3_binding_update_is_vector_C2) {
     Bytes normal = ipv6(kHomeAddress, kHomeAgent, 135, vector("C1_BU_MH"));
     normal[7] = expected[7];
     packet = buffer.fill(normal);
-    ASSERT_TRUE(paths->binding_update_to_wire(packet, kCareOfAddress));
+    ASSERT_TRUE(update_to_wire(kCareOfAddress));
     EXPECT_EQ(result(), expected);
 }
 
@@ -146,7 +152,7 @@ TEST_F(PacketPathsTest, N3_at_home_the_binding_update_keeps_its_normal_form) {
     Bytes normal = ipv6(kHomeAddress, kHomeAgent, 135, vector("C1_BU_MH"));
     normal[7] = expected[7];
     packet = buffer.fill(normal);
-    ASSERT_TRUE(paths->binding_update_to_wire(packet, std::nullopt));
+    ASSERT_TRUE(update_to_wire(std::nullopt));
     EXPECT_EQ(result(), expected);
 }
 
@@ -171,7 +177,7 @@ TEST_F(PacketPathsTest, S1_21_ipsec_never_sees_a_care_of_address) {
     // for which a wrong order of the steps would show it.
     ASSERT_EQ(receive(vector("C4_BA_wire")), Arrived::kSignalling);
     packet = buffer.fill(ipv6(kHomeAddress, kHomeAgent, 135, vector("C1_BU_MH")));
-    ASSERT_TRUE(paths->binding_update_to_wire(packet, kCareOfAddress));
+    ASSERT_TRUE(update_to_wire(kCareOfAddress));
     ASSERT_EQ(send(ipv6(kHomeAddress, kCorrespondent, 17, Bytes(16))), Leave::kPlain);
     ASSERT_EQ(receive(tunnelled(ipv6(kCorrespondent, kHomeAddress, 17, Bytes(16)))),
               Arrived::kPayload);
@@ -179,7 +185,7 @@ TEST_F(PacketPathsTest, S1_21_ipsec_never_sees_a_care_of_address) {
     // The assertion itself: an address that becomes care-of address is refused by IPsec's edge.
     paths->set_care_of_addresses({kHomeAgent});
     packet = buffer.fill(ipv6(kHomeAddress, kHomeAgent, 135, vector("C1_BU_MH")));
-    EXPECT_DEATH((void)paths->binding_update_to_wire(packet, kCareOfAddress), "is_normal_form");
+    EXPECT_DEATH((void)update_to_wire(kCareOfAddress), "is_normal_form");
 #endif
 }
 
@@ -187,7 +193,7 @@ TEST_F(PacketPathsTest, S1_14_sequence_numbers_go_on_over_a_move) {
     std::uint32_t sequence = 0;
     for (const Ipv6Address& care_of_address : {kCareOfAddress, kOtherCareOfAddress}) {
         packet = buffer.fill(ipv6(kHomeAddress, kHomeAgent, 135, vector("C1_BU_MH")));
-        ASSERT_TRUE(paths->binding_update_to_wire(packet, care_of_address));
+        ASSERT_TRUE(update_to_wire(care_of_address));
         const Bytes wire = result();
         EXPECT_EQ(source_of(wire), care_of_address);
         EXPECT_EQ(load_be32(wire.data() + 40 + 24 + 4), ++sequence);
@@ -325,8 +331,8 @@ struct SealedPathsTest : PacketPathsTest {
         auto made = Security::create(config);
         EXPECT_TRUE(made) << made.error().text;
         security = std::move(*made);
-        paths.emplace(PathAddresses{kHomeAddress, kHomeAgent, kIpv4HomeAddress}, std::uint8_t{64},
-                      security->engine(), counters);
+        paths.emplace(PathAddresses{kHomeAddress, kHomeAgent, kIpv4HomeAddress, {kHomeAgent4}},
+                      std::uint8_t{64}, security->engine(), counters);
         paths->set_care_of_addresses({kCareOfAddress, kOtherCareOfAddress});
         paths->set_ipv4_bound(true);
     }
@@ -392,7 +398,7 @@ TEST_F(SealedPathsTest, S1_37_at_home_payload_is_plain_and_signalling_is_not) {
     ASSERT_TRUE(security->set_at_home(true));
     EXPECT_EQ(send(ipv6(kHomeAddress, kCorrespondent, 17, Bytes(24))), Leave::kPlain);
     packet = buffer.fill(ipv6(kHomeAddress, kHomeAgent, 135, vector("C1_BU_MH")));
-    ASSERT_TRUE(paths->binding_update_to_wire(packet, std::nullopt));
+    ASSERT_TRUE(update_to_wire(std::nullopt));
     EXPECT_EQ(result()[6], 50);
     EXPECT_EQ(receive(vector("C5_IPsec_out")), Arrived::kPayload) << "what was on its way opens";
     ASSERT_TRUE(security->set_at_home(false));
@@ -408,12 +414,12 @@ TEST_F(SealedPathsTest, plaintext_in_a_tunnel_is_dropped_where_the_policy_demand
 
 TEST_F(SealedPathsTest, the_tunnels_mtu_leaves_room_for_esp) {
     // packet-paths section 3: ESP with GCM over IPv6, path MTU 1500.
-    EXPECT_EQ(security->tunnel_mtu(1500), 1426u);
-    EXPECT_EQ(security->tunnel_mtu(60), 0u);
+    EXPECT_EQ(security->tunnel_mtu(1500, 40), 1426u);
+    EXPECT_EQ(security->tunnel_mtu(60, 40), 0u);
     config.payload.reset();
     auto plain = Security::create(config);
     ASSERT_TRUE(plain);
-    EXPECT_EQ((*plain)->tunnel_mtu(1500), 1460u);
+    EXPECT_EQ((*plain)->tunnel_mtu(1500, 40), 1460u);
 }
 
 TEST_F(PacketPathsTest, link_local_traffic_never_leaves) {

@@ -19,6 +19,8 @@ inline const Ipv6Address kHomeAddress = *Ipv6Address::parse("2001:db8:1::100");
 inline const Ipv6Address kCareOfAddress = *Ipv6Address::parse("2001:db8:2::200");
 inline const Ipv6Address kOtherCareOfAddress = *Ipv6Address::parse("2001:db8:b::200");
 inline const Ipv6Address kCorrespondent = *Ipv6Address::parse("2001:db8:3::300");
+inline const Ipv4Address kHomeAgent4 = *Ipv4Address::parse("192.0.2.1");
+inline const Ipv4Address kCareOfAddress4 = *Ipv4Address::parse("10.0.0.5");
 inline const Ipv4Address kIpv4HomeAddress = *Ipv4Address::parse("192.0.2.100");
 
 inline Bytes from_hex(std::string_view hex) {

@@ -161,9 +161,19 @@ unsigned MainLcore::sealing_worker(ConstByteSpan packet) const {
 }
 
 Applied MainLcore::transmit(const channel::TransmitPacket& record, ConstByteSpan packet) {
-    return give_worker(
-        {.kind = FromMain::Kind::kPacket, .port = record.port, .reply_to = record.reply_to}, packet,
-        sealing_worker(packet));
+    if (record.reply_to.family == 4 && (record.reply_to_port == 0 || record.reply_from_port == 0 ||
+                                        record.reply_from.family != 4)) {
+        return std::unexpected(WriteError{
+            CommandError::kMalformed,
+            "a reply over IPv4: expected a port there, and an IPv4 address and a port here (P12)"});
+    }
+    return give_worker({.kind = FromMain::Kind::kPacket,
+                        .port = record.port,
+                        .reply_to = record.reply_to,
+                        .reply_from = record.reply_from,
+                        .reply_to_port = record.reply_to_port,
+                        .reply_from_port = record.reply_from_port},
+                       packet, sealing_worker(packet));
 }
 
 Applied MainLcore::transmit(const channel::TransmitFrame& record, ConstByteSpan frame) {
@@ -176,8 +186,7 @@ Applied MainLcore::transmit(const channel::TransmitFrame& record, ConstByteSpan 
         return std::unexpected(
             WriteError{CommandError::kMalformed, "a frame of less than 14 octets"});
     }
-    return give_worker({.kind = FromMain::Kind::kFrame, .port = record.port, .reply_to = {}},
-                       frame);
+    return give_worker({.kind = FromMain::Kind::kFrame, .port = record.port}, frame);
 }
 
 void MainLcore::sync_done(const channel::EndSync& record, std::uint32_t swept) {

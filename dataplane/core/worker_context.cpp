@@ -159,7 +159,7 @@ void WorkerContext::make_reassembler(const config::ReassemblyConfig& config) {
 WorkerContext::~WorkerContext() {
     for (rte_mbuf* packet : deferred_) rte_pktmbuf_free(packet);
     std::array<void*, tunnel::ReplyToTable::kMaxWaiting> waiting;
-    const std::size_t count = reply_to_.take_waiting(waiting);
+    const std::size_t count = reply_to_.take_all(waiting);
     for (std::size_t i = 0; i < count; ++i) rte_pktmbuf_free(static_cast<rte_mbuf*>(waiting[i]));
     driver_.reset();
     free_ring(worker_.to_control);

@@ -62,7 +62,11 @@ struct FromMain {
         kPacket,       // of the control plane, in normal form: enters IPsec
     } kind{};
     std::uint16_t port = channel::kNoPort;
-    channel::WireAddress reply_to;
+    // kPacket: as in channel::TransmitPacket.
+    channel::WireAddress reply_to{};
+    channel::WireAddress reply_from{};
+    std::uint16_t reply_to_port = 0;
+    std::uint16_t reply_from_port = 0;
 };
 static_assert(sizeof(FromMain) <= RTE_PKTMBUF_HEADROOM);
 /// Entries of each ring between a worker and others. Part of the count of packet buffers.
@@ -142,6 +146,8 @@ class WorkerContext {
     bool poll_from_main();
     bool poll_handed_over();
     void start_packet(rte_mbuf* packet);
+    [[nodiscard]] bool note_reply(const FromMain& order, rte_mbuf* packet);
+    bool retry_waiting();
     void inject_one(stage::StageId stage, rte_mbuf* packet);
     void wake_main();
     void sleep(unsigned idle_rounds, std::uint32_t longest_us);

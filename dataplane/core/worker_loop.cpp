@@ -50,6 +50,15 @@ void WorkerContext::refresh() {
                           : tunnel::SignallingSpis::Technique::kApi,
          .timeout = rte_get_tsc_hz() / 1000 * parameters->heuristic_timeout_ms,
          .min_packets = parameters->heuristic_min_packets});
+    const std::uint64_t millisecond = rte_get_tsc_hz() / 1000;
+    const std::uint32_t most_pending = parameters->nat_pending_max != 0
+                                           ? parameters->nat_pending_max
+                                           : state_.tables().bindings.capacity() / 16;
+    reply_to_.configure({.records = {.synchronous = !worker_.ipsec_keeps_packets,
+                                     .lock_timeout = millisecond * parameters->nat_lock_timeout_ms,
+                                     .time_to_live = millisecond * parameters->nat_pending_ttl_ms,
+                                     .most_pending = std::max(most_pending, 1u)},
+                         .lock_depth = parameters->nat_lock_depth});
 }
 
 void WorkerContext::inject_one(StageId stage, rte_mbuf* packet) {
@@ -59,17 +68,25 @@ void WorkerContext::inject_one(StageId stage, rte_mbuf* packet) {
 /// Packets that had to wait for an earlier one go first, at most so many that a batch fits behind.
 void WorkerContext::run_stages() {
     driver_->run();
-    reply_to_.end_run();
+    reply_to_.end_run(rte_rdtsc());
     look_at_signalling();
-    while (reply_to_.waiting() != 0) {
-        std::array<void*, kBatchSize> waiting;
-        const std::size_t count = reply_to_.take_waiting(waiting);
-        for (std::size_t i = 0; i < count; ++i) {
-            inject_one(StageId::kHomeAddress, static_cast<rte_mbuf*>(waiting[i]));
-        }
-        driver_->run();
-        reply_to_.end_run();
+    while (retry_waiting()) {
     }
+}
+
+/// True: some of the packets that wait could go on, and did.
+bool WorkerContext::retry_waiting() {
+    if (reply_to_.waiting() == 0) [[likely]]
+        return false;
+    std::array<void*, kBatchSize> waiting;
+    const std::size_t count = reply_to_.take_waiting(waiting, rte_rdtsc());
+    if (count == 0) return false;
+    for (std::size_t i = 0; i < count; ++i) {
+        inject_one(StageId::kHomeAddress, static_cast<rte_mbuf*>(waiting[i]));
+    }
+    driver_->run();
+    reply_to_.end_run(rte_rdtsc());
+    return true;
 }
 
 void WorkerContext::receive(std::uint16_t port, std::span<rte_mbuf* const> frames) {
@@ -116,23 +133,7 @@ void WorkerContext::start_packet(rte_mbuf* packet) {
         rte_pktmbuf_free(packet);
         return;
     }
-    if (order.reply_to.family != 0 && headers.family == 6) {
-        const auto home_address =
-            Ipv6Address::load(stage::data(packet) + offsetof(Ipv6Header, destination));
-        const tunnel::WireEndpoint destination{order.reply_to.family == 6
-                                                   ? IpAddress(order.reply_to.v6())
-                                                   : IpAddress(order.reply_to.v4()),
-                                               0};
-        if (reply_to_.set_reply(home_address, destination) != tunnel::ReplyToTable::Result::kOk) {
-            if (deferred_.size() < kMaxDeferredReplies) {
-                deferred_.push_back(packet);
-                return;
-            }
-            worker_.count(Counter::kMip6HaoBusy);
-            rte_pktmbuf_free(packet);
-            return;
-        }
-    }
+    if (order.reply_to.family != 0 && headers.family == 6 && !note_reply(order, packet)) return;
     // S1.18, technique B: the protocol module has a message for this home address.
     if (headers.family == 6 &&
         tunnel::takes_routing_header(
@@ -148,6 +149,29 @@ void WorkerContext::start_packet(rte_mbuf* packet) {
     notes.upper_offset = headers.upper_offset;
     notes.flags = stage::kMetaOriginated;
     inject_one(StageId::kIpsecOut, packet);
+}
+
+/// S1.50. False: the packet waits, or was dropped.
+bool WorkerContext::note_reply(const FromMain& order, rte_mbuf* packet) {
+    const auto home_address =
+        Ipv6Address::load(stage::data(packet) + offsetof(Ipv6Header, destination));
+    const tunnel::WireEndpoint destination{.address = order.reply_to.family == 6
+                                                          ? IpAddress(order.reply_to.v6())
+                                                          : IpAddress(order.reply_to.v4()),
+                                           .udp_port = order.reply_to_port,
+                                           .local_port = order.reply_from_port,
+                                           .local = order.reply_from.v4()};
+    const std::uint64_t now = rte_rdtsc();
+    if (reply_to_.set_reply(home_address, destination, now) == tunnel::ReplyToTable::Result::kOk) {
+        return true;
+    }
+    if (deferred_.size() < kMaxDeferredReplies) {
+        deferred_.push_back(packet);
+        return false;
+    }
+    worker_.count(Counter::kMip6HaoBusy);
+    rte_pktmbuf_free(packet);
+    return false;
 }
 
 bool WorkerContext::poll_from_main() {
@@ -204,7 +228,7 @@ void WorkerContext::look_at_signalling() {
 
 bool WorkerContext::poll() {
     refresh();
-    bool busy = false;
+    bool busy = retry_waiting();
     for (const ReceiveQueue& queue : receive_queues_) {
         std::array<rte_mbuf*, kBatchSize> frames;
         const std::uint16_t count =

@@ -91,6 +91,16 @@ bool wants_recorded_source(PuntReason reason) {
            reason == PuntReason::kParameterProblem;
 }
 
+/// S1.63: other messages of the same SA leave the record alone.
+bool is_binding_update(const rte_mbuf* packet, const PacketMeta& notes, PuntReason reason) {
+    constexpr std::uint8_t kBindingUpdate = 5;
+    constexpr std::uint16_t kMobilityType = 2;  // offset
+    return reason == PuntReason::kMobilityHeader &&
+           stage::length(packet) > notes.upper_offset + kMobilityType &&
+           rte_pktmbuf_mtod(packet, const std::uint8_t*)[notes.upper_offset + kMobilityType] ==
+               kBindingUpdate;
+}
+
 void fill_in_source(Worker& worker, const rte_mbuf* packet, const PacketMeta& notes,
                     channel::Punt& punt) {
     const std::uint8_t* const bytes = rte_pktmbuf_mtod(packet, const std::uint8_t*);
@@ -102,11 +112,20 @@ void fill_in_source(Worker& worker, const rte_mbuf* packet, const PacketMeta& no
     const Ipv6Address source = Ipv6Address::load(bytes + offsetof(Ipv6Header, source));
     punt.recorded_source = channel::WireAddress(source);
     if (!wants_recorded_source(punt.reason) || worker.reply_to == nullptr) return;
-    // Without a note the packet came as it is: its source is where it came from.
-    if (const auto recorded = worker.reply_to->take_source(source)) {
-        punt.recorded_source = channel::WireAddress(recorded->address);
+    // Without a record the packet came as it is: its source is where it came from.
+    const tunnel::WireEndpoint* const recorded = worker.reply_to->source_of(source, worker.now_tsc);
+    if (recorded == nullptr) return;
+    const bool in_udp = recorded->udp_port != 0;
+    if (in_udp && !is_binding_update(packet, notes, punt.reason)) return;
+    punt.recorded_source = channel::WireAddress(recorded->address);
+    if (in_udp) {
+        punt.recorded_port = recorded->udp_port;
+        punt.recorded_local = channel::WireAddress(recorded->local);
+        punt.recorded_local_port = recorded->local_port;
+    } else {
         punt.had_home_address_option = 1;
     }
+    (void)worker.reply_to->take_source(source, worker.now_tsc);
 }
 
 /// Keeps `punt` in the headroom at the start of the buffer. False: there is no room.

@@ -33,7 +33,7 @@ enum class StageId : std::uint8_t {
     kParse,        // L2 and the header walk; strips Ethernet
     kClassify,     // what is it, whose is it
     kReassemble,   // fragments addressed to us
-    kHomeAddress,  // Home Address option: record the wire source, make normal form (P5)
+    kHomeAddress,  // record the wire source, make normal form (P5, P11)
     kTunnelIn,     // P2, P14: check, decapsulate
     kIpsecIn,      // ESP for us, and SPD-I for everything else that is for us
     kNdProxy,      // solicitations for bound addresses on a home link
@@ -75,6 +75,9 @@ enum MetaFlags : std::uint16_t {
     kMetaPolicyChecked = 1 << 8,     // SPD passed for this direction
     /// For tx: the data is a whole Ethernet frame, to be sent on port `in_port` as it is.
     kMetaFrame = 1 << 9,
+    // Before IPsec, of a packet that came over IPv4 or with a Home Address option:
+    kMetaSourceSettled = 1 << 10,  // its wire source is recorded, or it is known to be no BU
+    kMetaOuterChecked = 1 << 11,   // check_esp_outer was applied to its wire source
 };
 
 /// Notes of one packet for the stages of one run. They end at the edges of IPsec: stages write them

@@ -5,6 +5,8 @@
 #include "dataplane/tunnel/routing_header.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
+#include "dataplane/tunnel/udp_signalling_stages.hpp"
+#include "dataplane/tunnel/udp_tunnel.hpp"
 
 namespace homeport::tunnel {
 
@@ -88,6 +90,7 @@ class Classification {
     [[nodiscard]] bool hand_to_owner(rte_mbuf* packet);
     void copy_query_to_control(rte_mbuf* packet);
     void settle_mobility(rte_mbuf* packet, const PacketMeta& notes);
+    [[nodiscard]] bool settle_udp_signalling(rte_mbuf* packet, PacketMeta& notes);
     void settle_icmpv6(rte_mbuf* packet, const PacketMeta& notes);
     void settle_transit(rte_mbuf* packet, PacketMeta& notes, const Ipv6Address& destination);
     [[nodiscard]] bool settle_mobile_network(rte_mbuf* packet, PacketMeta& notes,
@@ -293,6 +296,10 @@ void Classification::settle_local(rte_mbuf* packet, PacketMeta& notes,
         case number(IpProtocol::kFragment):
             give(is_home_agent ? ClassifyEdge::kReassemble : ClassifyEdge::kToKernel, packet);
             return;
+        case number(IpProtocol::kUdp):
+            if (!is_home_agent || notes.family != 4) break;
+            if (settle_udp_signalling(packet, notes)) return;
+            break;
         case number(IpProtocol::kMobility):
             if (!is_home_agent || notes.family != 6) break;
             settle_mobility(packet, notes);
@@ -314,6 +321,27 @@ bool Classification::hand_to_owner(rte_mbuf* packet) {
     const auto owner = worker_.esp->inbound_owner(view_of(packet));
     if (!owner || *owner == worker_.index) return false;
     out_.hand_over(packet, *owner, StageId::kClassify);
+    return true;
+}
+
+/// P11. True: the packet is given away.
+bool Classification::settle_udp_signalling(rte_mbuf* packet, PacketMeta& notes) {
+    const ConstByteSpan datagram = bytes_of(packet).subspan(notes.upper_offset);
+    const UdpDatagram udp = read_udp(datagram);
+    if (!udp.well_formed || udp.destination_port != kDsmipPort) return false;
+    const UdpTunnelPayload payload =
+        read_udp_tunnel_payload(udp.payload, worker_.parameters->tlv_header != 0);
+    if (payload.kind != UdpTunnelPayload::Kind::kIp ||
+        !takes_signalling_path(worker_, udp.payload.subspan(payload.offset))) {
+        return false;
+    }
+    const auto& ip = *reinterpret_cast<const Ipv4Header*>(stage::data(packet));
+    if (!udp_checksum_holds(ip.source, ip.destination, datagram)) {
+        out_.drop(packet, Counter::kDsmipInChecksum);
+        return true;
+    }
+    notes.parameter = notes.upper_offset + std::uint32_t{sizeof(UdpHeader)} + payload.offset;
+    give(ClassifyEdge::kHomeAddress, packet);
     return true;
 }
 

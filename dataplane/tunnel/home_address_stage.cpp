@@ -7,6 +7,7 @@
 #include "dataplane/tunnel/rewrite.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
+#include "dataplane/tunnel/udp_signalling_stages.hpp"
 
 namespace homeport::tunnel {
 
@@ -57,11 +58,15 @@ void report_missing_binding(Worker& worker, rte_mbuf* packet, Edges& out) {
 /// False: the packet waits for the next run, or is dropped.
 bool record_wire_source(Worker& worker, rte_mbuf* packet, const Ipv6Address& home_address,
                         Edges& out) {
-    const WireEndpoint source{source_of(bytes_of(packet)), 0};
-    if (worker.reply_to->record_source(home_address, source) == ReplyToTable::Result::kOk) {
-        return true;
-    }
-    if (worker.reply_to->wait(home_address, packet)) {
+    const WireEndpoint source{.address = source_of(bytes_of(packet))};
+    const bool bound = worker.tables->bindings.find(home_address) != table::kNoSlot;
+    using Result = ReplyToTable::Result;
+    const Result result = worker.reply_to->record_source(
+        home_address, source, worker.now_tsc,
+        bound ? ReplyToTable::Kind::kBound : ReplyToTable::Kind::kPending);
+    if (result == Result::kOk) return true;
+    const bool may_wait = result == Result::kBusy || !worker.ipsec_keeps_packets;
+    if (may_wait && worker.reply_to->wait(home_address, packet)) {
         out.kept(packet, "waits");
     } else {
         out.drop(packet, Counter::kMip6HaoBusy);
@@ -82,8 +87,12 @@ void undo(Worker& worker, rte_mbuf* packet, PacketMeta& notes, const OptionsRepo
 
 void take_packet(Worker& worker, rte_mbuf* packet, Edges& out) {
     PacketMeta& notes = stage::meta(packet);
+    if (notes.family == 4) {
+        if (open_udp_signalling(worker, packet, out)) out.to(HomeAddressEdge::kIpsecIn, packet);
+        return;
+    }
     const OptionsReport report = examine_options(bytes_of(packet));
-    if (!report.has_home_address) {  // it waited behind one that had the option
+    if (!report.has_home_address) {  // it waited behind one whose source was recorded
         out.to(HomeAddressEdge::kIpsecIn, packet);
         return;
     }
@@ -103,8 +112,12 @@ void take_packet(Worker& worker, rte_mbuf* packet, Edges& out) {
         return;
     }
     undo(worker, packet, notes, report);
-    out.to(needs_record(notes.protocol) ? HomeAddressEdge::kIpsecIn : HomeAddressEdge::kParse,
-           packet);
+    if (!needs_record(notes.protocol)) {
+        out.to(HomeAddressEdge::kParse, packet);
+        return;
+    }
+    notes.flags |= stage::kMetaSourceSettled;
+    out.to(HomeAddressEdge::kIpsecIn, packet);
 }
 
 void home_address(Worker& worker, Batch& in, Edges& out) {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <rte_ring_elem.h>
-
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/ipsec/interface.hpp"
 #include "dataplane/ipsec/queries.hpp"
+#include "dataplane/tunnel/nat_detection.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
 #include "dataplane/tunnel/stages.hpp"
@@ -44,13 +43,26 @@ void check_policy(Worker& worker, rte_mbuf* packet, PacketMeta& notes, Edges& ou
     out.to(IpsecInEdge::kToControl, packet);
 }
 
-/// A packet without Home Address option while one of the same node with it is inside IPsec: it
-/// would take the other's note. True: it waits or is dropped.
-bool has_to_wait(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& out) {
-    if (notes.family != 6 || (notes.flags & stage::kMetaHaoUndone) != 0) return false;
-    const Ipv6Address source = source_of(bytes_of(packet));
-    if (!worker.reply_to->is_busy(source)) [[likely]]
+/// Whether ESP with this SPI is something else than a binding update. Only technique A can say.
+bool is_no_binding_update(const Worker& worker, rte_mbuf* packet, const PacketMeta& notes) {
+    if (worker.parameters->technique == channel::Technique::kHeuristic ||
+        worker.ipsec_queries == nullptr || notes.protocol != number(IpProtocol::kEsp) ||
+        stage::length(packet) < notes.upper_offset + 4u) {
         return false;
+    }
+    const ipsec::Spi spi{load_be32(stage::data(packet) + notes.upper_offset)};
+    const auto selectors = worker.ipsec_queries->selectors_for_spi(spi);
+    return !selectors || !may_carry_binding_update(*selectors);
+}
+
+/// A packet whose wire source is not recorded while that of another of the same node is, which is
+/// inside IPsec: it would take the other's record. True: it waits or is dropped.
+bool has_to_wait(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& out) {
+    if (notes.family != 6 || (notes.flags & stage::kMetaSourceSettled) != 0) return false;
+    const Ipv6Address source = source_of(bytes_of(packet));
+    if (!worker.reply_to->is_busy(source, worker.now_tsc)) [[likely]]
+        return false;
+    if (is_no_binding_update(worker, packet, notes)) return false;
     if (worker.reply_to->wait(source, packet)) {
         out.kept(packet, "waits");
     } else {
@@ -59,57 +71,17 @@ bool has_to_wait(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edge
     return true;
 }
 
-/// P4: whose payload under ESP this is, if it comes from elsewhere than that node's care-of
-/// address. The SA says whose it is, so no note about the outer header has to pass through IPsec
-/// (S1.9); that the packet is authentic is not known yet.
-std::optional<Ipv6Address> comes_from_elsewhere(const Worker& worker, rte_mbuf* packet,
-                                                const PacketMeta& notes) {
-    if (notes.family != 6 || stage::length(packet) < notes.upper_offset + 4u) return std::nullopt;
-    const ipsec::Spi spi{load_be32(stage::data(packet) + notes.upper_offset)};
-    const auto selectors = worker.ipsec_queries->selectors_for_spi(spi);
-    if (!selectors || selectors->mode != ipsec::Mode::kTunnel) return std::nullopt;
-    const auto remote = selectors->remote_address();
-    const auto* const home_address = remote ? std::get_if<Ipv6Address>(&*remote) : nullptr;
-    const table::Tables& tables = *worker.tables;
-    if (home_address == nullptr || tables.home_prefixes.find(*home_address) == nullptr) {
-        return std::nullopt;  // an SA that has nothing to do with mobile nodes
-    }
-    const std::uint32_t slot = tables.bindings.find(*home_address);
-    const bool from_care_of_address =
-        slot != table::kNoSlot && !tables.bindings.at(slot).tentative() &&
-        tables.bindings.at(slot).care_of_address == source_of(bytes_of(packet));
-    if (from_care_of_address) return std::nullopt;
-    return *home_address;
-}
-
-/// For the log, by way of the main lcore. Some a second: anybody who knows an SPI can set it off.
-void report_source(Worker& worker, rte_mbuf* packet, const PacketMeta& notes,
-                   const Ipv6Address& home_address, bool dropped) {
-    if (worker.to_main == nullptr || !worker.report_policer.take(worker.now_tsc)) return;
-    stage::MainRequest request;
-    request.kind = stage::MainRequest::Kind::kEspSource;
-    request.dropped = dropped ? 1 : 0;
-    request.home_address = home_address;
-    request.spi = load_be32(stage::data(packet) + notes.upper_offset);
-    request.source = source_of(bytes_of(packet));
-    (void)rte_ring_enqueue_elem(worker.to_main, &request, sizeof request);
-}
-
 /// Policy check_esp_outer. True: the packet was dropped.
 bool refused_for_its_source(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& out) {
-    using channel::EspOuterCheck;
-    const EspOuterCheck check = worker.parameters->check_esp_outer;
-    if (check == EspOuterCheck::kOff || worker.ipsec_queries == nullptr) return false;
-    const auto home_address = comes_from_elsewhere(worker, packet, notes);
-    if (!home_address) [[likely]]
+    if (worker.parameters->check_esp_outer == channel::EspOuterCheck::kOff) [[likely]]
         return false;
-    report_source(worker, packet, notes, *home_address, check == EspOuterCheck::kDrop);
-    if (check == EspOuterCheck::kCount) {
-        worker.count(Counter::kMip6RtEspSourceSeen);
+    if (notes.family != 6 || (notes.flags & stage::kMetaOuterChecked) != 0 ||
+        stage::length(packet) < notes.upper_offset + 4u) {
         return false;
     }
-    out.drop(packet, Counter::kMip6RtEspSource);
-    return true;
+    return refuse_payload_from_elsewhere(
+        worker, packet, load_be32(stage::data(packet) + notes.upper_offset),
+        reinterpret_cast<const Ipv6Header*>(stage::data(packet))->source, out);
 }
 
 /// Adds opened packets to their bindings' rows; messages to this home agent are not payload.

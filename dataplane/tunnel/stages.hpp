@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The stages of the tunnel module, and those that bring packets to it. Paths P1, P2, P5, P6, P14.
+// The stages of the tunnel module, and those that bring packets to it. Paths P1, P2, P5, P6, P11,
+// P12, P14.
 //
 // What they expect of whoever injects packets:
 // * parse: Ethernet frames of a port, notes from init_meta(); or bare IP packets that some stage
@@ -20,7 +21,8 @@ namespace homeport::tunnel {
 extern const stage::StageDescription kParseStage;
 /// What a packet is and whose.
 extern const stage::StageDescription kClassifyStage;
-/// Home Address option: record the wire source, make normal form (P5).
+/// Home Address option, and what may be a binding update in UDP over IPv4: record the wire source,
+/// make normal form (P5, P11).
 extern const stage::StageDescription kHomeAddressStage;
 /// Reverse tunnels: check and strip (P2, P14).
 extern const stage::StageDescription kTunnelInStage;

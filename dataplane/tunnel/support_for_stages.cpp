@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/tunnel/support_for_stages.hpp"
 
+#include <rte_ring.h>
+#include <rte_ring_elem.h>
+
 #include <cstring>
+#include <optional>
+
+#include "dataplane/ipsec/queries.hpp"
 
 namespace homeport::tunnel {
 
@@ -65,6 +71,59 @@ Counter counter_of(ipsec::Verdict verdict) {
             return Counter::kIpsecInDiscard;
     }
     return Counter::kIpsecInMalformed;
+}
+
+namespace {
+
+/// Whose payload it is, if it comes from elsewhere than that node's care-of address.
+std::optional<Ipv6Address> payload_from_elsewhere(const stage::Worker& worker, std::uint32_t spi,
+                                                  const Ipv6Address& source) {
+    const auto selectors = worker.ipsec_queries->selectors_for_spi(ipsec::Spi{spi});
+    if (!selectors || selectors->mode != ipsec::Mode::kTunnel) return std::nullopt;
+    const auto remote = selectors->remote_address();
+    const auto* const home_address = remote ? std::get_if<Ipv6Address>(&*remote) : nullptr;
+    const table::Tables& tables = *worker.tables;
+    if (home_address == nullptr || tables.home_prefixes.find(*home_address) == nullptr) {
+        return std::nullopt;  // an SA that has nothing to do with mobile nodes
+    }
+    const std::uint32_t slot = tables.bindings.find(*home_address);
+    const bool from_care_of_address = slot != table::kNoSlot &&
+                                      !tables.bindings.at(slot).tentative() &&
+                                      tables.bindings.at(slot).care_of_address == source;
+    if (from_care_of_address) return std::nullopt;
+    return *home_address;
+}
+
+/// For the log, by way of the main lcore. Some a second: anybody who knows an SPI can set it off.
+void report_source(stage::Worker& worker, std::uint32_t spi, const Ipv6Address& source,
+                   const Ipv6Address& home_address, bool dropped) {
+    if (worker.to_main == nullptr || !worker.report_policer.take(worker.now_tsc)) return;
+    stage::MainRequest request;
+    request.kind = stage::MainRequest::Kind::kEspSource;
+    request.dropped = dropped ? 1 : 0;
+    request.home_address = home_address;
+    request.spi = spi;
+    request.source = source;
+    (void)rte_ring_enqueue_elem(worker.to_main, &request, sizeof request);
+}
+
+}  // namespace
+
+bool refuse_payload_from_elsewhere(stage::Worker& worker, rte_mbuf* packet, std::uint32_t spi,
+                                   const Ipv6Address& source, stage::Edges& out) {
+    using channel::EspOuterCheck;
+    const EspOuterCheck check = worker.parameters->check_esp_outer;
+    if (check == EspOuterCheck::kOff || worker.ipsec_queries == nullptr) return false;
+    const auto home_address = payload_from_elsewhere(worker, spi, source);
+    if (!home_address) [[likely]]
+        return false;
+    report_source(worker, spi, source, *home_address, check == EspOuterCheck::kDrop);
+    if (check == EspOuterCheck::kCount) {
+        worker.count(Counter::kMip6RtEspSourceSeen);
+        return false;
+    }
+    out.drop(packet, Counter::kMip6RtEspSource);
+    return true;
 }
 
 rte_mbuf* into_fresh_buffer(const stage::Worker& worker, rte_mbuf* packet) {

@@ -66,6 +66,13 @@ inline void note_icmp_error(rte_mbuf* packet, stage::IcmpErrorKind kind, channel
     return worker.tables->local_addresses.find(address) != nullptr;
 }
 
+/// Policy check_esp_outer for ESP with `spi` that came from `source`, v4-mapped for IPv4 (P4). The
+/// SA says whose payload it is, so no note about the outer header has to pass through IPsec (S1.9);
+/// that the packet is authentic is not known yet. True: it was dropped.
+[[nodiscard]] bool refuse_payload_from_elsewhere(stage::Worker& worker, rte_mbuf* packet,
+                                                 std::uint32_t spi, const Ipv6Address& source,
+                                                 stage::Edges& out);
+
 /// A fresh buffer with the same octets, and nothing but the driver's notes in common (S1.9). The
 /// old one is freed. Null: no buffer, the old one is as it was.
 [[nodiscard]] rte_mbuf* into_fresh_buffer(const stage::Worker& worker, rte_mbuf* packet);

@@ -11,6 +11,7 @@
 #include "dataplane/tunnel/signalling_spis.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
+#include "dataplane/tunnel/udp_signalling_stages.hpp"
 
 namespace homeport::tunnel {
 
@@ -42,6 +43,9 @@ class TunnelOut {
                                const table::Binding* binding) const;
     [[nodiscard]] bool is_signalling(rte_mbuf* packet, const PacketMeta& notes) const;
     void send_signalling(rte_mbuf* packet, PacketMeta& notes, const table::Binding* binding);
+    void send_over_udp(rte_mbuf* packet, PacketMeta& notes, const table::Binding* binding,
+                       const WireEndpoint& reply);
+    void send_in_tunnel(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
     void rewrite(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
     void send_home(rte_mbuf* packet);
     void encapsulate(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
@@ -111,18 +115,25 @@ bool TunnelOut::is_signalling(rte_mbuf* packet, const PacketMeta& notes) const {
                                     worker_.ipsec_queries, worker_.signalling);
 }
 
-/// P6, S1.50: to where the request came from, or else to where the mobile node is.
+/// P6, P12, S1.50: to where the request came from, or else to where the mobile node is.
 void TunnelOut::send_signalling(rte_mbuf* packet, PacketMeta& notes,
                                 const table::Binding* binding) {
     const Ipv6Address home_address = destination_of(bytes_of(packet));
     IpAddress wire_destination = home_address;
-    if (const auto reply = worker_.reply_to->take_reply(home_address)) {
+    if (const auto reply = worker_.reply_to->take_reply(home_address, worker_.now_tsc)) {
+        if (std::holds_alternative<Ipv4Address>(reply->address)) {
+            send_over_udp(packet, notes, binding, *reply);
+            return;
+        }
         wire_destination = reply->address;
-    } else if (binding != nullptr) {
-        wire_destination = binding->care_of_address;
-    } else {
+    } else if (binding == nullptr) {
         out_.drop(packet, Counter::kMip6NoReplyTo);
         return;
+    } else if (binding->care_of_address.is_v4_mapped()) {
+        send_in_tunnel(packet, notes, *binding);
+        return;
+    } else {
+        wire_destination = binding->care_of_address;
     }
     const Ipv6Address* const care_of_address = std::get_if<Ipv6Address>(&wire_destination);
     if (care_of_address == nullptr || care_of_address->is_v4_mapped()) {
@@ -147,6 +158,41 @@ void TunnelOut::send_signalling(rte_mbuf* packet, PacketMeta& notes,
     } else {
         out_.to(TunnelOutEdge::kForward, packet);
     }
+}
+
+/// P12: the answer to a request that came in UDP over IPv4, whatever the binding says. One that did
+/// not come in UDP has no answer over IPv4 (RFC 5555 section 4.2).
+void TunnelOut::send_over_udp(rte_mbuf* packet, PacketMeta& notes, const table::Binding* binding,
+                              const WireEndpoint& reply) {
+    if (reply.udp_port == 0) {
+        out_.drop(packet, Counter::kMip6NoReplyTo);
+        return;
+    }
+    if (!put_reply_headers(worker_, packet, reply)) {
+        out_.drop(packet, Counter::kNoBuffer);
+        return;
+    }
+    notes.flags |= stage::kMetaEncapsulated;
+    if (binding != nullptr &&
+        binding->care_of_address == table::v4_mapped(std::get<Ipv4Address>(reply.address))) {
+        send(packet, notes, binding->adjacency, binding->path_mtu);
+    } else {
+        out_.to(TunnelOutEdge::kForward, packet);
+    }
+}
+
+/// P7 over IPv4: the way of data. Mobile nodes refuse a Mobile Prefix Advertisement without routing
+/// header (RFC 6275 section 11.4.3), so both addresses are the home address.
+void TunnelOut::send_in_tunnel(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding) {
+    ipsec::Packet view = view_of(packet);
+    if (!insert_type2_routing_header(view, binding.home_address)) {
+        out_.drop(packet, Counter::kNoBuffer);
+        return;
+    }
+    apply(view, packet);
+    notes.upper_offset = static_cast<std::uint16_t>(notes.upper_offset + kType2RoutingHeaderLength);
+    worker_.count(Counter::kRh2Inserted);
+    encapsulate(packet, notes, binding);
 }
 
 /// P3, S1.12: octets 24 to 39 and nothing else.

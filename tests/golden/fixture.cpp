@@ -464,8 +464,7 @@ bool DataPlaneTest::give(const core::FromMain& order, std::span<const std::uint8
 
 Result DataPlaneTest::feed_from_kernel(std::uint16_t port, const Bytes& frame) {
     begin();
-    EXPECT_TRUE(
-        give({.kind = core::FromMain::Kind::kKernelFrame, .port = port, .reply_to = {}}, frame));
+    EXPECT_TRUE(give({.kind = core::FromMain::Kind::kKernelFrame, .port = port}, frame));
     count(Counter::kRxKernel);
     context_->poll();
     return end();
@@ -473,10 +472,14 @@ Result DataPlaneTest::feed_from_kernel(std::uint16_t port, const Bytes& frame) {
 
 Result DataPlaneTest::transmit(const Bytes& packet, channel::WireAddress reply_to,
                                std::uint16_t port) {
-    begin();
     channel::TransmitPacket record;
     record.reply_to = reply_to;
     record.port = port;
+    return transmit(packet, record);
+}
+
+Result DataPlaneTest::transmit(const Bytes& packet, channel::TransmitPacket record) {
+    begin();
     record.length = static_cast<std::uint16_t>(packet.size());
     const table::Applied applied = applier_->apply(record, packet);
     EXPECT_TRUE(applied) << applied.error().text;
@@ -494,7 +497,10 @@ table::Applied DataPlaneTest::transmit(const channel::TransmitPacket& record,
                                        ConstByteSpan packet) {
     if (!give({.kind = core::FromMain::Kind::kPacket,
                .port = record.port,
-               .reply_to = record.reply_to},
+               .reply_to = record.reply_to,
+               .reply_from = record.reply_from,
+               .reply_to_port = record.reply_to_port,
+               .reply_from_port = record.reply_from_port},
               packet)) {
         return std::unexpected(table::WriteError{channel::CommandError::kNoBuffer, "full"});
     }
@@ -503,7 +509,7 @@ table::Applied DataPlaneTest::transmit(const channel::TransmitPacket& record,
 }
 
 table::Applied DataPlaneTest::transmit(const channel::TransmitFrame& record, ConstByteSpan frame) {
-    if (!give({.kind = core::FromMain::Kind::kFrame, .port = record.port, .reply_to = {}}, frame)) {
+    if (!give({.kind = core::FromMain::Kind::kFrame, .port = record.port}, frame)) {
         return std::unexpected(table::WriteError{channel::CommandError::kNoBuffer, "full"});
     }
     count(Counter::kRxControl);

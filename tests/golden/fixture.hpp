@@ -150,6 +150,8 @@ class DataPlaneTest : public ::testing::Test, private core::CommandSink {
     /// A packet in normal form of the control plane. `reply_to`: as in the record.
     Result transmit(const Bytes& packet, channel::WireAddress reply_to = {},
                     std::uint16_t port = channel::kNoPort);
+    /// The same with all of the record that is not `length`.
+    Result transmit(const Bytes& packet, channel::TransmitPacket record);
     /// Runs idle rounds of the worker, for timers.
     Result run_idle(unsigned rounds = 1);
 

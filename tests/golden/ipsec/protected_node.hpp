@@ -18,9 +18,10 @@ inline constexpr std::uint32_t kSpiPayloadOut = 0x20000031;
 
 class ProtectedNodeTest : public TunnelTest {
   protected:
-    void start_protected(Algorithm algorithm) {
+    void start_protected(Algorithm algorithm,
+                         const stage::StageDescription& other = tunnel::kTunnelOutStage) {
         algorithm_ = algorithm;
-        start_home_agent();
+        start_home_agent_with(other);
         channel::PolicyRecord update;
         update.id = kPolicyBindingUpdate;
         update.action = channel::PolicyAction::kProtect;

@@ -2,6 +2,9 @@
 // A home agent with one mobile node: port 0 is the home link, port 1 leads to everywhere else.
 #pragma once
 
+#include <algorithm>
+#include <vector>
+
 #include "dataplane/base/checksum.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "tests/golden/fixture.hpp"
@@ -42,13 +45,16 @@ class TunnelTest : public DataPlaneTest {
     void start_home_agent(bool copy_mode = false) {
         start_home_agent_with(tunnel::kTunnelOutStage, copy_mode);
     }
-    /// With a stage in the place of tunnel-out.
-    void start_home_agent_with(const stage::StageDescription& tunnel_out, bool copy_mode = false) {
-        start({.stages = {&tunnel::kParseStage, &tunnel::kClassifyStage, &tunnel::kHomeAddressStage,
-                          &tunnel::kTunnelInStage, &tunnel::kIpsecInStage, &tunnel::kInterceptStage,
-                          &tunnel::kIpsecOutStage, &tunnel_out},
-               .ipsec_copy_mode = copy_mode,
-               .reassembly = {}});
+    /// With `other` in the place of the stage whose id it has.
+    void start_home_agent_with(const stage::StageDescription& other, bool copy_mode = false) {
+        std::vector<const stage::StageDescription*> stages{
+            &tunnel::kParseStage,    &tunnel::kClassifyStage,  &tunnel::kHomeAddressStage,
+            &tunnel::kTunnelInStage, &tunnel::kIpsecInStage,   &tunnel::kInterceptStage,
+            &tunnel::kIpsecOutStage, &tunnel::kTunnelOutStage,
+        };
+        std::ranges::replace_if(
+            stages, [&](const auto* stage) { return stage->id == other.id; }, &other);
+        start({.stages = stages, .ipsec_copy_mode = copy_mode, .reassembly = {}});
         add_address(kHomeLink, "2001:db8:1::1", 64, true);
         add_address(kHomeLink, "fe80::1", 64);
         add_address(kHomeLink, "2001:db8:1::2", 64);  // ours, but no home agent address

@@ -50,6 +50,8 @@ struct OuterSource {
 
 struct Entry {
     Ipv6Address home_address{};
+    /// As the mobile node knows it: over IPv4 that of option 32, which a NAT hides; packets are
+    /// sent to `outer_source`.
     IpAddress care_of_address{};
     State state = State::kTentative;
 
@@ -80,12 +82,18 @@ struct Entry {
 
     Encapsulation encapsulation = Encapsulation::kIpv6;
     NatVerdict nat = NatVerdict::kNotApplicable;
-    std::optional<OuterSource> outer_source{};    // V4ADDR:Z, UDP 4191
+    std::optional<OuterSource> outer_source{};    // V4ADDR:Z of the binding update
     std::optional<OuterSource> local_endpoint{};  // HAv4:port that the binding update was sent to
     std::optional<OuterSource> esp_source{};      // address:Y, learned on UDP 4500
     std::uint32_t nat_refresh_time = 0;           // seconds
+    std::uint16_t ipv6_udp_port = 0;              // kIpv6Udp: the mobile node's port
 
     [[nodiscard]] bool is_active() const { return state == State::kActive; }
+    [[nodiscard]] bool is_over_ipv4() const {
+        return encapsulation == Encapsulation::kIpv4 || encapsulation == Encapsulation::kIpv4Udp;
+    }
+    /// False: its NAT mapping was given to another mobile node, and it has not registered since.
+    [[nodiscard]] bool has_tunnel() const { return !is_over_ipv4() || outer_source.has_value(); }
     friend bool operator==(const Entry&, const Entry&) = default;
 };
 

@@ -18,13 +18,19 @@ const char* const kBindingSchema =
     " flags INTEGER NOT NULL, home_agent TEXT NOT NULL, home_port INTEGER NOT NULL,"
     " node TEXT NOT NULL, prefix_mode INTEGER NOT NULL, mobile_prefixes TEXT NOT NULL,"
     " ipv4_homes TEXT NOT NULL, encapsulation INTEGER NOT NULL, nat INTEGER NOT NULL,"
-    " outer_source TEXT, local_endpoint TEXT, esp_source TEXT, nat_refresh_time INTEGER NOT NULL"
-    ") WITHOUT ROWID; PRAGMA user_version = 1;";
+    " outer_source TEXT, local_endpoint TEXT, esp_source TEXT, nat_refresh_time INTEGER NOT NULL,"
+    " ipv6_udp_port INTEGER NOT NULL DEFAULT 0"
+    ") WITHOUT ROWID; PRAGMA user_version = 2;";
+
+const char* const kMigrationFrom1 =
+    "ALTER TABLE binding ADD COLUMN ipv6_udp_port INTEGER NOT NULL DEFAULT 0;"
+    "PRAGMA user_version = 2;";
 
 const char* const kBindingColumns =
     "home_address, care_of_address, state, sequence, lifetime, deadline_ms, registered_ms,"
     " updated_ms, flags, home_agent, home_port, node, prefix_mode, mobile_prefixes, ipv4_homes,"
-    " encapsulation, nat, outer_source, local_endpoint, esp_source, nat_refresh_time";
+    " encapsulation, nat, outer_source, local_endpoint, esp_source, nat_refresh_time, "
+    "ipv6_udp_port";
 
 namespace {
 
@@ -50,6 +56,7 @@ enum Column : int {
     kLocalEndpoint,
     kEspSource,
     kNatRefreshTime,
+    kIpv6UdpPort,
     kColumnCount,
 };
 
@@ -183,6 +190,7 @@ Entry read_columns(RowReader& row, const ClockPair& clocks) {
     row.source(kLocalEndpoint, entry.local_endpoint);
     row.source(kEspSource, entry.esp_source);
     row.number(kNatRefreshTime, entry.nat_refresh_time, 0xffffffff);
+    row.number(kIpv6UdpPort, entry.ipv6_udp_port, 0xffff);
     return entry;
 }
 
@@ -216,6 +224,7 @@ void bind_entry(sqlite3_stmt* statement, const Entry& entry, const ClockPair& cl
     bind_source(statement, kLocalEndpoint, entry.local_endpoint);
     bind_source(statement, kEspSource, entry.esp_source);
     bind_number(statement, kNatRefreshTime, entry.nat_refresh_time);
+    bind_number(statement, kIpv6UdpPort, entry.ipv6_udp_port);
 }
 
 void bind_home_address(sqlite3_stmt* statement, const Ipv6Address& home_address) {

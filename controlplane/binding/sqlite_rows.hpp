@@ -14,6 +14,8 @@ namespace homeport::binding {
 
 /// Creates the table and sets the schema version.
 extern const char* const kBindingSchema;
+/// Takes a table of schema version 1 to the current one.
+extern const char* const kMigrationFrom1;
 /// The columns, comma separated, in the order of bind_entry() and read_entry().
 extern const char* const kBindingColumns;
 /// As many parameters as there are columns: "?,?,...".

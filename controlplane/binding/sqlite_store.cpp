@@ -20,7 +20,7 @@ namespace homeport::binding {
 
 namespace {
 
-static_assert(SqliteStore::kSchemaVersion == 1, "kBindingSchema sets this version");
+static_assert(SqliteStore::kSchemaVersion == 2, "kBindingSchema and kMigrationFrom1 set it");
 
 struct StatementDeleter {
     void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
@@ -138,6 +138,14 @@ struct SqliteStoreOpener {
             const std::string sql = std::string{"BEGIN;"} + kBindingSchema + "COMMIT;";
             if (const int code = database.execute(sql.c_str()); code != SQLITE_OK) {
                 return failure(database, code, "create the schema");
+            }
+            return {};
+        }
+        if (version == "1") {
+            const std::string sql = std::string{"BEGIN;"} + kMigrationFrom1 + "COMMIT;";
+            if (const int code = database.execute(sql.c_str()); code != SQLITE_OK) {
+                (void)database.execute("ROLLBACK");
+                return failure(database, code, "bring the schema from version 1 to 2");
             }
             return {};
         }

@@ -29,7 +29,7 @@ class SqliteStore final : public Store {
         std::string set_aside;
         std::string damage;  // why
     };
-    static constexpr int kSchemaVersion = 1;
+    static constexpr int kSchemaVersion = 2;
 
     /// Opens or creates the file (mode 0600). A file of another schema version, and one that is in
     /// use by another process, is an error and is left alone; a damaged one is set aside.

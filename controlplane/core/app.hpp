@@ -162,6 +162,7 @@ class App final : public management::Appliance,
     void on_event(const channel::SaLifetime& event) override;
     void on_event(const channel::PathMtu& event) override;
     void on_event(const channel::EspSource& event) override;
+    void on_event(const channel::EspMapping& event) override;
     void take_punt(const channel::Punt& event, ConstByteSpan packet);
     void take_frame(const channel::Punt& event, ConstByteSpan frame);
     void answer_unknown_binding(const channel::Punt& event, ConstByteSpan packet);
@@ -177,6 +178,7 @@ class App final : public management::Appliance,
     void carry_out(const mip6::StartDad& action);
     void carry_out(const mip6::CancelDad& action);
     void carry_out(const mip6::SendUnsolicitedNeighborAdvertisement& action);
+    void carry_out(const mip6::SendGratuitousArp& action);
     void carry_out(const mip6::JoinSolicitedNode& action);
     void carry_out(const mip6::LeaveSolicitedNode& action);
     void carry_out(const mip6::SendIcmpv6& action);
@@ -188,13 +190,17 @@ class App final : public management::Appliance,
     void remove_binding(const Ipv6Address& home_address);
     void send_ipv4_bindings(const binding::Entry& entry, channel::BindingSet record);
     void remove_ipv4_binding(const Ipv4Address& address);
-    void send_packet(ConstByteSpan packet, const std::optional<IpAddress>& reply_to,
-                     std::uint16_t port);
+    void send_packet(ConstByteSpan packet, std::uint16_t port, channel::TransmitPacket record = {});
+    void send_answer(const mip6::SendMobilityMessage& message);
     void send_frame(std::uint16_t port, const Ipv6Address& destination, ConstByteSpan packet);
+    void put_frame(const channel::PortInfo& port, ConstByteSpan frame);
     void send_reports(const MldResponder::Reports& reports);
     void conclude_dad(const mip6::DuplicateAddressDetection::Verdict& verdict);
     [[nodiscard]] bool probes_home_link(std::uint16_t port) const;
     [[nodiscard]] binding::ClockPair clocks() const;
+    [[nodiscard]] channel::BindingSet tunnel_of(const binding::Entry& entry) const;
+    [[nodiscard]] bool is_on_home_link(const binding::Entry& entry,
+                                       const Ipv4Address& address) const;
     [[nodiscard]] bool is_home_agent_address(const IpAddress& address) const;
     template <class Command>
     void send(Command& command, ConstByteSpan trailing = {}) {
@@ -240,8 +246,8 @@ class App final : public management::Appliance,
 
     std::unique_ptr<netlink::KernelMirror> mirror_;
     /// Home agent addresses that the kernel has, with the data plane's number of the port.
-    std::map<Ipv6Address, std::uint16_t> kernel_addresses_;
-    std::set<Ipv6Address> missing_addresses_;  // already told
+    std::map<IpAddress, std::uint16_t> kernel_addresses_;
+    std::set<IpAddress> missing_addresses_;  // already told
     mip6::TokenBucket binding_errors_{10, 20};
     mip6::KeyedTokenBuckets<Ipv6Address> esp_sources_{1.0 / 60, 1, 1024};  // log lines
     mip6::TokenBucket parameter_problems_{10, 20};

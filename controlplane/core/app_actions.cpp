@@ -5,6 +5,7 @@
 
 #include "controlplane/core/app.hpp"
 #include "controlplane/core/log.hpp"
+#include "controlplane/wire/arp.hpp"
 #include "controlplane/wire/mobility_header.hpp"
 #include "controlplane/wire/neighbor_discovery.hpp"
 #include "dataplane/channel/records.hpp"
@@ -40,6 +41,8 @@ const char* text_of(mip6::RemovalReason reason) {
             return "cleared by the operator";
         case mip6::RemovalReason::kNotServed:
             return "no longer served";
+        case mip6::RemovalReason::kMappingTaken:
+            return "its NAT mapping was given to another, it stays until it is renewed";
     }
     return "?";
 }
@@ -60,11 +63,23 @@ void App::carry_out(const mip6::SendMobilityMessage& action) {
 void App::finish_round() {
     commit_store();
     for (const mip6::SendMobilityMessage& message : held_messages_) {
-        // At home the port is known; elsewhere the route to the wire source decides.
-        const bool is_at_home = message.reply_to == IpAddress(message.home_address);
-        send_packet(message.packet, message.reply_to, is_at_home ? message.port : channel::kNoPort);
+        send_answer(message);
     }
     held_messages_.clear();
+}
+
+void App::send_answer(const mip6::SendMobilityMessage& message) {
+    if (message.by_binding) return send_packet(message.packet, channel::kNoPort);
+    channel::TransmitPacket record;
+    record.reply_to = channel::WireAddress(message.reply_to);
+    record.reply_to_port = message.reply_to_port;
+    if (message.reply_from) {
+        record.reply_from = channel::WireAddress(message.reply_from->address);
+        record.reply_from_port = message.reply_from->port;
+    }
+    // At home the port is known; elsewhere the route to the wire source decides.
+    const bool is_at_home = message.reply_to == IpAddress(message.home_address);
+    send_packet(message.packet, is_at_home ? message.port : channel::kNoPort, record);
 }
 
 void App::commit_store() {
@@ -101,14 +116,11 @@ void App::carry_out(const mip6::InstallBinding& action) {
 
 void App::send_binding(const binding::Entry& entry) {
     const config::ControlplaneConfig& config = config_.controlplane;
-    channel::BindingSet record;
+    if (!entry.has_tunnel()) return;
+    channel::BindingSet record = tunnel_of(entry);
     record.home_address = channel::WireAddress(entry.home_address);
-    record.care_of_address = channel::WireAddress(entry.care_of_address);
-    record.home_agent_address = channel::WireAddress(entry.home_agent);
     record.counter_index = counter_rows_.take(entry.home_address);
-    record.encapsulation = encapsulation_of(entry.encapsulation);
-    if (entry.outer_source) record.udp_port = entry.outer_source->port;
-    std::uint16_t flags = 0;
+    std::uint16_t flags = record.flags;
     if (!entry.virtual_home_link) {
         record.home_port = ports_.to_data_plane(entry.home_port);
         flags |= channel::kBindingProxyNd;
@@ -127,11 +139,51 @@ void App::send_binding(const binding::Entry& entry) {
     send_ipv4_bindings(entry, record);
 }
 
+/// The two ends of the tunnel and its form: P1, P9, P10, P15. Over IPv4 it ends where the binding
+/// update came from and where it went to, whatever the mobile node calls its address.
+channel::BindingSet App::tunnel_of(const binding::Entry& entry) const {
+    channel::BindingSet record;
+    record.encapsulation = encapsulation_of(entry.encapsulation);
+    if (!entry.is_over_ipv4()) {
+        record.care_of_address = channel::WireAddress(entry.care_of_address);
+        record.home_agent_address = channel::WireAddress(entry.home_agent);
+        record.udp_port = entry.ipv6_udp_port;
+        return record;
+    }
+    record.care_of_address = channel::WireAddress(entry.outer_source->address);
+    record.udp_port = entry.outer_source->port;
+    const auto& own = config_.controlplane.home_agent.ipv4_addresses;
+    if (entry.local_endpoint) {
+        record.home_agent_address = channel::WireAddress(entry.local_endpoint->address);
+    } else if (!own.empty()) {
+        record.home_agent_address = channel::WireAddress(own.front());
+    }
+    if (entry.encapsulation == binding::Encapsulation::kIpv4) {
+        record.flags |= channel::kBindingFollowForm;
+    }
+    if (config_.controlplane.dual_stack.esp_over_ipv4 == config::EspOverIpv4::kNested) {
+        record.flags |= channel::kBindingNestedEsp;
+    }
+    return record;
+}
+
+/// Whether others on the real home link of this binding ask for the address by ARP.
+bool App::is_on_home_link(const binding::Entry& entry, const Ipv4Address& address) const {
+    if (entry.virtual_home_link) return false;
+    return std::ranges::any_of(config_.controlplane.home_links,
+                               [&](const config::HomeLinkConfig& link) {
+                                   return link.prefix.contains(entry.home_address) &&
+                                          link.ipv4_prefix && link.ipv4_prefix->contains(address);
+                               });
+}
+
 /// P14: each IPv4 home address is a binding of its own beside the one it came with.
 void App::send_ipv4_bindings(const binding::Entry& entry, channel::BindingSet record) {
     std::vector<Ipv4Address> wanted;
     wanted.reserve(entry.ipv4_homes.size());
-    for (const binding::Ipv4Home& home : entry.ipv4_homes) wanted.push_back(home.prefix.address);
+    for (const binding::Ipv4Home& home : entry.ipv4_homes) {
+        if (home.prefix.length == Ipv4Prefix::kMaxLength) wanted.push_back(home.prefix.address);
+    }
     if (const auto known = ipv4_bindings_.find(entry.home_address); known != ipv4_bindings_.end()) {
         for (const Ipv4Address& address : known->second) {
             if (std::ranges::find(wanted, address) == wanted.end()) remove_ipv4_binding(address);
@@ -139,12 +191,16 @@ void App::send_ipv4_bindings(const binding::Entry& entry, channel::BindingSet re
         ipv4_bindings_.erase(known);
     }
     if (wanted.empty()) return;
-    // Behind IPv4 home addresses there is no home link here: they are routed to this host.
-    record.home_port = channel::kNoPort;
-    record.flags &=
-        static_cast<std::uint16_t>(~(channel::kBindingProxyNd | channel::kBindingLinkLocal));
+    const std::uint16_t home_port = record.home_port;
+    record.flags &= static_cast<std::uint16_t>(~channel::kBindingLinkLocal);
+    const auto off_link = static_cast<std::uint16_t>(record.flags & ~channel::kBindingProxyNd);
     record.prefix_length = Ipv4Prefix::kMaxLength;
     for (const Ipv4Address& address : wanted) {
+        // An address that no home link has is routed to this host.
+        const bool on_link = is_on_home_link(entry, address);
+        record.home_port = on_link ? home_port : channel::kNoPort;
+        record.flags =
+            on_link ? static_cast<std::uint16_t>(off_link | channel::kBindingProxyNd) : off_link;
         record.home_address = channel::WireAddress(address);
         send(record);
     }
@@ -225,6 +281,11 @@ void App::carry_out(const mip6::SendUnsolicitedNeighborAdvertisement& action) {
                                                action.router));
 }
 
+void App::carry_out(const mip6::SendGratuitousArp& action) {
+    const auto* info = ports_.info(action.port);
+    if (info != nullptr) put_frame(*info, wire::gratuitous_arp(action.target, info->mac));
+}
+
 void App::carry_out(const mip6::JoinSolicitedNode& action) {
     send_reports(mld_.join(action.port, action.group, now()));
 }
@@ -242,20 +303,16 @@ void App::send_reports(const MldResponder::Reports& reports) {
 // --------------------------------------------------------------------------------------- packets
 
 void App::carry_out(const mip6::SendIcmpv6& action) {
-    send_packet(action.packet, std::nullopt,
-                action.destination.is_link_local() ? action.port : channel::kNoPort);
+    send_packet(action.packet, action.destination.is_link_local() ? action.port : channel::kNoPort);
 }
 
 void App::carry_out(const mip6::SendBindingError& action) {
-    send_packet(action.packet, std::nullopt,
-                action.destination.is_link_local() ? action.port : channel::kNoPort);
+    send_packet(action.packet, action.destination.is_link_local() ? action.port : channel::kNoPort);
 }
 
-void App::send_packet(ConstByteSpan packet, const std::optional<IpAddress>& reply_to,
-                      std::uint16_t port) {
+/// `record` says where on the wire it goes, if not by the binding cache and the routes.
+void App::send_packet(ConstByteSpan packet, std::uint16_t port, channel::TransmitPacket record) {
     if (packet.size() > channel::kMaxPacket) return;
-    channel::TransmitPacket record;
-    if (reply_to) record.reply_to = channel::WireAddress(*reply_to);
     record.port = port == channel::kNoPort ? port : ports_.to_data_plane(port);
     record.length = static_cast<std::uint16_t>(packet.size());
     send(record, packet);
@@ -265,10 +322,13 @@ void App::send_packet(ConstByteSpan packet, const std::optional<IpAddress>& repl
 void App::send_frame(std::uint16_t port, const Ipv6Address& destination, ConstByteSpan packet) {
     const auto* info = ports_.info(port);
     if (info == nullptr || !destination.is_multicast()) return;
-    const auto frame = wire::ethernet_frame(ethernet_group_of(destination), info->mac, packet);
+    put_frame(*info, wire::ethernet_frame(ethernet_group_of(destination), info->mac, packet));
+}
+
+void App::put_frame(const channel::PortInfo& port, ConstByteSpan frame) {
     if (frame.size() > channel::kMaxPacket) return;
     channel::TransmitFrame record;
-    record.port = info->port;
+    record.port = port.port;
     record.length = static_cast<std::uint16_t>(frame.size());
     send(record, frame);
 }
@@ -277,7 +337,10 @@ void App::send_frame(std::uint16_t port, const Ipv6Address& destination, ConstBy
 
 void App::carry_out(const mip6::CountEvent& action) {
     const std::string who = action.home_address.to_string();
-    const auto from = [&] { return " from " + to_string(action.wire_source); };
+    const auto from = [&] {
+        return " from " + to_string(action.wire_source) +
+               (action.wire_port != 0 ? " port " + std::to_string(action.wire_port) : "");
+    };
     switch (action.counter) {
         case mip6::Counter::kBindingCreated:
             log_.limited(Message::kBindingCreated,
@@ -286,6 +349,12 @@ void App::carry_out(const mip6::CountEvent& action) {
         case mip6::Counter::kBindingSourceChanged:
             path_mtus_.erase(action.home_address);  // that of another path
             log_.limited(Message::kBindingMoved, "binding of " + who + " moved, update" + from());
+            break;
+        case mip6::Counter::kBindingMappingTaken:
+            log_.limited(Message::kMappingTaken,
+                         "the NAT mapping of " + who + ", " + to_string(action.wire_source) +
+                             " port " + std::to_string(action.wire_port) + ", is that of " +
+                             action.other.value_or(Ipv6Address{}).to_string() + " now");
             break;
         case mip6::Counter::kBuRejected:
             log_.limited(Message::kBindingRejected,

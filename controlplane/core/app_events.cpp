@@ -128,6 +128,12 @@ void App::on_event(const channel::PathMtu& event) {
     path_mtus_[home_address] = static_cast<std::uint16_t>(event.mtu);
 }
 
+void App::on_event(const channel::EspMapping& event) {
+    if (event.home_address.family != 6 || event.source.family != 4) return;
+    const binding::OuterSource source{event.source.v4(), event.port};
+    carry_out(home_agent_->note_esp_source(event.home_address.v6(), source, now()));
+}
+
 void App::on_event(const channel::Punt& event, ConstByteSpan packet) {
     if (phase_ == Phase::kRunning) return take_punt(event, packet);
     // The mobile node would repeat it; but why should it have to.
@@ -146,6 +152,12 @@ void App::take_punt(const channel::Punt& event, ConstByteSpan packet) {
             info.had_hao = event.had_home_address_option != 0;
             info.port = ports_.from_data_plane(event.port);
             const auto source = ip_address_of(event.recorded_source);
+            info.recorded = source.has_value();
+            info.wire_port = event.recorded_port;
+            if (event.recorded_local.family == 4) {
+                info.local_endpoint =
+                    binding::OuterSource{event.recorded_local.v4(), event.recorded_local_port};
+            }
             if (source) {
                 info.wire_source = *source;
             } else if (packet.size() >= sizeof(Ipv6Header)) {

@@ -76,9 +76,9 @@ management::ApplianceStatus App::status() const {
     problem(options_.mirror_kernel && !mirror_, "The kernel's tables cannot be read.");
     problem(!store_problem_.empty(), "Bindings cannot be kept: " + store_problem_);
     problem(!ledger_problem_.empty(), "Sequence numbers cannot be kept: " + ledger_problem_);
-    for (const Ipv6Address& address : missing_addresses_) {
+    for (const IpAddress& address : missing_addresses_) {
         problem(true,
-                "The kernel does not have the home agent's address " + address.to_string() + ".");
+                "The kernel does not have the home agent's address " + to_string(address) + ".");
     }
     if (!ended_sas_.empty()) {
         const auto& [name, peer] = *ended_sas_.begin();

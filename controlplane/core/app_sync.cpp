@@ -89,6 +89,13 @@ void App::send_addresses() {
         record.is_home_agent_address = 1;
         send(record);
     }
+    for (const Ipv4Address& address : config_.controlplane.home_agent.ipv4_addresses) {
+        channel::AddressSet record;
+        record.address = channel::WireAddress(address);
+        record.prefix_length = Ipv4Prefix::kMaxLength;
+        record.is_home_agent_address = 1;
+        send(record);
+    }
 }
 
 void App::send_home_prefixes() {
@@ -105,6 +112,10 @@ void App::send_home_prefixes() {
                                                         link.prefix.to_string());
             }
         }
+        send(record);
+        if (!link.ipv4_prefix) continue;
+        record.prefix = channel::WireAddress(link.ipv4_prefix->address);
+        record.prefix_length = link.ipv4_prefix->length;
         send(record);
     }
 }
@@ -132,26 +143,37 @@ void App::send_security() {
 // On a real home link the kernel must have the home agent's address: it answers for it.
 void App::check_home_agent_addresses() {
     if (!mirror_) return;
+    const auto check = [this](const IpAddress& address, const std::string& where) {
+        if (kernel_addresses_.contains(address)) {
+            missing_addresses_.erase(address);
+        } else if (missing_addresses_.insert(address).second) {
+            log_.write(Message::kAddressMissing,
+                       "the kernel does not have the home agent's address " + to_string(address) +
+                           "; expected it on " + where);
+        }
+    };
     for (const config::HomeLinkConfig& link : config_.controlplane.home_links) {
         const auto address = config_.controlplane.home_agent_address(link.prefix);
         if (link.is_virtual() || !address) continue;
-        if (kernel_addresses_.contains(*address)) {
-            missing_addresses_.erase(*address);
-        } else if (missing_addresses_.insert(*address).second) {
-            const auto* info = ports_.info(ports_.number_of(link.port));
-            log_.write(Message::kAddressMissing,
-                       "the kernel does not have the home agent's address " + address->to_string() +
-                           "; expected it on " +
-                           (info != nullptr ? std::string(channel::text_of(info->kernel_interface))
-                                            : link.port));
-        }
+        const auto* info = ports_.info(ports_.number_of(link.port));
+        check(*address,
+              info != nullptr ? std::string(channel::text_of(info->kernel_interface)) : link.port);
+    }
+    // ARP for them is the kernel's.
+    for (const Ipv4Address& address : config_.controlplane.home_agent.ipv4_addresses) {
+        check(address, "any port");
     }
 }
 
 bool App::is_home_agent_address(const IpAddress& address) const {
-    const auto* v6 = std::get_if<Ipv6Address>(&address);
-    return v6 != nullptr && std::ranges::find(config_.controlplane.home_agent.addresses, *v6) !=
-                                config_.controlplane.home_agent.addresses.end();
+    const auto is_in = [](const auto& one, const auto& all) {
+        return std::ranges::find(all, one) != all.end();
+    };
+    const config::HomeAgentConfig& agent = config_.controlplane.home_agent;
+    if (const auto* v4 = std::get_if<Ipv4Address>(&address)) {
+        return is_in(*v4, agent.ipv4_addresses);
+    }
+    return is_in(std::get<Ipv6Address>(address), agent.addresses);
 }
 
 // ------------------------------------------------------------------------- what the kernel tells
@@ -169,7 +191,7 @@ void App::address_set(std::uint16_t port, const IpAddress& address, std::uint8_t
     record.prefix_length = prefix_length;
     record.is_home_agent_address = is_home_agent_address(address) ? 1 : 0;
     if (record.is_home_agent_address != 0) {
-        kernel_addresses_[std::get<Ipv6Address>(address)] = port;
+        kernel_addresses_[address] = port;
     }
     const auto* v6 = std::get_if<Ipv6Address>(&address);
     if (v6 != nullptr && v6->is_link_local() && port != channel::kNoPort) {
@@ -179,10 +201,8 @@ void App::address_set(std::uint16_t port, const IpAddress& address, std::uint8_t
 }
 
 void App::address_removed(std::uint16_t port, const IpAddress& address) {
-    if (const auto* v6 = std::get_if<Ipv6Address>(&address)) {
-        const auto it = kernel_addresses_.find(*v6);
-        if (it != kernel_addresses_.end() && it->second == port) kernel_addresses_.erase(it);
-    }
+    const auto it = kernel_addresses_.find(address);
+    if (it != kernel_addresses_.end() && it->second == port) kernel_addresses_.erase(it);
     channel::AddressRemove record;
     record.address = channel::WireAddress(address);
     record.port = port;

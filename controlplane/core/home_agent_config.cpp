@@ -23,6 +23,7 @@ mip6::HomeAgentConfig home_agent_config(const config::ControlplaneConfig& config
     mip6::HomeAgentConfig made;
     made.enabled = !config.home_links.empty();
     made.home_agent_addresses = config.home_agent.addresses;
+    made.home_agent_ipv4_addresses = config.home_agent.ipv4_addresses;
     for (const config::HomeLinkConfig& link : config.home_links) {
         mip6::HomePrefix prefix;
         prefix.prefix = link.prefix;
@@ -30,6 +31,8 @@ mip6::HomeAgentConfig home_agent_config(const config::ControlplaneConfig& config
         prefix.port = link.is_virtual() ? channel::kNoPort : ports.number_of(link.port);
         prefix.valid_until = end_of(link.valid_lifetime, now);
         prefix.preferred_until = end_of(link.preferred_lifetime, now);
+        prefix.ipv4_prefix = link.ipv4_prefix;
+        if (link.ipv4_pool) prefix.ipv4_pool = {{link.ipv4_pool->first, link.ipv4_pool->last}};
         made.home_prefixes.push_back(prefix);
     }
     for (const config::MobileNodeConfig& node : config.mobile_nodes) {
@@ -37,6 +40,7 @@ mip6::HomeAgentConfig home_agent_config(const config::ControlplaneConfig& config
         policy.identity = node.name;
         policy.home_addresses = {node.home_address};
         policy.ipv4_home_address = node.ipv4_home_address;
+        policy.ipv4_mobile_prefixes = node.ipv4_mobile_prefixes;
         made.nodes.push_back(std::move(policy));
     }
     for (const config::MobileNodeRangeConfig& range : config.mobile_node_ranges) {
@@ -44,6 +48,10 @@ mip6::HomeAgentConfig home_agent_config(const config::ControlplaneConfig& config
             mip6::MobileNodePolicy policy;
             policy.home_addresses = {sa::nth_home_address(range.first, i)};
             policy.identity = policy.home_addresses.front().to_string();
+            if (range.ipv4_first) {
+                Ipv4Address& address = policy.ipv4_home_address.emplace();
+                store_be32(address.bytes.data(), range.ipv4_first->host() + i);
+            }
             made.nodes.push_back(std::move(policy));
         }
     }
@@ -55,6 +63,11 @@ mip6::HomeAgentConfig home_agent_config(const config::ControlplaneConfig& config
             wire::FourSecondUnits::floor(std::chrono::seconds(config.policy.refresh_advice));
     }
     made.coa_deny = config.policy.coa_deny;
+    made.accept_force_udp = config.dual_stack.accept_force_udp;
+    made.force_udp = config.dual_stack.force_udp;
+    made.omit_nat_detection = config.dual_stack.omit_nat_detection;
+    made.nat_refresh = std::chrono::seconds(config.dual_stack.nat_refresh);
+    made.source_changes_per_minute = config.dual_stack.source_changes_per_minute;
     made.limits.bindings = config.limits.bindings;
     made.limits.bindings_per_node = config.limits.bindings_per_node;
     made.bu_rate_node = rate(config.limits.bu_per_node_per_second);
@@ -80,6 +93,11 @@ channel::ParametersSet parameters_of(const config::ControlplaneConfig& config) {
     parameters.heuristic_timeout_ms = config.policy.bu_heur_timeout;
     parameters.heuristic_min_packets = config.policy.bu_heur_min_pkts;
     parameters.believe_packet_too_big = config.policy.believe_packet_too_big ? 1 : 0;
+    parameters.nat_pending_max = config.dual_stack.nat_pending_max;
+    parameters.nat_pending_ttl_ms = config.dual_stack.nat_pending_ttl;
+    parameters.nat_lock_timeout_ms = config.dual_stack.nat_lock_timeout;
+    parameters.nat_lock_depth = config.dual_stack.nat_lock_depth;
+    parameters.tlv_header = config.dual_stack.tlv_header ? 1 : 0;
     switch (config.policy.check_esp_outer) {
         case config::CheckEspOuter::kOff:
             parameters.check_esp_outer = channel::EspOuterCheck::kOff;

@@ -49,6 +49,7 @@ enum class Level : std::uint8_t { kDebug, kInfo, kWarning, kError };
     X(kDuplicateAddress, 44, kWarning) \
     X(kUnprotectedUpdate, 45, kWarning) \
     X(kEspFromElsewhere, 46, kInfo) \
+    X(kMappingTaken, 47, kWarning) \
     X(kManagementOpen, 50, kInfo) \
     X(kOperatorCommand, 52, kInfo) \
     X(kClientRefused, 53, kWarning) \

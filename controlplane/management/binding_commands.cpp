@@ -37,6 +37,47 @@ std::string flags_of(const Entry& entry) {
     return flags;
 }
 
+json text_or_null(const std::optional<binding::OuterSource>& endpoint) {
+    if (!endpoint) return {};
+    return endpoint->address.to_string() + ":" + std::to_string(endpoint->port);
+}
+
+// RFC 5555 4.2: what the last binding update showed.
+json verdict_of(const Entry& entry) {
+    switch (entry.nat) {
+        case binding::NatVerdict::kNotApplicable:
+            break;
+        case binding::NatVerdict::kNoNat:
+            return "no";
+        case binding::NatVerdict::kNat:
+            return "yes";
+        case binding::NatVerdict::kForced:
+            return "forced";
+    }
+    return {};
+}
+
+void add_dual_stack(const Entry& entry, json& shown) {
+    shown["nat"] = verdict_of(entry);
+    shown["outer_source"] = text_or_null(entry.outer_source);
+    shown["local_endpoint"] = text_or_null(entry.local_endpoint);
+    shown["esp_source"] = text_or_null(entry.esp_source);
+    const bool wants_keepalives =
+        entry.nat == binding::NatVerdict::kNat || entry.nat == binding::NatVerdict::kForced;
+    shown["nat_refresh"] = wants_keepalives ? json(entry.nat_refresh_time) : json();
+    shown["ipv4_home_addresses"] = json::array();
+    shown["ipv4_from_pool"] = json::array();
+    shown["ipv4_mobile_prefixes"] = json::array();
+    for (const binding::Ipv4Home& home : entry.ipv4_homes) {
+        if (home.prefix.length != Ipv4Prefix::kMaxLength) {
+            shown["ipv4_mobile_prefixes"].push_back(home.prefix.to_string());
+            continue;
+        }
+        shown["ipv4_home_addresses"].push_back(home.prefix.address.to_string());
+        if (home.dynamic) shown["ipv4_from_pool"].push_back(home.prefix.address.to_string());
+    }
+}
+
 json view(const Entry& entry, const Appliance& appliance) {
     const auto left = binding::remaining(entry, appliance.now());
     json shown{
@@ -52,10 +93,7 @@ json view(const Entry& entry, const Appliance& appliance) {
         {"home_link", entry.virtual_home_link ? std::string("virtual")
                                               : port_name(appliance.ports(), entry.home_port)},
         {"encapsulation", binding::to_string(entry.encapsulation)}};
-    shown["ipv4_home_addresses"] = json::array();
-    for (const binding::Ipv4Home& home : entry.ipv4_homes) {
-        shown["ipv4_home_addresses"].push_back(home.prefix.address.to_string());
-    }
+    add_dual_stack(entry, shown);
     channel::BindingRow counted;
     const auto* statistics = appliance.statistics();
     const auto index = appliance.counter_index(entry.home_address);
@@ -73,7 +111,12 @@ bool matches(const Entry& entry, const std::string& filter, const std::string& s
     if (!state.empty() && state != state_name(entry.state)) return false;
     return filter.empty() || entry.home_address.to_string().find(filter) != std::string::npos ||
            to_string(entry.care_of_address).find(filter) != std::string::npos ||
-           entry.node.find(filter) != std::string::npos;
+           entry.node.find(filter) != std::string::npos ||
+           (entry.outer_source &&
+            entry.outer_source->address.to_string().find(filter) != std::string::npos) ||
+           std::ranges::any_of(entry.ipv4_homes, [&](const binding::Ipv4Home& home) {
+               return home.prefix.to_string().find(filter) != std::string::npos;
+           });
 }
 
 std::expected<json, CommandError> show_bindings(const json& arguments, const Appliance& appliance) {

@@ -21,6 +21,12 @@ struct SendMobilityMessage {
     std::vector<std::uint8_t> packet{};
     Ipv6Address home_address{};
     IpAddress reply_to{};
+    /// In UDP over IPv4: the port there, and our address and port that the answer comes from
+    /// (S1.50, S1.71). Port 0: not in UDP.
+    std::uint16_t reply_to_port = 0;
+    std::optional<binding::OuterSource> reply_from{};
+    /// The way of the binding's data instead of `reply_to` (P7 over IPv4).
+    bool by_binding = false;
     /// Insert a type 2 routing header. False: to the home address itself, on the home link.
     bool routing_header_2 = false;
     std::uint16_t port = 0;  // where the binding update came in
@@ -32,7 +38,13 @@ struct InstallBinding {
     binding::Entry entry{};
 };
 
-enum class RemovalReason : std::uint8_t { kDeregistered, kExpired, kCleared, kNotServed };
+enum class RemovalReason : std::uint8_t {
+    kDeregistered,
+    kExpired,
+    kCleared,
+    kNotServed,
+    kMappingTaken,  // the binding stays, without a place to send to
+};
 struct RemoveBinding {
     Ipv6Address home_address{};
     RemovalReason reason{};
@@ -66,6 +78,12 @@ struct SendUnsolicitedNeighborAdvertisement {
     std::uint16_t port = 0;
 };
 
+/// Broadcast on the home link, with our link-layer address (RFC 5944 4.6, RFC 5227 3).
+struct SendGratuitousArp {
+    Ipv4Address target{};
+    std::uint16_t port = 0;
+};
+
 /// The group is counted here: one Join for the first address in it, one Leave for the last.
 struct JoinSolicitedNode {
     Ipv6Address group{};
@@ -96,12 +114,16 @@ struct CountEvent {
     /// For kBuRejected.
     std::optional<wire::BindingStatus> status{};
     const char* detail = "";  // static text, for people
+    /// Of `wire_source`, if the binding update came in UDP.
+    std::uint16_t wire_port = 0;
+    /// For kBindingMappingTaken: the binding that has the mapping now.
+    std::optional<Ipv6Address> other{};
 };
 
 using Action =
     std::variant<SendMobilityMessage, InstallBinding, RemoveBinding, PersistBinding, ErasePersisted,
-                 StartDad, CancelDad, SendUnsolicitedNeighborAdvertisement, JoinSolicitedNode,
-                 LeaveSolicitedNode, SendIcmpv6, SendBindingError, CountEvent>;
+                 StartDad, CancelDad, SendUnsolicitedNeighborAdvertisement, SendGratuitousArp,
+                 JoinSolicitedNode, LeaveSolicitedNode, SendIcmpv6, SendBindingError, CountEvent>;
 using Actions = std::vector<Action>;
 
 }  // namespace homeport::mip6

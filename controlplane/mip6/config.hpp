@@ -17,6 +17,12 @@ namespace homeport::mip6 {
 using binding::Duration;
 using binding::TimePoint;
 
+struct Ipv4Range {
+    Ipv4Address first{};
+    Ipv4Address last{};  // included, not below `first`
+    friend bool operator==(const Ipv4Range&, const Ipv4Range&) = default;
+};
+
 /// A prefix that holds home addresses.
 struct HomePrefix {
     Ipv6Prefix prefix{};
@@ -27,6 +33,10 @@ struct HomePrefix {
     /// Ends of the prefix's lifetimes; none: infinite.
     std::optional<TimePoint> valid_until{};
     std::optional<TimePoint> preferred_until{};
+    /// Of the IPv4 home addresses of its nodes; on a real link they are defended there.
+    std::optional<Ipv4Prefix> ipv4_prefix{};
+    /// Given to nodes that ask for any address (RFC 5555 4.5).
+    std::optional<Ipv4Range> ipv4_pool{};
 };
 
 /// A mobile node that is known by name.
@@ -44,6 +54,8 @@ struct MobileNodePolicy {
     bool ipv4_home_prohibited = false;
     /// Its static IPv4 home address (RFC 5555): bound when a Binding Update asks for it.
     std::optional<Ipv4Address> ipv4_home_address{};
+    /// Given when it asks for a prefix (RFC 5555 3.1.1, flag P).
+    std::vector<Ipv4Prefix> ipv4_mobile_prefixes{};
 };
 
 /// Tokens per second and the depth of the bucket.
@@ -63,6 +75,8 @@ struct HomeAgentConfig {
     bool enabled = true;  // false: status 131
     /// Our addresses that mobile nodes register with. The first is the preferred one.
     std::vector<Ipv6Address> home_agent_addresses{};
+    /// Our addresses that mobile nodes in IPv4 networks register with.
+    std::vector<Ipv4Address> home_agent_ipv4_addresses{};
     std::vector<HomePrefix> home_prefixes{};
     std::vector<MobileNodePolicy> nodes{};
     /// Serve home addresses of the home prefixes that no entry of `nodes` names; else status 129.
@@ -83,9 +97,16 @@ struct HomeAgentConfig {
     bool persistent_bindings = true;
 
     bool mobile_router_service = false;  // RFC 3963
-    bool accept_force_udp = false;       // RFC 5555
 
-    std::vector<Ipv6Prefix> coa_deny{};  // status 174
+    // RFC 5555.
+    bool accept_force_udp = false;                // flag F; else status 144
+    bool force_udp = false;                       // UDP also where no NAT is seen
+    bool omit_nat_detection = false;              // no option 31 where no NAT is seen (against 4.2)
+    std::chrono::seconds nat_refresh{110};        // NATKATIMEOUT
+    std::uint32_t source_changes_per_minute = 0;  // of one binding (S1.80); 0: any number
+
+    /// Status 174. An IPv4 prefix stands as ::ffff:0:0/96 and its length + 96.
+    std::vector<Ipv6Prefix> coa_deny{};
 
     binding::Limits limits{};
     RateLimit bu_rate_node{5, 10};

@@ -33,6 +33,8 @@ std::string_view name(Counter counter) {
             return "mip6.bu.limited_node";
         case Counter::kBuRateLimitedAll:
             return "mip6.bu.limited_all";
+        case Counter::kBuRateLimitedSource:
+            return "mip6.bu.limited_source";
         case Counter::kBuOverload:
             return "mip6.bu.overload";
         case Counter::kBuPending:
@@ -81,10 +83,20 @@ std::string_view name(Counter counter) {
             return "binding.expired";
         case Counter::kBindingSourceChanged:
             return "binding.source_changed";
+        case Counter::kBindingMappingTaken:
+            return "binding.mapping_taken";
         case Counter::kBindingRestored:
             return "binding.restored";
         case Counter::kBindingNotRestored:
             return "binding.not_restored";
+        case Counter::kNatYes:
+            return "dsmip.in.nat_yes";
+        case Counter::kNatNo:
+            return "dsmip.in.nat_no";
+        case Counter::kForcedUdp:
+            return "dsmip.out.forced_udp";
+        case Counter::kArpGratuitous:
+            return "arp.gratuitous";
         case Counter::kCount:
             break;
     }

@@ -27,6 +27,7 @@ enum class Counter : std::uint8_t {
     kBuSourceNotUnicast,    // mip6.bu.src_not_unicast
     kBuRateLimitedNode,     // mip6.bu.limited_node
     kBuRateLimitedAll,      // mip6.bu.limited_all
+    kBuRateLimitedSource,   // mip6.bu.limited_source: outer source changes too often (S1.80)
     kBuOverload,            // mip6.bu.overload
     kBuPending,             // mip6.bu.pending: taken while duplicate address detection runs
     kBuAccepted,            // mip6.bu.accepted, deregistrations included
@@ -50,9 +51,14 @@ enum class Counter : std::uint8_t {
     kBindingUpdated,        // binding.updated
     kBindingDeleted,        // binding.deleted
     kBindingExpired,        // binding.expired
-    kBindingSourceChanged,  // binding.source_changed: an update with another care-of address
+    kBindingSourceChanged,  // binding.source_changed: care-of address or outer source
+    kBindingMappingTaken,   // binding.mapping_taken: its NAT mapping is another binding's now
     kBindingRestored,       // binding.restored
     kBindingNotRestored,    // binding.not_restored: expired meanwhile, or no longer served
+    kNatYes,                // dsmip.in.nat_yes: accepted, a NAT on the way
+    kNatNo,                 // dsmip.in.nat_no: accepted over IPv4, none
+    kForcedUdp,             // dsmip.out.forced_udp: acknowledged with UDP that no NAT asks for
+    kArpGratuitous,         // arp.gratuitous
     kCount,
 };
 

@@ -21,6 +21,12 @@ KeyedTokenBuckets<Ipv6Address> node_buckets(const HomeAgentConfig& config) {
     return {config.bu_rate_node.per_second, config.bu_rate_node.burst, rate_keys(config)};
 }
 
+/// So many at once, and so many a minute after that.
+KeyedTokenBuckets<Ipv6Address> source_buckets(const HomeAgentConfig& config) {
+    const double changes = config.source_changes_per_minute;
+    return {changes / 60, changes, rate_keys(config)};
+}
+
 TokenBucket bucket(const RateLimit& limit) {
     return {limit.per_second, limit.burst};
 }
@@ -57,7 +63,8 @@ HomeAgent::HomeAgent(HomeAgentConfig config, TimePoint now, std::uint32_t seed)
       binding_error_rate_(bucket(config_.binding_error_rate)),
       icmp_rate_(bucket(config_.icmp_rate)),
       dhaad_rate_(bucket(config_.dhaad_rate)),
-      mpa_rate_(1, 1, rate_keys(config_)) {
+      mpa_rate_(1, 1, rate_keys(config_)),
+      source_changes_(source_buckets(config_)) {
     build_index();
 }
 
@@ -67,6 +74,7 @@ void HomeAgent::make_rate_limiters() {
     binding_error_rate_ = bucket(config_.binding_error_rate);
     icmp_rate_ = bucket(config_.icmp_rate);
     dhaad_rate_ = bucket(config_.dhaad_rate);
+    source_changes_ = source_buckets(config_);
 }
 
 void HomeAgent::build_index() {
@@ -76,6 +84,7 @@ void HomeAgent::build_index() {
             policy_index_.emplace(address, i);
         }
     }
+    build_ipv4_index();
 }
 
 const HomePrefix* HomeAgent::home_prefix_of(const Ipv6Address& home_address) const {
@@ -96,6 +105,11 @@ const MobileNodePolicy* HomeAgent::policy_of(const Ipv6Address& home_address) co
 bool HomeAgent::is_own_address(const Ipv6Address& address) const {
     return std::ranges::find(config_.home_agent_addresses, address) !=
            config_.home_agent_addresses.end();
+}
+
+bool HomeAgent::is_own_address(const Ipv4Address& address) const {
+    return std::ranges::find(config_.home_agent_ipv4_addresses, address) !=
+           config_.home_agent_ipv4_addresses.end();
 }
 
 void HomeAgent::count(Counter counter, const Ipv6Address& home_address,
@@ -267,6 +281,7 @@ void HomeAgent::process_binding_update(BindingRequest& request) {
         &HomeAgent::step_12b_rate,
         &HomeAgent::step_13_sequence,
         &HomeAgent::step_14_registration_type,
+        &HomeAgent::step_14_source_changes,
         &HomeAgent::step_14b_note_sequence,
         &HomeAgent::step_15_deregistration,
         &HomeAgent::step_15b_home_address_option,

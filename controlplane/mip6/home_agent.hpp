@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <random>
 #include <set>
@@ -19,6 +20,7 @@
 #include "controlplane/mip6/binding_request.hpp"
 #include "controlplane/mip6/config.hpp"
 #include "controlplane/mip6/counters.hpp"
+#include "controlplane/mip6/ipv4_pool.hpp"
 #include "controlplane/mip6/rate_limiter.hpp"
 #include "controlplane/wire/icmpv6.hpp"
 #include "controlplane/wire/ipv6_packet.hpp"
@@ -59,6 +61,10 @@ class HomeAgent {
     /// are cut to those of the prefixes.
     [[nodiscard]] Actions reconfigure(HomeAgentConfig config, TimePoint now);
 
+    /// An authentic ESP packet on UDP 4500 came from here (mipv6.md 5.4): for the operator to see.
+    [[nodiscard]] Actions note_esp_source(const Ipv6Address& home_address,
+                                          const binding::OuterSource& source, TimePoint now);
+
     /// True: new registrations are met with silence, which the mobile node repeats; refreshes go
     /// on.
     void set_overloaded(bool overloaded) { overloaded_ = overloaded; }
@@ -89,6 +95,7 @@ class HomeAgent {
     StepResult step_12b_rate(BindingRequest& request);
     StepResult step_13_sequence(BindingRequest& request);
     StepResult step_14_registration_type(BindingRequest& request);
+    StepResult step_14_source_changes(BindingRequest& request);
     StepResult step_14b_note_sequence(BindingRequest& request);
     StepResult step_15_deregistration(BindingRequest& request);
     StepResult step_15b_home_address_option(BindingRequest& request);
@@ -122,13 +129,49 @@ class HomeAgent {
     void remove(const Ipv6Address& home_address, RemovalReason reason);
     void join(const binding::Entry& entry);
     void leave(const binding::Entry& entry);
-    void advertise(const binding::Entry& entry);
-    void begin_advertising(const binding::Entry& entry);
+    void advertise(const binding::Entry& entry, bool only_ipv4);
+    void begin_advertising(const binding::Entry& entry, bool only_ipv4 = false);
     void repeat_advertisements();
 
     // restore.cpp
-    [[nodiscard]] bool is_served(const Ipv6Address& home_address) const;
+    [[nodiscard]] bool is_served(const binding::Entry& entry) const;
     [[nodiscard]] bool align_with_config(binding::Entry& entry) const;
+
+    // dual_stack.cpp: RFC 5555, IPv4 care-of addresses
+    void use_recorded_source(BindingRequest& request) const;
+    StepResult step_9_over_ipv4(BindingRequest& request) const;
+    [[nodiscard]] bool is_denied_over_ipv4(const BindingRequest& request) const;
+    [[nodiscard]] static std::optional<binding::OuterSource> outer_source_of(
+        const BindingRequest& request);
+    [[nodiscard]] bool is_udp_forced(const BindingRequest& request) const;
+    [[nodiscard]] std::optional<wire::NatDetection> nat_detection(const BindingRequest& request,
+                                                                  bool accepted) const;
+    void fill_tunnel(binding::Entry& entry, const BindingRequest& request) const;
+    void count_tunnel(const binding::Entry& entry, const BindingRequest& request);
+    void take_mapping(const binding::Entry& entry, const BindingRequest& request);
+
+    // ipv4_homes.cpp: RFC 5555, IPv4 home addresses and prefixes
+    struct Ipv4Verdict {
+        wire::Ipv4AckStatus status{};
+        binding::Ipv4Home granted{};  // of kSuccess
+    };
+    StepResult answer_ipv4_homes(BindingRequest& request) const;
+    [[nodiscard]] Ipv4Verdict judge_ipv4_home(const BindingRequest& request,
+                                              const wire::Ipv4HomeAddress& home) const;
+    [[nodiscard]] Ipv4Verdict judge_ipv4_prefix(const BindingRequest& request,
+                                                const wire::Ipv4HomeAddress& home,
+                                                const MobileNodePolicy* policy) const;
+    [[nodiscard]] Ipv4Verdict assign_ipv4_home(const BindingRequest& request,
+                                               const MobileNodePolicy* policy) const;
+    [[nodiscard]] bool is_free_for(const Ipv4Prefix& prefix, const Ipv6Address& home_address) const;
+    [[nodiscard]] bool may_keep(const binding::Entry& entry, const binding::Ipv4Home& home) const;
+    void build_ipv4_index();
+    [[nodiscard]] const Ipv4Pool* pool_of(const Ipv6Address& home_address) const;
+    [[nodiscard]] Ipv4Pool* pool_with(const Ipv4Address& address);
+    void hold_ipv4(binding::Entry& entry);
+    void release_ipv4(const binding::Entry& entry);
+    [[nodiscard]] std::vector<Ipv4Address> defended_ipv4(const binding::Entry& entry) const;
+    void announce_ipv4(const binding::Entry& entry);
 
     // discovery.cpp: RFC 6275 10.5
     void receive_icmpv6(const wire::Ipv6PacketView& packet, const ReceiveInfo& info);
@@ -162,10 +205,8 @@ class HomeAgent {
     [[nodiscard]] const HomePrefix* home_prefix_of(const Ipv6Address& home_address) const;
     [[nodiscard]] const MobileNodePolicy* policy_of(const Ipv6Address& home_address) const;
     [[nodiscard]] bool is_own_address(const Ipv6Address& address) const;
+    [[nodiscard]] bool is_own_address(const Ipv4Address& address) const;
     [[nodiscard]] bool is_denied(const Ipv6Address& care_of_address) const;
-    void answer_ipv4_home(BindingRequest& request, const wire::Ipv4HomeAddress& home) const;
-    [[nodiscard]] static wire::Ipv4AckStatus ipv4_home_status(const wire::Ipv4HomeAddress& home,
-                                                              const MobileNodePolicy* policy);
     void count(Counter counter, const Ipv6Address& home_address, const IpAddress& wire_source,
                const char* detail = "");
     [[nodiscard]] Actions take_actions();
@@ -199,6 +240,7 @@ class HomeAgent {
         Ipv6Address home_address;
         TimePoint registered;  // of the binding meant: a newer one has its own repeats
         unsigned left = 0;
+        bool only_ipv4 = false;  // an IPv4 home address that came later
     };
     std::deque<Repeat> repeats_;  // all one second ahead: in order of time
 
@@ -208,6 +250,13 @@ class HomeAgent {
     TokenBucket icmp_rate_;
     TokenBucket dhaad_rate_;
     KeyedTokenBuckets<Ipv6Address> mpa_rate_;
+    KeyedTokenBuckets<Ipv6Address> source_changes_;
+
+    std::vector<std::optional<Ipv4Pool>> pools_;  // by index of config_.home_prefixes
+    std::set<Ipv4Address> reserved_ipv4_;         // of the pools, but static or our own
+    std::map<Ipv4Prefix, Ipv6Address> ipv4_owners_;
+    /// Bindings by V4ADDR:Z; several only of one mobile node.
+    std::unordered_multimap<std::uint64_t, Ipv6Address> mappings_;
     /// Unsolicited advertisements that are to go out, and in the order of their time.
     std::unordered_map<Ipv6Address, PrefixNews> prefix_news_;
     std::set<std::pair<TimePoint, Ipv6Address>> prefix_queue_;

@@ -103,6 +103,7 @@ void HomeAgent::advertise_prefixes(const binding::Entry& entry, std::uint16_t id
         .packet = wire::icmpv6_packet(advertisement, entry.home_agent, entry.home_address),
         .home_address = entry.home_address,
         .reply_to = reply_to,
+        .by_binding = entry.is_over_ipv4(),
         .routing_header_2 = true,
         .port = port,
         .protect = protect});

@@ -27,10 +27,14 @@ StartDad dad_of(const BindingRequest& request, std::uint16_t port) {
 // --- answers ----------------------------------------------------------------------------------
 
 void HomeAgent::acknowledge(const BindingRequest& request, BindingAcknowledgement answer) {
+    const bool accepted = static_cast<unsigned>(answer.status) < 128;
+    if (const auto nat = nat_detection(request, accepted)) answer.options.emplace_back(*nat);
     actions_.push_back(SendMobilityMessage{
         .packet = wire::mobility_packet(answer, request.home_agent, request.home_address),
         .home_address = request.home_address,
         .reply_to = request.info.wire_source,
+        .reply_to_port = request.info.wire_port,
+        .reply_from = request.is_over_ipv6() ? std::nullopt : request.info.local_endpoint,
         .routing_header_2 = request.info.had_hao && request.is_over_ipv6(),
         .port = request.info.port,
         .protect = request.info.protected_by_ipsec});
@@ -78,7 +82,7 @@ BindingStatus HomeAgent::acceptance(const Entry& entry) const {
 void HomeAgent::fill_entry(Entry& entry, const BindingRequest& request) const {
     const wire::BindingUpdate& update = request.update;
     const HomePrefix* prefix = home_prefix_of(request.home_address);
-    entry.care_of_address = request.care_of_address;
+    fill_tunnel(entry, request);
     entry.home_registration = update.home_registration;
     entry.link_local = update.link_local;
     entry.key_management_mobility = grants_key_management_mobility(request);
@@ -125,24 +129,38 @@ void HomeAgent::accept(BindingRequest& request) {
         entry = *inserted;
     }
     const State before = entry->state;
+    const bool was_active = before == State::kActive;
     const IpAddress earlier = entry->care_of_address;
+    const auto earlier_source = entry->outer_source;
+    const auto defended = defended_ipv4(*entry);
+    release_ipv4(*entry);
     fill_entry(*entry, request);
     entry->state = State::kActive;
     entry->lifetime = granted;
     cache_.set_deadline(*entry, now_ + granted.seconds());
-    if (before != State::kActive) entry->registered = now_;
+    if (!was_active) entry->registered = now_;
+    take_mapping(*entry, request);
+    hold_ipv4(*entry);
 
     const auto counted = [&](Counter counter) {
         count(counter, request.home_address, request.info.wire_source);
     };
     counted(Counter::kBuAccepted);
-    counted(before == State::kActive ? Counter::kBindingUpdated : Counter::kBindingCreated);
-    if (before == State::kActive && earlier != entry->care_of_address) {
+    counted(was_active ? Counter::kBindingUpdated : Counter::kBindingCreated);
+    if (was_active &&
+        (earlier != entry->care_of_address || earlier_source != entry->outer_source)) {
         counted(Counter::kBindingSourceChanged);
+        std::get<CountEvent>(actions_.back()).wire_port = request.info.wire_port;
     }
+    count_tunnel(*entry, request);
     actions_.push_back(PersistBinding{*entry});
     actions_.push_back(InstallBinding{*entry});
-    if (before != State::kActive) begin_advertising(*entry);
+    if (!was_active) {
+        begin_advertising(*entry);
+    } else if (const auto now_defended = defended_ipv4(*entry);
+               !std::ranges::includes(defended, now_defended)) {
+        begin_advertising(*entry, true);
+    }
     acknowledge_acceptance(request, *entry);
 }
 
@@ -170,7 +188,9 @@ StepResult HomeAgent::wait_for_dad(BindingRequest& request, Entry* entry,
     count(Counter::kBuPending, request.home_address, request.info.wire_source);
     if (entry != nullptr && entry->state == State::kTentative) {
         const bool probe_link_local = request.update.link_local && !entry->link_local;
+        release_ipv4(*entry);
         fill_entry(*entry, request);
+        hold_ipv4(*entry);
         pending_.insert_or_assign(request.home_address, request);
         if (probe_link_local) {
             actions_.push_back(CancelDad{request.home_address, prefix.port});
@@ -188,6 +208,7 @@ StepResult HomeAgent::wait_for_dad(BindingRequest& request, Entry* entry,
         fill_entry(*entry, request);
     }
     entry->state = State::kTentative;
+    hold_ipv4(*entry);
     cache_.set_deadline(*entry, now_ + config_.dad_patience);
     pending_.insert_or_assign(request.home_address, request);
     // Joined before the first probe, so that the probes of others are heard (RFC 4862 5.4.2).
@@ -208,6 +229,7 @@ Actions HomeAgent::dad_result(const Ipv6Address& home_address, bool unique, Time
     }
     request.sequence_noted = false;
     leave(*entry);
+    release_ipv4(*entry);
     cache_.erase(home_address);
     actions_.push_back(ErasePersisted{home_address});
     if (unique) {
@@ -231,6 +253,8 @@ void HomeAgent::deregister(BindingRequest& request) {
             count(Counter::kBindingDeleted, request.home_address, request.info.wire_source);
         }
         stop_service(entry, RemovalReason::kDeregistered);
+        release_ipv4(entry);
+        entry.ipv4_homes.clear();
         entry.state = State::kDeleteWait;
         entry.lifetime = {};
         cache_.set_deadline(entry, now_ + config_.delete_wait);
@@ -258,6 +282,7 @@ void HomeAgent::remove(const Ipv6Address& home_address, RemovalReason reason) {
     const Entry* entry = cache_.find(home_address);
     if (entry == nullptr) return;
     stop_service(*entry, reason);
+    release_ipv4(*entry);
     cache_.erase(home_address);
     actions_.push_back(ErasePersisted{home_address});
 }
@@ -307,7 +332,9 @@ void HomeAgent::leave(const Entry& entry) {
     groups_.erase(found);
 }
 
-void HomeAgent::advertise(const Entry& entry) {
+void HomeAgent::advertise(const Entry& entry, bool only_ipv4) {
+    announce_ipv4(entry);
+    if (only_ipv4) return;
     const auto send = [&](const Ipv6Address& target) {
         actions_.push_back(SendUnsolicitedNeighborAdvertisement{
             target, entry.home_agent, entry.mobile_router, entry.home_port});
@@ -317,14 +344,14 @@ void HomeAgent::advertise(const Entry& entry) {
     if (entry.link_local) send(link_local_of(entry.home_address));
 }
 
-void HomeAgent::begin_advertising(const Entry& entry) {
+void HomeAgent::begin_advertising(const Entry& entry, bool only_ipv4) {
     if (entry.virtual_home_link || config_.neighbor_advertisements == 0) return;
-    advertise(entry);
+    advertise(entry, only_ipv4);
     constexpr unsigned kMaxNeighborAdvertisement = 3;  // RFC 4861 10
     const unsigned left = std::min(config_.neighbor_advertisements, kMaxNeighborAdvertisement) - 1;
     if (left > 0) {
         repeats_.push_back(
-            {now_ + kAdvertisementInterval, entry.home_address, entry.registered, left});
+            {now_ + kAdvertisementInterval, entry.home_address, entry.registered, left, only_ipv4});
     }
 }
 
@@ -336,7 +363,7 @@ void HomeAgent::repeat_advertisements() {
         if (entry == nullptr || !entry->is_active() || entry->registered != repeat.registered) {
             continue;
         }
-        advertise(*entry);
+        advertise(*entry, repeat.only_ipv4);
         if (--repeat.left == 0) continue;
         repeat.due = now_ + kAdvertisementInterval;
         repeats_.push_back(repeat);

@@ -10,8 +10,10 @@ namespace homeport::mip6 {
 using binding::Entry;
 using binding::State;
 
-/// Whether the configuration still serves this home address.
-bool HomeAgent::is_served(const Ipv6Address& home_address) const {
+/// Whether the configuration still serves this home address, and the place of its tunnel.
+bool HomeAgent::is_served(const Entry& entry) const {
+    const Ipv6Address& home_address = entry.home_address;
+    if (entry.local_endpoint && !is_own_address(entry.local_endpoint->address)) return false;
     if (!config_.enabled || home_prefix_of(home_address) == nullptr) return false;
     const MobileNodePolicy* policy = policy_of(home_address);
     return policy != nullptr ? !policy->prohibited : config_.accept_unknown_nodes;
@@ -24,11 +26,8 @@ bool HomeAgent::align_with_config(Entry& entry) const {
     // A wall clock that was set back must not lengthen a lifetime.
     if (entry.is_active()) deadline = std::min(deadline, now_ + entry.lifetime.seconds());
     if (prefix->valid_until) deadline = std::min(deadline, *prefix->valid_until);
-    const MobileNodePolicy* policy = policy_of(entry.home_address);
-    const auto taken_away = std::erase_if(entry.ipv4_homes, [&](const binding::Ipv4Home& home) {
-        return policy == nullptr || policy->ipv4_home_prohibited ||
-               policy->ipv4_home_address != home.prefix.address;
-    });
+    const auto taken_away = std::erase_if(
+        entry.ipv4_homes, [&](const binding::Ipv4Home& home) { return !may_keep(entry, home); });
     const bool changed = deadline != entry.deadline || taken_away != 0 ||
                          prefix->is_virtual != entry.virtual_home_link ||
                          prefix->port != entry.home_port;
@@ -50,7 +49,7 @@ Actions HomeAgent::restore(std::span<const Entry> entries, TimePoint now) {
             refuse("expired meanwhile");
             continue;
         }
-        if (!is_served(stored.home_address)) {
+        if (!is_served(stored)) {
             refuse("no longer served");
             continue;
         }
@@ -65,8 +64,9 @@ Actions HomeAgent::restore(std::span<const Entry> entries, TimePoint now) {
         }
         count(Counter::kBindingRestored, stored.home_address, stored.care_of_address);
         if (!(*inserted)->is_active()) continue;
+        hold_ipv4(**inserted);
         join(**inserted);
-        actions_.push_back(InstallBinding{**inserted});
+        if ((*inserted)->has_tunnel()) actions_.push_back(InstallBinding{**inserted});
     }
     return take_actions();
 }
@@ -82,7 +82,7 @@ Actions HomeAgent::reconfigure(HomeAgentConfig config, TimePoint now) {
     cache_.for_each([&all](const Entry& entry) { all.push_back(entry.home_address); });
     for (const Ipv6Address& home_address : all) {
         Entry& entry = *cache_.find(home_address);
-        if (!is_served(home_address)) {
+        if (!is_served(entry)) {
             if (entry.is_active()) {
                 count(Counter::kBindingDeleted, home_address, entry.care_of_address,
                       "no longer served");
@@ -91,7 +91,10 @@ Actions HomeAgent::reconfigure(HomeAgentConfig config, TimePoint now) {
             continue;
         }
         Entry aligned = entry;
-        if (!align_with_config(aligned)) continue;
+        if (!align_with_config(aligned)) {
+            if (entry.state != State::kDeleteWait) hold_ipv4(entry);
+            continue;
+        }
         if (entry.state == State::kTentative) {
             // Its probe runs on a link that may be another one now: the mobile node asks again.
             remove(home_address, RemovalReason::kNotServed);
@@ -104,9 +107,10 @@ Actions HomeAgent::reconfigure(HomeAgentConfig config, TimePoint now) {
         entry.virtual_home_link = aligned.virtual_home_link;
         entry.home_port = aligned.home_port;
         entry.ipv4_homes = aligned.ipv4_homes;
+        if (entry.is_active()) hold_ipv4(entry);
         cache_.set_deadline(entry, aligned.deadline);
         actions_.push_back(PersistBinding{entry});
-        if (entry.is_active()) actions_.push_back(InstallBinding{entry});
+        if (entry.is_active() && entry.has_tunnel()) actions_.push_back(InstallBinding{entry});
     }
     schedule_prefix_advertisements(before);
     return take_actions();

@@ -11,34 +11,36 @@ using wire::BindingStatus;
 
 namespace {
 
-/// Lifetime 0, or the care-of address is the home address (the second only over native IPv6).
+/// Lifetime 0, or the care-of address is the home address. The second only over native IPv6: in an
+/// IPv4 network the source is the home address, and nobody is at home over IPv4 (RFC 5555 4.4.4).
 bool is_deregistration(const BindingRequest& request) {
     return request.update.lifetime.value == 0 ||
-           (request.is_over_ipv6() && request.care_of_address == request.home_address);
+           (!request.is_in_udp() && request.care_of_address == IpAddress(request.home_address));
 }
 
 }  // namespace
 
 // 6.1.7, 9.5.1; RFC 4877 4.3: away from home the care-of address is that of the protected option.
 StepResult HomeAgent::step_9_addresses(BindingRequest& request) {
+    use_recorded_source(request);
     const auto* source = std::get_if<Ipv6Address>(&request.info.wire_source);
-    if (source == nullptr) {
-        return StepResult::drop(Counter::kMhUnserved, "binding update over IPv4 is not served");
-    }
+    if (source == nullptr) return step_9_over_ipv4(request);
     if (!source->is_unicast_routable() || !request.home_address.is_unicast_routable()) {
         return StepResult::drop(Counter::kBuSourceNotUnicast,
                                 "source or home address is not unicast routable");
     }
     const auto* alternate = wire::find_option<wire::AlternateCareOfAddress>(request.update.options);
-    if (request.info.had_hao && alternate == nullptr && request.update.lifetime.value != 0) {
+    const bool is_away = request.info.had_hao || request.is_in_udp();
+    if (is_away && alternate == nullptr && request.update.lifetime.value != 0) {
         return StepResult::drop(Counter::kBuNoAlternateCoa,
                                 "away from home without alternate care-of address");
     }
-    request.care_of_address = alternate != nullptr ? alternate->address : *source;
-    if (!request.care_of_address.is_unicast_routable()) {
+    const Ipv6Address& care_of_address = alternate != nullptr ? alternate->address : *source;
+    if (!care_of_address.is_unicast_routable()) {
         return StepResult::drop(Counter::kBuSourceNotUnicast,
                                 "care-of address is not unicast routable");
     }
+    request.care_of_address = care_of_address;
     return StepResult::go_on();
 }
 
@@ -107,6 +109,19 @@ StepResult HomeAgent::step_14_registration_type(BindingRequest& request) {
     return StepResult::go_on();
 }
 
+// S1.80: the update is authentic and new, its outer source is neither. Silence, so that the node
+// asks again; before its number counts, so that it may.
+StepResult HomeAgent::step_14_source_changes(BindingRequest& request) {
+    const binding::Entry* entry = cache_.find(request.home_address);
+    if (config_.source_changes_per_minute == 0 || request.is_over_ipv6() || entry == nullptr ||
+        !entry->is_active() || is_deregistration(request) ||
+        entry->outer_source == outer_source_of(request)) {
+        return StepResult::go_on();
+    }
+    if (source_changes_.take(request.home_address, now_)) return StepResult::go_on();
+    return StepResult::drop(Counter::kBuRateLimitedSource, "outer source changes too often");
+}
+
 // 9.5.1: the binding update is valid now; its number counts even if a later step rejects it.
 StepResult HomeAgent::step_14b_note_sequence(BindingRequest& request) {
     if (binding::Entry* entry = cache_.find(request.home_address)) {
@@ -129,7 +144,7 @@ StepResult HomeAgent::step_15_deregistration(BindingRequest& request) {
 
 // 10.3.1
 StepResult HomeAgent::step_15b_home_address_option(BindingRequest& request) {
-    if (request.is_over_ipv6() && !request.info.had_hao) {
+    if (!request.is_in_udp() && !request.info.had_hao) {
         return StepResult::reject(BindingStatus::kReasonUnspecified,
                                   "registration without Home Address option");
     }
@@ -138,7 +153,9 @@ StepResult HomeAgent::step_15b_home_address_option(BindingRequest& request) {
 
 // 10.3.1
 StepResult HomeAgent::step_16_home_agent_function(BindingRequest& request) {
-    if (!config_.enabled || !is_own_address(request.home_agent)) {
+    const auto& local = request.info.local_endpoint;
+    if (!config_.enabled || !is_own_address(request.home_agent) ||
+        (!request.is_over_ipv6() && local && !is_own_address(local->address))) {
         return StepResult::reject(BindingStatus::kHomeRegistrationNotSupported,
                                   "no home agent at this address");
     }
@@ -177,7 +194,8 @@ StepResult HomeAgent::step_18_node_is_authorized(BindingRequest& request) {
 
 // 15.1: a care-of address that is a home address here can make packets go round in circles.
 StepResult HomeAgent::step_18_care_of_address_is_allowed(BindingRequest& request) {
-    if (is_denied(request.care_of_address)) {
+    const auto* ipv6 = std::get_if<Ipv6Address>(&request.care_of_address);
+    if (ipv6 != nullptr ? is_denied(*ipv6) : is_denied_over_ipv4(request)) {
         return StepResult::reject(BindingStatus::kInvalidCareOfAddress,
                                   "care-of address in a home prefix, our own, or denied");
     }
@@ -264,49 +282,6 @@ StepResult HomeAgent::step_22_implicit_prefixes(BindingRequest& request) {
     }
     request.prefix_mode = binding::PrefixMode::kImplicit;
     return StepResult::go_on();
-}
-
-// RFC 5555 4.5. Each option is answered for itself; a refusal does not reject the IPv6 binding.
-StepResult HomeAgent::step_23_dual_stack(BindingRequest& request) {
-    if (request.update.force_udp && !config_.accept_force_udp) {
-        return StepResult::reject(BindingStatus::kForceUdpNotAccepted, "forced UDP is off");
-    }
-    for (const wire::MobilityOption& option : request.update.options) {
-        if (const auto* home = std::get_if<wire::Ipv4HomeAddress>(&option)) {
-            answer_ipv4_home(request, *home);
-        }
-    }
-    return StepResult::go_on();
-}
-
-void HomeAgent::answer_ipv4_home(BindingRequest& request, const wire::Ipv4HomeAddress& home) const {
-    const MobileNodePolicy* policy = policy_of(request.home_address);
-    const wire::Ipv4AckStatus status = ipv4_home_status(home, policy);
-    wire::Ipv4AddressAcknowledgement answer{
-        .status = static_cast<std::uint8_t>(status), .prefix_length = 0, .address = home.address};
-    if (status == wire::Ipv4AckStatus::kSuccess) {
-        answer.address = *policy->ipv4_home_address;
-        answer.prefix_length = Ipv4Prefix::kMaxLength;
-        const binding::Ipv4Home granted{.prefix = {answer.address, answer.prefix_length},
-                                        .dynamic = home.address.is_unspecified()};
-        // Named twice, granted once.
-        if (request.ipv4_homes.empty()) request.ipv4_homes.push_back(granted);
-    }
-    request.ipv4_answers.push_back(answer);
-}
-
-// 0.0.0.0 asks for whatever address the home agent has for this node (RFC 5555 4.5.1).
-wire::Ipv4AckStatus HomeAgent::ipv4_home_status(const wire::Ipv4HomeAddress& home,
-                                                const MobileNodePolicy* policy) {
-    using enum wire::Ipv4AckStatus;
-    if (home.prefix_length == 0 || home.prefix_length > Ipv4Prefix::kMaxLength) return kUnspecified;
-    if (policy != nullptr && policy->ipv4_home_prohibited) return kAdministrativelyProhibited;
-    if (home.prefix_requested) return kPrefixAllocationUnauthorized;
-    const bool has_one = policy != nullptr && policy->ipv4_home_address.has_value();
-    if (home.address.is_unspecified()) return has_one ? kSuccess : kDynamicAssignmentNotAvailable;
-    if (!home.address.is_unicast()) return kInvalidAddress;
-    if (has_one && home.address == *policy->ipv4_home_address) return kSuccess;
-    return kIncorrectHomeAddress;
 }
 
 // 10.3.1. A newer binding update takes the place of the one that waits: no second probe.

@@ -35,16 +35,18 @@ class Capture:
         self.process.stop()
         return self.file
 
-    def tshark(self, fields, expression, keys=True):
-        """A dict for each packet that matches."""
+    def tshark(self, fields, expression, keys=True, decode_as=None, every=False):
+        """A dict for each packet that matches; of fields that repeat the first, or all of them."""
         options = ["-o", "esp.enable_encryption_decode:TRUE",
                    "-o", "esp.enable_authentication_check:TRUE"]
         for spi, name in ASSOCIATIONS if keys else ():
             key = (self.lab.directory / name).read_text().strip()
             options += ["-o", f'uat:esp_sa:"IPv6","*","*","{spi:#010x}","AES-CBC [RFC3602]",'
                               f'"0x{key[:32]}","HMAC-SHA-256-128 [RFC4868]","0x{key[32:]}"']
+        if decode_as:
+            options += ["-d", decode_as]
         command = ["tshark", "-r", str(self.file), *options, "-Y", expression, "-T", "fields",
-                   "-E", "header=y", "-E", "separator=,", "-E", "quote=d", "-E", "occurrence=f"]
+                   "-E", "header=y", "-E", "separator=,", "-E", "quote=d", "-E", f"occurrence={'a' if every else 'f'}"]
         for field in fields:
             command += ["-e", field]
         result = subprocess.run(command, text=True, capture_output=True, check=False, timeout=60)

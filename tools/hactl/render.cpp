@@ -71,14 +71,22 @@ std::string show_bindings(const json& data) {
     Table table;
     table.column("HOME ADDRESS").column("CARE-OF ADDRESS").column("NODE").column("STATE");
     table.column("LEFT", Align::kRight).column("SEQ", Align::kRight).column("FLAGS").column("LINK");
+    table.column("TUNNEL").column("NAT");
     table.column("OUT", Align::kRight).column("", Align::kRight);
     table.column("IN", Align::kRight).column("", Align::kRight);
+    // Over IPv4 packets go to the outer source, not to what the node calls its address.
+    const auto tunnel_of = [](const json& row) {
+        const auto it = row.find("outer_source");
+        const bool over_ipv4 = it != row.end() && it->is_string();
+        return text_of(row, "encapsulation") + (over_ipv4 ? " " + it->get<std::string>() : "");
+    };
     for (const json& row : list_of(data, "bindings")) {
         table.row({text_of(row, "home_address"), text_of(row, "care_of_address"),
                    text_of(row, "node"), text_of(row, "state"), duration_of(row, "remaining"),
                    text_of(row, "sequence"), text_of(row, "flags"), text_of(row, "home_link"),
-                   count_of(row, "out_packets"), octets_of(row, "out_bytes"),
-                   count_of(row, "in_packets"), octets_of(row, "in_bytes")});
+                   tunnel_of(row), text_of(row, "nat"), count_of(row, "out_packets"),
+                   octets_of(row, "out_bytes"), count_of(row, "in_packets"),
+                   octets_of(row, "in_bytes")});
     }
     const std::string total = text_of(data, "total") + " in the cache\n";
     return (table.empty() ? "no bindings, " : table.text()) + total + page_note(data);

@@ -406,6 +406,10 @@ class Session {
     void show(const channel::EspSource& event, ConstByteSpan) {
         std::cout << "esp-source " << event.spi << "\n";
     }
+    void show(const channel::EspMapping& event, ConstByteSpan) {
+        std::cout << "esp-mapping " << event.source.v4().to_string() << " port " << event.port
+                  << "\n";
+    }
 
     channel::Client client_;
     std::uint64_t acknowledged_ = 0;

@@ -73,6 +73,7 @@ class SqliteStoreTest : public testing::Test {
         entry.local_endpoint = OuterSource{v4("192.0.2.1"), 4191};
         entry.esp_source = OuterSource{v4("203.0.113.7"), 61001};
         entry.nat_refresh_time = 0xffffffff;
+        entry.ipv6_udp_port = 65535;
         return entry;
     }
     void execute(const char* sql) const {
@@ -212,12 +213,33 @@ TEST_F(SqliteStoreTest, a_truncated_file_is_set_aside) {
     EXPECT_NE(opened->set_aside, "");
 }
 
+TEST_F(SqliteStoreTest, schema_version_1_is_brought_to_the_current_one_with_its_bindings) {
+    {
+        const auto store = open_store();
+        ASSERT_TRUE(store->persist(full(), clocks));
+        ASSERT_TRUE(store->commit());
+    }
+    execute("ALTER TABLE binding DROP COLUMN ipv6_udp_port");  // as version 1 had it
+    execute("PRAGMA user_version = 1");
+    for (int times = 0; times < 2; ++times) {
+        const auto store = open_store();
+        ASSERT_NE(store, nullptr);
+        const auto loaded = store->load_all(clocks);
+        ASSERT_TRUE(loaded.has_value());
+        EXPECT_TRUE(loaded->rejected.empty());
+        ASSERT_EQ(loaded->entries.size(), 1u);
+        Entry expected = full();
+        expected.ipv6_udp_port = 0;
+        EXPECT_EQ(loaded->entries[0], expected);
+    }
+}
+
 TEST_F(SqliteStoreTest, another_schema_version_is_an_error_and_left_alone) {
     open_store().reset();
     execute("PRAGMA user_version = 99");
     const auto opened = SqliteStore::open({.path = path});
     ASSERT_FALSE(opened.has_value());
-    EXPECT_NE(opened.error().what.find("schema version 99, expected 1"), std::string::npos)
+    EXPECT_NE(opened.error().what.find("schema version 99, expected 2"), std::string::npos)
         << opened.error().what;
     EXPECT_TRUE(fs::exists(path));
     EXPECT_FALSE(fs::exists(path + ".damaged-1"));
@@ -227,7 +249,7 @@ TEST_F(SqliteStoreTest, somebody_elses_database_is_an_error_and_left_alone) {
     execute("CREATE TABLE recipes (name TEXT)");
     const auto opened = SqliteStore::open({.path = path});
     ASSERT_FALSE(opened.has_value());
-    EXPECT_NE(opened.error().what.find("schema version 0, expected 1"), std::string::npos);
+    EXPECT_NE(opened.error().what.find("schema version 0, expected 2"), std::string::npos);
 }
 
 TEST_F(SqliteStoreTest, a_second_control_plane_is_refused) {

@@ -59,6 +59,9 @@ TEST(Render, bindings_are_a_table_with_units) {
                                                {"sequence", 7},
                                                {"flags", "H"},
                                                {"home_link", "home0"},
+                                               {"encapsulation", "ipv4-udp"},
+                                               {"nat", "yes"},
+                                               {"outer_source", "203.0.113.7:40000"},
                                                {"out_packets", 1234},
                                                {"out_bytes", 1500000},
                                                {"in_packets", 0},
@@ -66,10 +69,10 @@ TEST(Render, bindings_are_a_table_with_units) {
                     {"total", 1},
                     {"next", nullptr}};
     EXPECT_EQ(render("show bindings", data),
-              "HOME ADDRESS     CARE-OF ADDRESS  NODE   STATE         LEFT  SEQ  FLAGS  LINK     "
-              "OUT          IN\n"
+              "HOME ADDRESS     CARE-OF ADDRESS  NODE   STATE         LEFT  SEQ  FLAGS  LINK   "
+              "TUNNEL                      NAT    OUT          IN\n"
               "2001:db8:1::100  2001:db8:a::200  alice  active  9 min 58 s    7  H      home0  "
-              "1 234  1.5 MB   0  0 B\n"
+              "ipv4-udp 203.0.113.7:40000  yes  1 234  1.5 MB   0  0 B\n"
               "1 in the cache\n");
 }
 

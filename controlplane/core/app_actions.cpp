@@ -136,6 +136,7 @@ void App::send_binding(const binding::Entry& entry) {
         record.path_mtu = mtu->second;
     }
     send(record);
+    send_mobile_prefixes(entry);
     send_ipv4_bindings(entry, record);
 }
 
@@ -221,6 +222,7 @@ void App::remove_binding(const Ipv6Address& home_address) {
     if (auto held = ipv4_bindings_.extract(home_address); !held.empty()) {
         for (const Ipv4Address& address : held.mapped()) remove_ipv4_binding(address);
     }
+    mobile_prefixes_.erase(home_address);  // the data plane's go with the binding
     counter_rows_.give_back(home_address);
     path_mtus_.erase(home_address);
 }

@@ -67,15 +67,24 @@ void add_dual_stack(const Entry& entry, json& shown) {
     shown["nat_refresh"] = wants_keepalives ? json(entry.nat_refresh_time) : json();
     shown["ipv4_home_addresses"] = json::array();
     shown["ipv4_from_pool"] = json::array();
-    shown["ipv4_mobile_prefixes"] = json::array();
     for (const binding::Ipv4Home& home : entry.ipv4_homes) {
-        if (home.prefix.length != Ipv4Prefix::kMaxLength) {
-            shown["ipv4_mobile_prefixes"].push_back(home.prefix.to_string());
-            continue;
-        }
+        if (home.prefix.length != Ipv4Prefix::kMaxLength) continue;
         shown["ipv4_home_addresses"].push_back(home.prefix.address.to_string());
         if (home.dynamic) shown["ipv4_from_pool"].push_back(home.prefix.address.to_string());
     }
+}
+
+// RFC 3963 section 5.2.
+const char* prefix_mode_name(binding::PrefixMode mode) {
+    switch (mode) {
+        case binding::PrefixMode::kImplicit:
+            return "implicit";
+        case binding::PrefixMode::kExplicit:
+            return "explicit";
+        case binding::PrefixMode::kNone:
+            break;
+    }
+    return "none";
 }
 
 json view(const Entry& entry, const Appliance& appliance) {
@@ -94,6 +103,15 @@ json view(const Entry& entry, const Appliance& appliance) {
                                               : port_name(appliance.ports(), entry.home_port)},
         {"encapsulation", binding::to_string(entry.encapsulation)}};
     add_dual_stack(entry, shown);
+    shown["mobile_prefixes"] = json::array();
+    shown["prefix_mode"] = prefix_mode_name(entry.prefix_mode);
+    for (const Ipv6Prefix& prefix : entry.mobile_prefixes) {
+        shown["mobile_prefixes"].push_back(prefix.to_string());
+    }
+    for (const binding::Ipv4Home& home : entry.ipv4_homes) {
+        if (home.prefix.length == Ipv4Prefix::kMaxLength) continue;
+        shown["mobile_prefixes"].push_back(home.prefix.to_string());
+    }
     channel::BindingRow counted;
     const auto* statistics = appliance.statistics();
     const auto index = appliance.counter_index(entry.home_address);

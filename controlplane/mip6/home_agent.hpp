@@ -136,6 +136,7 @@ class HomeAgent {
     // restore.cpp
     [[nodiscard]] bool is_served(const binding::Entry& entry) const;
     [[nodiscard]] bool align_with_config(binding::Entry& entry) const;
+    [[nodiscard]] bool align_mobile_prefixes(binding::Entry& entry) const;
 
     // dual_stack.cpp: RFC 5555, IPv4 care-of addresses
     void use_recorded_source(BindingRequest& request) const;
@@ -207,6 +208,7 @@ class HomeAgent {
     [[nodiscard]] bool is_own_address(const Ipv6Address& address) const;
     [[nodiscard]] bool is_own_address(const Ipv4Address& address) const;
     [[nodiscard]] bool is_denied(const Ipv6Address& care_of_address) const;
+    [[nodiscard]] bool is_in_mobile_network(const Ipv6Address& address) const;
     void count(Counter counter, const Ipv6Address& home_address, const IpAddress& wire_source,
                const char* detail = "");
     [[nodiscard]] Actions take_actions();
@@ -220,6 +222,7 @@ class HomeAgent {
     Actions actions_;
 
     std::unordered_map<Ipv6Address, std::size_t> policy_index_;  // home address -> config_.nodes
+    std::vector<Ipv6Prefix> mobile_networks_;  // of all nodes, in order; they do not meet
     /// Registrations that wait for duplicate address detection, by home address.
     std::unordered_map<Ipv6Address, BindingRequest> pending_;
 

@@ -191,6 +191,7 @@ class App final : public management::Appliance,
     void remove_binding(const Ipv6Address& home_address);
     // app_prefixes.cpp
     void send_mobile_prefixes(const binding::Entry& entry);
+    void forget_own_answer(const Ipv6Address& home_address);
     void send_ipv4_bindings(const binding::Entry& entry, channel::BindingSet record);
     void remove_ipv4_binding(const Ipv4Address& address);
     void send_packet(ConstByteSpan packet, std::uint16_t port, channel::TransmitPacket record = {});

@@ -327,6 +327,7 @@ void StaticSaSource::describe(const std::function<void(const Description&)>& vis
         shown.replay_window = sa.replay_window;
         shown.extended_sequence = sa.extended_sequence;
         shown.by_operator = sa.by_operator;
+        shown.hard_bytes = sa.hard_bytes;
         visit(shown);
     }
 }

@@ -51,6 +51,7 @@ class SaSource {
         std::uint16_t replay_window = 0;
         bool extended_sequence = false;
         bool by_operator = false;
+        std::uint64_t hard_bytes = 0;  // 0: no limit
     };
     virtual void describe(const std::function<void(const Description&)>& visit) const = 0;
     [[nodiscard]] virtual std::size_t sa_count() const = 0;

@@ -80,12 +80,12 @@ json view(const Description& sa, const std::string& policy, const Rows& rows) {
         shown["highest_sequence"] = it->second.highest_sequence;
         shown["owner_worker"] = it->second.owner_worker;
         shown["state"] = state_name(it->second.state);
-        const auto left = [&](const char* member, std::uint64_t value) {
-            if (value != ~std::uint64_t{0}) shown[member] = value;
-        };
-        left("bytes_left", it->second.bytes_left);
-        left("packets_left", it->second.packets_left);
-        left("seconds_left", it->second.seconds_left);
+        if (sa.hard_bytes != 0) {
+            shown["bytes_left"] = sa.hard_bytes - std::min(sa.hard_bytes, it->second.bytes);
+        }
+        if (it->second.seconds_left != channel::SaRow::kNoLimit) {
+            shown["seconds_left"] = it->second.seconds_left;
+        }
     }
     return shown;
 }

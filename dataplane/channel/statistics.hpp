@@ -15,9 +15,11 @@
 //   BindingRow[worker_count][binding_count]
 //
 // Words are 64 bits, written with relaxed atomic stores by one thread each: a reader sees no torn
-// word. Rows that must be read as one carry a sequence (odd while being written).
+// word. Rows that must be read as one carry a sequence in the lowest 16 bits
+// of their first word (odd while being written).
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "dataplane/channel/messages.hpp"
@@ -72,24 +74,26 @@ struct AdjacencyRow {
 };
 static_assert(sizeof(AdjacencyRow) == 64);
 
-enum SaRowState : std::uint64_t { kSaSoftExpired = 1, kSaHardExpired = 2 };
+enum SaRowState : std::uint8_t { kSaSoftExpired = 1, kSaHardExpired = 2 };
 
+/// There are two for each mobile node, so members are as narrow as they can be.
 struct SaRow {
-    std::uint64_t sequence = 0;
+    static constexpr std::uint32_t kNoLimit = 0xffff'ffff;
+
+    std::uint16_t sequence = 0;
+    std::uint8_t in_use : 1 = 0;
+    std::uint8_t direction : 1 = 0;    // SaDirection
+    std::uint8_t peer_family : 4 = 0;  // as in WireAddress
+    std::uint8_t state : 2 = 0;        // SaRowState
+    std::uint8_t owner_worker = 0;
     std::uint32_t spi = 0;
-    std::uint8_t direction = 0;
-    std::uint8_t in_use = 0;
-    std::uint16_t policy_id = 0;
-    WireAddress peer;
-    std::uint64_t packets = 0, bytes = 0, errors = 0;
+    std::array<std::uint8_t, 16> peer{};
+    std::uint64_t packets = 0, bytes = 0;
     std::uint64_t highest_sequence = 0;
-    /// Until the hard lifetime; all ones: no limit.
-    std::uint64_t bytes_left = 0, packets_left = 0, seconds_left = 0;
-    std::uint64_t state = 0;  // SaRowState
-    std::uint64_t owner_worker = 0;
-    std::uint64_t reserved[2] = {};
+    std::uint32_t errors = 0;               // stays at its highest value
+    std::uint32_t seconds_left = kNoLimit;  // until the hard lifetime
 };
-static_assert(sizeof(SaRow) == 128);
+static_assert(sizeof(SaRow) == 56);
 
 /// An entry of the SPD and the packets that it decided about, since the data plane started: sealed,
 /// opened, passed or discarded. Octets are those of the packet without ESP.

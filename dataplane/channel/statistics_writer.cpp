@@ -18,7 +18,7 @@ constexpr std::uint64_t align_to_line(std::uint64_t offset) {
     return (offset + 63) & ~std::uint64_t{63};
 }
 
-/// Writes a row whose first word is its sequence; the words behind it become visible as one. Every
+/// Writes a row whose first word begins with its sequence; all words become visible as one. Every
 /// store is a release, so none of them can be seen before the odd sequence.
 template <class Row>
 void write_row(std::uint8_t* place, const Row& row) {
@@ -26,12 +26,14 @@ void write_row(std::uint8_t* place, const Row& row) {
     const auto values = std::bit_cast<Words>(row);
     auto* words = reinterpret_cast<std::uint64_t*>(place);
     const std::atomic_ref<std::uint64_t> sequence(words[0]);
+    constexpr std::uint64_t kSequence = 0xffff;
     const std::uint64_t before = sequence.load(std::memory_order_relaxed);
-    sequence.store(before + 1, std::memory_order_relaxed);
+    sequence.store(before | 1, std::memory_order_relaxed);
     for (std::size_t i = 1; i < values.size(); ++i) {
         std::atomic_ref<std::uint64_t>(words[i]).store(values[i], std::memory_order_release);
     }
-    sequence.store(before + 2, std::memory_order_release);
+    sequence.store((values[0] & ~kSequence) | ((before + 2) & kSequence),
+                   std::memory_order_release);
 }
 
 void write_names(std::uint8_t* place, const std::vector<std::string>& names) {
@@ -143,6 +145,13 @@ void StatisticsWriter::set_sa(std::uint32_t index, const SaRow& row) {
 }
 void StatisticsWriter::set_policy(std::uint32_t index, const PolicyRow& row) {
     if (index < layout_.policy_count) write_row(at(layout_.policies + index * sizeof row), row);
+}
+SaRow StatisticsWriter::sa(std::uint32_t index) const {
+    SaRow row;
+    if (index < layout_.sa_count) {
+        std::memcpy(&row, at(layout_.sas + index * sizeof row), sizeof row);
+    }
+    return row;
 }
 
 }  // namespace homeport::channel

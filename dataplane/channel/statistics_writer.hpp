@@ -80,6 +80,8 @@ class StatisticsWriter {
     void set_adjacency(std::uint32_t index, const AdjacencyRow& row);
     void set_sa(std::uint32_t index, const SaRow& row);
     void set_policy(std::uint32_t index, const PolicyRow& row);
+    /// What set_sa() wrote last; a row at rest for an index beyond the table.
+    [[nodiscard]] SaRow sa(std::uint32_t index) const;
 
     /// Sets one of the header's changing words: current_*, mbufs_*, fast_path_ready.
     void set(std::uint64_t StatisticsHeader::* word, std::uint64_t value) {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/core/ipsec_writer.hpp"
 
-#include <rte_hash_crc.h>
 #include <rte_random.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cstddef>
 #include <optional>
 
 #include "dataplane/channel/records.hpp"
 #include "dataplane/ipsec/algorithm.hpp"
+#include "dataplane/ipsec/sa_store.hpp"
 
 namespace homeport::core {
 
@@ -184,56 +185,191 @@ std::expected<ipsec::Selectors, std::string> selectors_of(const channel::Selecto
     return selectors;
 }
 
-std::size_t SaKeyHash::operator()(const SaKey& key) const noexcept {
-    const std::uint32_t a = rte_hash_crc(key.peer.bytes.data(), 16, key.spi);
-    return (std::size_t{a} << 32 | key.spi) + static_cast<std::size_t>(key.direction);
+channel::WireAddress peer_of(const ipsec::SecurityAssociation& sa) {
+    if (!sa.bound_by_remote) return {};
+    return channel::WireAddress(sa.remote.address(sa.remote_family));
+}
+
+SaKey key_of(const ipsec::SecurityAssociation& sa) {
+    if (sa.profile->direction == ipsec::Direction::kInbound) {
+        return {sa.spi.value, channel::SaDirection::kInbound, {}};
+    }
+    return {sa.spi.value, channel::SaDirection::kOutbound, peer_of(sa)};
 }
 
 IpsecWriter::IpsecWriter(SharedState& state, unsigned workers, std::uint32_t max_sas)
-    : state_(state), workers_(workers), seeds_{rte_rand(), rte_rand()}, max_rows_(max_sas) {}
+    : state_(state), workers_(workers), seed_(rte_rand()), max_rows_(max_sas) {}
 
-void IpsecWriter::fingerprint(const channel::SaSet& record, std::uint64_t (&out)[2]) const {
+std::uint64_t IpsecWriter::fingerprint(const channel::SaSet& record) const {
     channel::SaSet copy = record;
     copy.header = {};
     // A restored SA goes on, wherever it is by now.
     copy.first_sequence = 0;
     copy.age_seconds = 0;
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(&copy);
-    for (std::size_t half = 0; half < 2; ++half) {
-        // FNV-1a over words with a secret start: tells changes apart, reveals no key.
-        std::uint64_t sum = seeds_[half] ^ 14695981039346656037u;
-        for (std::size_t at = 0; at + 8 <= sizeof copy; at += 8) {
-            std::uint64_t word;
-            std::memcpy(&word, bytes + at, sizeof word);
-            sum = (sum ^ word) * 1099511628211u;
-            sum ^= sum >> 29;
-        }
-        out[half] = sum;
+    // FNV-1a over words with a secret start: tells changes apart, reveals no key.
+    std::uint64_t sum = seed_ ^ 14695981039346656037u;
+    for (std::size_t at = 0; at + 8 <= sizeof copy; at += 8) {
+        std::uint64_t word;
+        std::memcpy(&word, bytes + at, sizeof word);
+        sum = (sum ^ word) * 1099511628211u;
+        sum ^= sum >> 29;
     }
     explicit_bzero(&copy, sizeof copy);
+    return sum;
 }
+
+// --------------------------------------------------------------- what is known beside the database
+
+namespace {
+
+std::uint32_t index_of(const ipsec::SecurityAssociation& sa) {
+    return ipsec::SecureArena::number_of(&sa);
+}
+
+}  // namespace
+
+IpsecWriter::Notes& IpsecWriter::notes_of(const ipsec::SecurityAssociation& sa) {
+    return notes_[index_of(sa)];
+}
+
+bool IpsecWriter::is_known(const ipsec::SecurityAssociation& sa) const {
+    return index_of(sa) < notes_.size() && notes_[index_of(sa)].row != kNoRow;
+}
+
+std::uint32_t IpsecWriter::row_of(const ipsec::SecurityAssociation& sa) const {
+    return notes_[index_of(sa)].row;
+}
+
+std::uint64_t& IpsecWriter::reported_sequence(const ipsec::SecurityAssociation& sa) {
+    return outbound_[notes_of(sa).outbound].reported_sequence;
+}
+
+void IpsecWriter::note(ipsec::SaHandle handle, const channel::SaSet& record,
+                       std::uint64_t fingerprint) {
+    const std::uint32_t index = index_of(*store().by_handle(handle));
+    if (index >= notes_.size()) notes_.resize(store().handle_end());
+    Notes& notes = notes_[index];
+    notes.fingerprint = fingerprint;
+    notes.epoch = epoch_;
+    if (free_rows_.empty()) {
+        notes.row = fresh_row_++;
+    } else {
+        notes.row = free_rows_.back();
+        free_rows_.pop_back();
+    }
+    ++size_;
+    if (record.direction != channel::SaDirection::kOutbound) return;
+    if (free_outbound_.empty()) {
+        notes.outbound = outbound_.size() & 0xff'ffffu;
+        outbound_.emplace_back();
+    } else {
+        notes.outbound = free_outbound_.back() & 0xff'ffffu;
+        free_outbound_.pop_back();
+    }
+    ++outbound_policies_[record.policy_id];
+    add_to_list(index, record.spi);
+}
+
+void IpsecWriter::drop(const ipsec::SecurityAssociation& sa) {
+    Notes& notes = notes_of(sa);
+    if (sa.profile->direction == ipsec::Direction::kOutbound) {
+        take_from_list(index_of(sa), sa.spi.value);
+        outbound_[notes.outbound] = {};
+        free_outbound_.push_back(notes.outbound);
+        const auto users = outbound_policies_.find(sa.policy);
+        if (--users->second == 0) outbound_policies_.erase(users);
+    }
+    free_rows_.push_back(notes.row);
+    freed_rows_.push_back(notes.row);
+    notes = {};
+    --size_;
+    state_.sad().remove(sa.handle());
+}
+
+std::uint32_t& IpsecWriter::first_with(std::uint32_t spi) {
+    return by_spi_[ipsec::mix(spi) & (by_spi_.size() - 1)];
+}
+
+/// Lists are of all SPIs with one hash; there are at least as many as outbound SAs.
+void IpsecWriter::add_to_list(std::uint32_t index, std::uint32_t spi) {
+    if (outbound_.size() > by_spi_.size()) {
+        grow_lists();  // with this one
+        return;
+    }
+    OutboundNotes& notes = outbound_[notes_[index].outbound];
+    std::uint32_t& first = first_with(spi);
+    notes.previous = kNone;
+    notes.next = first;
+    if (first != kNone) outbound_[notes_[first].outbound].previous = index;
+    first = index;
+}
+
+void IpsecWriter::take_from_list(std::uint32_t index, std::uint32_t spi) {
+    const OutboundNotes& notes = outbound_[notes_[index].outbound];
+    if (notes.next != kNone) outbound_[notes_[notes.next].outbound].previous = notes.previous;
+    if (notes.previous != kNone) {
+        outbound_[notes_[notes.previous].outbound].next = notes.next;
+    } else {
+        first_with(spi) = notes.next;
+    }
+}
+
+void IpsecWriter::grow_lists() {
+    constexpr std::size_t kLeast = 64;
+    by_spi_.assign(std::max(kLeast, std::bit_ceil(outbound_.size())), kNone);
+    for (std::uint32_t index = 0; index < notes_.size(); ++index) {
+        if (notes_[index].row == kNoRow) continue;
+        const ipsec::SecurityAssociation& sa = *store().by_index(index);
+        if (sa.profile->direction == ipsec::Direction::kOutbound) add_to_list(index, sa.spi.value);
+    }
+}
+
+ipsec::SecurityAssociation* IpsecWriter::find(const SaKey& key) const {
+    if (key.direction == channel::SaDirection::kInbound) {
+        ipsec::SecurityAssociation* const sa = store().find_inbound(ipsec::Spi{key.spi});
+        return sa != nullptr && is_known(*sa) ? sa : nullptr;
+    }
+    // SPIs are the peers' choice, perhaps all the same; but a peer has few SAs.
+    const auto remote = address_of(key.peer);
+    for (const auto& [policy, users] : outbound_policies_) {
+        const ipsec::PolicyKey cached{policy,
+                                      remote ? ipsec::RemoteKey::of(*remote) : ipsec::RemoteKey{}};
+        for (ipsec::SecurityAssociation* sa : store().find_all_outbound(cached)) {
+            if (sa != nullptr && sa->spi.value == key.spi && is_known(*sa) && key_of(*sa) == key) {
+                return sa;
+            }
+        }
+    }
+    return nullptr;
+}
+
+std::vector<channel::WireAddress> IpsecWriter::peers_of(std::uint32_t spi, std::size_t most) const {
+    std::vector<channel::WireAddress> peers;
+    if (by_spi_.empty()) return peers;
+    std::uint32_t index = by_spi_[ipsec::mix(spi) & (by_spi_.size() - 1)];
+    while (index != kNone && peers.size() < most) {
+        const ipsec::SecurityAssociation& sa = *store().by_index(index);
+        if (sa.spi.value == spi) peers.push_back(peer_of(sa));
+        index = outbound_[notes_[index].outbound].next;
+    }
+    return peers;
+}
+
+// ------------------------------------------------------------------------------------- records
 
 Applied IpsecWriter::apply(const channel::SaSet& record) {
     const SaKey key = key_of(record);
-    SaNotes notes;
-    notes.policy_id = record.policy_id;
-    notes.epoch = epoch_;
-    notes.peer = record.peer;
-    fingerprint(record, notes.fingerprint);
-    const auto known = associations_.find(key);
-    if (known != associations_.end() &&
-        std::ranges::equal(known->second.fingerprint, notes.fingerprint)) {
-        known->second.epoch = epoch_;
+    const std::uint64_t print = fingerprint(record);
+    const ipsec::SecurityAssociation* const known = find(key);
+    if (known != nullptr && notes_of(*known).fingerprint == print) {
+        notes_of(*known).epoch = epoch_;
         return {};
     }
     auto parameters = parameters_of(record, workers_);
     if (!parameters) return std::unexpected(parameters.error());
-    if (known != associations_.end()) {
-        // Same name, other content: one cannot stand beside the other.
-        const SaNotes old = known->second;
-        associations_.erase(known);
-        drop(key, old);
-    }
+    // Same name, other content: one cannot stand beside the other.
+    if (known != nullptr) drop(*known);
     if (free_rows_.empty() && fresh_row_ == max_rows_) {
         return refuse(
             naming(key) + ": there are already " + std::to_string(max_rows_) + " (max_sas)",
@@ -241,41 +377,14 @@ Applied IpsecWriter::apply(const channel::SaSet& record) {
     }
     auto handle = state_.sad().add(*parameters);
     if (!handle) return refuse(handle.error().text);
-    notes.handle = *handle;
-    if (free_rows_.empty()) {
-        notes.row = fresh_row_++;
-    } else {
-        notes.row = free_rows_.back();
-        free_rows_.pop_back();
-    }
-    associations_.emplace(key, notes);
-    by_handle_[notes.handle.value] = key;
-    if (key.direction == channel::SaDirection::kOutbound)
-        outbound_peers_.emplace(key.spi, key.peer);
+    note(*handle, record, print);
     return {};
-}
-
-void IpsecWriter::drop(const SaKey& key, const SaNotes& notes) {
-    const auto [first, last] = outbound_peers_.equal_range(key.spi);
-    if (key.direction == channel::SaDirection::kOutbound) {
-        const auto known = std::ranges::find_if(
-            first, last, [&](const auto& item) { return item.second == key.peer; });
-        if (known != last) outbound_peers_.erase(known);
-    }
-    state_.sad().remove(notes.handle);
-    by_handle_.erase(notes.handle.value);
-    free_rows_.push_back(notes.row);
-    freed_rows_.push_back(notes.row);
 }
 
 Applied IpsecWriter::apply(const channel::SaRemove& record) {
     const bool inbound = record.direction == channel::SaDirection::kInbound;
     const SaKey key{record.spi, record.direction, inbound ? channel::WireAddress{} : record.peer};
-    const auto known = associations_.find(key);
-    if (known == associations_.end()) return {};
-    const SaNotes notes = known->second;
-    associations_.erase(known);
-    drop(key, notes);
+    if (const ipsec::SecurityAssociation* known = find(key)) drop(*known);
     return {};
 }
 
@@ -310,48 +419,32 @@ void IpsecWriter::begin_sync() {
 std::uint32_t IpsecWriter::end_sync() {
     if (!syncing_) return 0;
     syncing_ = false;
-    return static_cast<std::uint32_t>(std::erase_if(associations_, [this](const auto& item) {
-        if (item.second.epoch == epoch_) return false;
-        drop(item.first, item.second);
-        return true;
-    }));
+    std::uint32_t dropped = 0;
+    for (std::uint32_t index = 0; index < notes_.size(); ++index) {
+        if (notes_[index].row == kNoRow || notes_[index].epoch == epoch_) continue;
+        drop(*store().by_index(index));
+        ++dropped;
+    }
+    return dropped;
 }
 
 bool IpsecWriter::visit(std::size_t most,
-                        const std::function<void(const SaKey&, SaNotes&)>& function) {
-    if (visiting_.empty()) {
-        visiting_.reserve(associations_.size());
-        for (const auto& [key, notes] : associations_) visiting_.push_back(key);
+                        const std::function<void(ipsec::SecurityAssociation&)>& function) {
+    // Places without an SA count, too, but less: their notes are all that is looked at.
+    constexpr std::size_t kEmptyPlaces = 16;
+    std::size_t left = most * kEmptyPlaces;
+    for (; next_visit_ < notes_.size() && left != 0; ++next_visit_) {
+        const bool empty = notes_[next_visit_].row == kNoRow;
+        left -= std::min(left, empty ? 1 : kEmptyPlaces);
+        if (!empty) function(*store().by_index(next_visit_));
     }
-    for (std::size_t visited = 0; visited < most && !visiting_.empty(); ++visited) {
-        const auto known = associations_.find(visiting_.back());
-        visiting_.pop_back();
-        if (known != associations_.end()) function(known->first, known->second);
-    }
-    return visiting_.empty();
+    if (next_visit_ < notes_.size()) return false;
+    next_visit_ = 0;
+    return true;
 }
 
 void IpsecWriter::forget_reports() {
-    for (auto& [key, notes] : associations_) notes.reported_sequence = 0;
-}
-
-std::vector<channel::WireAddress> IpsecWriter::peers_of(std::uint32_t spi, std::size_t most) const {
-    std::vector<channel::WireAddress> peers;
-    auto [at, last] = outbound_peers_.equal_range(spi);
-    for (; at != last && peers.size() < most; ++at) peers.push_back(at->second);
-    return peers;
-}
-
-const SaNotes* IpsecWriter::find(const SaKey& key) const {
-    const auto known = associations_.find(key);
-    return known == associations_.end() ? nullptr : &known->second;
-}
-
-const SaNotes* IpsecWriter::find(ipsec::SaHandle handle) const {
-    const auto key = by_handle_.find(handle.value);
-    if (key == by_handle_.end()) return nullptr;
-    const auto known = associations_.find(key->second);
-    return known == associations_.end() ? nullptr : &known->second;
+    for (OutboundNotes& notes : outbound_) notes.reported_sequence = 0;
 }
 
 std::vector<std::uint32_t> IpsecWriter::take_freed_rows() {

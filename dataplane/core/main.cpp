@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // homeport-dataplane: command line, signals, exit code.
+#include <malloc.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -104,6 +106,9 @@ int check_cpu() {
 
 int main(int argc, char** argv) {
     using namespace homeport;
+    // Tables grow by being replaced. glibc would soon put even large ones on the heap, where the
+    // memory of the old ones stays.
+    mallopt(M_MMAP_THRESHOLD, 256 * 1024);
     if (const int code = check_cpu(); code != ExitCode::kExitOk) return code;
     const CommandLine line = read_command_line(argc, argv);
     if (!line.error.empty()) {

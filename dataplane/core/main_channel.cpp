@@ -284,31 +284,32 @@ void MainLcore::learn_sealed_path_mtu(const stage::MainRequest& request) {
         }
         learn_path_mtu(peer.v6(), request.mtu);
         const SaKey key{request.spi, channel::SaDirection::kOutbound, peer};
-        if (const SaNotes* notes = ipsec_.find(key)) follow_path_mtu(key, notes->handle);
+        if (const auto* sa = ipsec_.find(key)) follow_path_mtu(*sa);
     }
 }
 
 /// What IPsec sees is a link to the home address. It takes what fits into the path to the care-of
 /// address, and at least what becomes of 1280 octets: larger sealed packets are fragmented behind
 /// IPsec (RFC 2473 section 7.1).
-void MainLcore::follow_path_mtu(const SaKey& key, ipsec::SaHandle handle) {
-    if (key.direction != channel::SaDirection::kOutbound || key.peer.family != 6) return;
-    const ipsec::SecurityAssociation* const sa = state_.sad().store().by_handle(handle);
-    const table::BindingTable& bindings = state_.tables().bindings;
-    const std::uint32_t slot = bindings.find(key.peer.v6());
-    if (sa == nullptr || sa->profile->mode != ipsec::Mode::kTunnel || slot == table::kNoSlot ||
-        bindings.at(slot).tentative()) {
+void MainLcore::follow_path_mtu(const ipsec::SecurityAssociation& sa) {
+    if (sa.profile->direction != ipsec::Direction::kOutbound ||
+        sa.profile->mode != ipsec::Mode::kTunnel) {
         return;
     }
+    const channel::WireAddress peer = peer_of(sa);
+    if (peer.family != 6) return;
+    const table::BindingTable& bindings = state_.tables().bindings;
+    const std::uint32_t slot = bindings.find(peer.v6());
+    if (slot == table::kNoSlot || bindings.at(slot).tentative()) return;
     constexpr std::uint32_t kEspHeaderAndTrailer = 8 + 2;
-    const ipsec::AlgorithmInfo& cipher = sa->profile->algorithm;
+    const ipsec::AlgorithmInfo& cipher = sa.profile->algorithm;
     constexpr std::uint32_t kHeaders = sizeof(Ipv6Header) + kEspHeaderAndTrailer;
     const std::uint32_t least =
         kIpv6MinimumMtu + kHeaders + cipher.iv_length + cipher.icv_length + cipher.block - 1u;
     const auto mtu =
         static_cast<std::uint16_t>(std::max<std::uint32_t>(bindings.at(slot).path_mtu, least));
-    if (sa->path_mtu.load(std::memory_order_relaxed) == mtu) return;
-    (void)state_.sad().set_path_mtu(handle, mtu);
+    if (sa.path_mtu.load(std::memory_order_relaxed) == mtu) return;
+    (void)state_.sad().set_path_mtu(sa.handle(), mtu);
 }
 
 void MainLcore::look_at_lifetimes() {
@@ -328,7 +329,7 @@ bool MainLcore::tell_lifetime(const ipsec::LifetimeEvent& expired) {
                           : channel::SaDirection::kOutbound;
     event.hard = expired.hard ? 1 : 0;
     event.reason = static_cast<channel::SaLifetimeReason>(expired.reason);
-    if (const SaNotes* notes = ipsec_.find(expired.handle)) event.peer = notes->peer;
+    if (const auto* sa = state_.sad().store().by_handle(expired.handle)) event.peer = peer_of(*sa);
     return send(event);
 }
 
@@ -336,54 +337,57 @@ bool MainLcore::tell_lifetime(const ipsec::LifetimeEvent& expired) {
 void MainLcore::look_at_associations() {
     for (const std::uint32_t row : ipsec_.take_freed_rows()) region_.set_sa(row, {});
     ipsec_.visit(ipsec_.size() / 250 + 1,
-                 [this](const SaKey& key, SaNotes& notes) { look_at_association(key, notes); });
+                 [this](ipsec::SecurityAssociation& sa) { look_at_association(sa); });
 }
 
-void MainLcore::look_at_association(const SaKey& key, SaNotes& notes) {
-    const ipsec::SecurityAssociation* const sa = state_.sad().store().by_handle(notes.handle);
-    if (sa == nullptr) return;
-    follow_path_mtu(key, notes.handle);
+void MainLcore::look_at_association(const ipsec::SecurityAssociation& sa) {
+    follow_path_mtu(sa);
+    const ipsec::SaHandle handle = sa.handle();
+    const channel::WireAddress peer = peer_of(sa);
+    const bool outbound = sa.profile->direction == ipsec::Direction::kOutbound;
     channel::SaRow row;
-    row.spi = key.spi;
-    row.direction = static_cast<std::uint8_t>(key.direction);
+    row.spi = sa.spi.value;
+    row.direction = static_cast<unsigned>(outbound ? channel::SaDirection::kOutbound
+                                                   : channel::SaDirection::kInbound) &
+                    1;
     row.in_use = 1;
-    row.policy_id = notes.policy_id;
-    row.peer = notes.peer;
-    row.packets = sa->packets.load(std::memory_order_relaxed);
-    row.bytes = sa->bytes.load(std::memory_order_relaxed);
-    for (const auto& errors : sa->cold().errors) {
-        row.errors += errors.load(std::memory_order_relaxed);
-    }
-    row.highest_sequence = sa->sequence.load(std::memory_order_relaxed);
+    row.peer = peer.bytes;
+    row.peer_family = peer.family & 0xf;
+    row.packets = sa.packets.load(std::memory_order_relaxed);
+    row.bytes = sa.bytes.load(std::memory_order_relaxed);
+    std::uint64_t errors = 0;
+    for (const auto& error : sa.cold().errors) errors += error.load(std::memory_order_relaxed);
+    row.errors = static_cast<std::uint32_t>(std::min<std::uint64_t>(errors, UINT32_MAX));
+    row.highest_sequence = sa.sequence.load(std::memory_order_relaxed);
     const std::uint64_t now = monotonic_seconds();
-    if (const auto expired = state_.sad().look_at_age(notes.handle, now)) {
-        (void)tell_lifetime(*expired);
-    }
-    const ipsec::LifetimeLeft left = state_.sad().lifetime_left(notes.handle, now);
-    row.bytes_left = left.bytes;
-    row.packets_left = left.packets;
-    row.seconds_left = left.seconds;
-    const std::uint8_t state = sa->state.load(std::memory_order_relaxed);
+    if (const auto expired = state_.sad().look_at_age(handle, now)) (void)tell_lifetime(*expired);
+    const std::uint64_t left = state_.sad().lifetime_left(handle, now).seconds;
+    if (left < channel::SaRow::kNoLimit) row.seconds_left = static_cast<std::uint32_t>(left);
+    const std::uint8_t state = sa.state.load(std::memory_order_relaxed);
     using Sa = ipsec::SecurityAssociation;
-    if ((state & Sa::kSoftExpired) != 0) row.state |= channel::kSaSoftExpired;
-    if ((state & Sa::kHardExpired) != 0) row.state |= channel::kSaHardExpired;
-    row.owner_worker = sa->owner;
-    region_.set_sa(notes.row, row);
+    unsigned shown = 0;
+    if ((state & Sa::kSoftExpired) != 0) shown |= channel::kSaSoftExpired;
+    if ((state & Sa::kHardExpired) != 0) shown |= channel::kSaHardExpired;
+    row.state = shown & 3;
+    row.owner_worker = sa.owner;
+    const std::uint32_t place = ipsec_.row_of(sa);
+    const std::uint64_t sent = row.packets - region_.sa(place).packets;
+    region_.set_sa(place, row);
+    if (outbound) report_sequence(sa, row.highest_sequence, sent);
+}
 
-    // What is reported is reserved: enough for what the SA can send until the next look, so that
-    // one that is restored from the report never repeats a number.
-    const std::uint64_t sent = row.highest_sequence - notes.last_sequence;
-    notes.last_sequence = row.highest_sequence;
-    if (key.direction != channel::SaDirection::kOutbound ||
-        row.highest_sequence + kSequenceReserve / 2 + 2 * sent < notes.reported_sequence) {
-        return;
-    }
+/// What is reported is reserved: enough for what the SA can send until the next look, so that one
+/// that is restored from the report never repeats a number. `sent`: since the last look.
+void MainLcore::report_sequence(const ipsec::SecurityAssociation& sa, std::uint64_t highest,
+                                std::uint64_t sent) {
+    std::uint64_t& reported = ipsec_.reported_sequence(sa);
+    if (highest + kSequenceReserve / 2 + 2 * sent < reported) return;
     channel::SaHighWater event;
-    event.spi = key.spi;
-    event.policy_id = notes.policy_id;
-    event.peer = notes.peer;
-    event.sequence = row.highest_sequence + kSequenceReserve + 4 * sent;
-    if (send(event)) notes.reported_sequence = event.sequence;
+    event.spi = sa.spi.value;
+    event.policy_id = sa.policy;
+    event.peer = peer_of(sa);
+    event.sequence = highest + kSequenceReserve + 4 * sent;
+    if (send(event)) reported = event.sequence;
 }
 
 // ------------------------------------------------------------------------------------- trace

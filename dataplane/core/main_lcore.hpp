@@ -97,11 +97,13 @@ class MainLcore final : private CommandSink {
     void housekeeping(std::uint64_t now);
     void look_at_links();
     void look_at_associations();
-    void look_at_association(const SaKey& key, SaNotes& notes);
+    void look_at_association(const ipsec::SecurityAssociation& sa);
+    void report_sequence(const ipsec::SecurityAssociation& sa, std::uint64_t highest,
+                         std::uint64_t sent);
     void learn_path_mtu(const Ipv6Address& home_address, std::uint32_t mtu);
     void learn_sealed_path_mtu(const stage::MainRequest& request);
     void tell_esp_source(const stage::MainRequest& request);
-    void follow_path_mtu(const SaKey& key, ipsec::SaHandle handle);
+    void follow_path_mtu(const ipsec::SecurityAssociation& sa);
     void look_at_lifetimes();
     bool tell_lifetime(const ipsec::LifetimeEvent& expired);
     void write_statistics();

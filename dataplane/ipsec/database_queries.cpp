@@ -10,11 +10,15 @@ namespace homeport::ipsec {
 
 namespace {
 
-SpiAnswers answers_for(const SaStore& store, const PolicyKey& key) {
+SpiAnswers answers_for(const SecurityAssociationDatabase& sad, const PolicyKey& key) {
     SpiAnswers result;
-    for (const SecurityAssociation* sa : store.find_all_outbound(key)) {
+    for (const SecurityAssociation* sa : sad.store().find_all_outbound(key)) {
         if (sa == nullptr) break;
-        result.answers[result.count++] = {sa->spi, sa->profile->mode, sa->cold().generation};
+        // The SA knows the lower half; the whole number is the last one that ends in it. An SA that
+        // is just being added has a number that the database will have in a moment.
+        const std::uint64_t next = sad.generation() + 1;
+        const auto ago = static_cast<std::uint32_t>(next) - sa->cold().generation;
+        result.answers[result.count++] = {sa->spi, sa->profile->mode, next - ago};
     }
     return result;
 }
@@ -40,7 +44,7 @@ SpiAnswers DatabaseQueries::spi_for_policy(PolicyId policy,
                                            const std::optional<IpAddress>& remote) const {
     PolicyKey key{policy, {}};
     if (remote) key.remote = RemoteKey::of(*remote);
-    return answers_for(sad_.store(), key);
+    return answers_for(sad_, key);
 }
 
 SpiAnswers DatabaseQueries::spi_for_policy(const SelectorTuple& tuple) const {
@@ -49,7 +53,7 @@ SpiAnswers DatabaseQueries::spi_for_policy(const SelectorTuple& tuple) const {
     if (policy.action != Action::kProtect) return {};
     PolicyKey key{policy.id, {}};
     if (policy.populate_remote) key.remote = {packet.destination, packet.family};
-    return answers_for(sad_.store(), key);
+    return answers_for(sad_, key);
 }
 
 std::optional<SelectorAnswer> DatabaseQueries::selectors_for_spi(Spi spi) const {

@@ -81,7 +81,7 @@ void EspEngine::State::tell(SecurityAssociation& sa, bool hard, LifetimeReason r
     const unsigned told = hard ? SecurityAssociation::kHardTold : SecurityAssociation::kSoftTold;
     // A used up sequence has its own verdict, so the SA is not marked as expired.
     if (sa.set_state(reason == LifetimeReason::kSequence ? told : expired | told) & told) {
-        const LifetimeEvent event{sa.spi, sa.profile->direction, hard, reason, sa.cold().handle};
+        const LifetimeEvent event{sa.spi, sa.profile->direction, hard, reason, sa.handle()};
         if (!events.push(event)) sa.clear_state(told);
     }
 }

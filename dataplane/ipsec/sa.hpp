@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A security association in memory. What all SAs of one kind share is in a profile; what differs is
-// one cache line, the expanded keys behind it, then rarely touched fields, then the replay bitmap:
+// one cache line, the expanded keys behind it, then the replay bitmap:
 //
-//   | SecurityAssociation 64 | keys, a multiple of 64 | SaCold 64 | bitmap |
+//   | SecurityAssociation 64 | keys, a multiple of 64 | bitmap |
 //
-// The first line and the keys are touched for each packet; of the rest only the bitmap, inbound.
+// All of it is touched for each packet. Fields that seldom are have their place in the arena's note
+// of the block, SaCold.
 #pragma once
 
 #include <atomic>
@@ -16,6 +17,7 @@
 #include "dataplane/ipsec/compiled_selectors.hpp"
 #include "dataplane/ipsec/replay_window.hpp"
 #include "dataplane/ipsec/sad.hpp"
+#include "dataplane/ipsec/secure_arena.hpp"
 
 namespace homeport::ipsec {
 
@@ -51,8 +53,8 @@ struct SaProfile {
     std::uint8_t fixed_dscp = 0;
     Family tunnel_family = Family::kNone;
     AddressSource tunnel_remote_source = AddressSource::kNone;
-    std::uint32_t cold_offset = 0;  ///< of SaCold, from the start of the SA
-    std::uint32_t block_size = 0;   ///< octets of the whole SA
+    std::uint32_t bitmap_offset = 0;  ///< of the replay bitmap, from the start of the SA
+    std::uint32_t block_size = 0;     ///< octets of the whole SA
     AddressKey tunnel_local;
     AddressKey tunnel_remote;
     Lifetime lifetime;
@@ -76,17 +78,24 @@ struct SaCold {
         kSeqOverflow = kReplay,
         kTooBig = kIcv,
     };
-    std::atomic<std::uint64_t> errors[kErrorCount];
-    std::uint64_t generation = 0;  ///< of the database when the SA was added
-    std::uint64_t born = 0;        ///< SaParameters::born
-    SaHandle handle;
-    std::uint32_t reserved = 0;
+    std::atomic<std::uint32_t> errors[kErrorCount];  ///< stay at their highest value
+    std::uint32_t generation = 0;        ///< of the database when the SA was added, its lower bits
+    std::uint32_t born = 0;              ///< SaParameters::born, its lower bits
+    std::uint8_t handle_generation = 0;  ///< stays when the SA goes
+    bool in_use = false;
+
+    /// Seconds since `born`; 0 if that is still to come.
+    [[nodiscard]] std::uint32_t age(std::uint64_t now) const {
+        const std::uint32_t seconds = static_cast<std::uint32_t>(now) - born;
+        return seconds < 1u << 31 ? seconds : 0;
+    }
 };
-static_assert(sizeof(SaCold) == 64);
+static_assert(sizeof(SaCold) <= SecureArena::kNoteSize);
 
 /// The hot line. `sequence`, `packets`, `bytes` and the bitmap have one writer, the owner's engine;
 /// anyone may read the atomics. Bits of `state` are set by the engine and by the database's writer.
 struct alignas(64) SecurityAssociation {
+    static constexpr unsigned kHandleIndexBits = 24;
     enum State : std::uint8_t { kSoftExpired = 1, kHardExpired = 2, kSoftTold = 4, kHardTold = 8 };
 
     Spi spi;
@@ -108,16 +117,15 @@ struct alignas(64) SecurityAssociation {
     [[nodiscard]] const std::uint8_t* keys() const {
         return reinterpret_cast<const std::uint8_t*>(this + 1);
     }
-    [[nodiscard]] SaCold& cold() {
-        return *reinterpret_cast<SaCold*>(reinterpret_cast<std::uint8_t*>(this) +
-                                          profile->cold_offset);
-    }
-    [[nodiscard]] const SaCold& cold() const {
-        return const_cast<SecurityAssociation*>(this)->cold();
+    [[nodiscard]] SaCold& cold() const { return *static_cast<SaCold*>(SecureArena::note_of(this)); }
+    /// For writer's thread and engine alike; nothing of the handle changes while the SA is there.
+    [[nodiscard]] SaHandle handle() const {
+        return {std::uint32_t{cold().handle_generation} << kHandleIndexBits |
+                SecureArena::number_of(this)};
     }
     [[nodiscard]] ReplayWindow window() {
         auto* bitmap = reinterpret_cast<std::uint64_t*>(reinterpret_cast<std::uint8_t*>(this) +
-                                                        profile->cold_offset + 64);
+                                                        profile->bitmap_offset);
         return {sequence, bitmap, profile->replay_window};
     }
     /// Sets bits of `state`; those that were not set before.
@@ -131,7 +139,8 @@ struct alignas(64) SecurityAssociation {
     }
     void count_error(SaCold::Error error) {
         auto& counter = cold().errors[error];
-        counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        const std::uint32_t count = counter.load(std::memory_order_relaxed);
+        if (count != UINT32_MAX) counter.store(count + 1, std::memory_order_relaxed);
     }
     [[nodiscard]] RemoteKey remote_key() const { return {remote, remote_family}; }
     [[nodiscard]] AddressKey tunnel_remote() const {

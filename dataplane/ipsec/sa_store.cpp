@@ -128,9 +128,9 @@ std::unique_ptr<SaProfile> make_profile(const SaParameters& parameters, const Re
     }
     const std::size_t bitmap = ReplayWindow::word_count(profile->replay_window) *
                                (profile->replay_window == 0 ? 0 : sizeof(std::uint64_t));
-    profile->cold_offset =
+    profile->bitmap_offset =
         static_cast<std::uint32_t>(sizeof(SecurityAssociation) + key_area_size(profile->algorithm));
-    profile->block_size = static_cast<std::uint32_t>(profile->cold_offset + 64 + bitmap);
+    profile->block_size = static_cast<std::uint32_t>(profile->bitmap_offset + bitmap);
     profile->identity = identity_of(*profile);
     return profile;
 }
@@ -157,9 +157,12 @@ SaStore::SaStore(const SecurityAssociationDatabase::Options& options, MbManager 
       reclaimer_(reclaimer),
       own_slot_count_(options.own_slots),
       max_associations_(options.max_associations),
-      own_slots_(std::make_unique<std::atomic<SecurityAssociation*>[]>(options.own_slots)),
+      own_slots_(static_cast<SecurityAssociation**>(
+          std::calloc(options.own_slots, sizeof(SecurityAssociation*)))),
       foreign_(reclaimer, inbound_hash_of, nullptr),
-      cache_(reclaimer, outbound_hash_of, nullptr) {}
+      cache_(reclaimer, outbound_hash_of, nullptr) {
+    if (!own_slots_) throw std::bad_alloc();
+}
 
 SaStore::~SaStore() {
     // No reader is left, and this object will not be there when the reclaimer's time comes.
@@ -184,6 +187,8 @@ void SaStore::free_association(void* object, void* owner) {
     auto* sa = static_cast<SecurityAssociation*>(object);
     const SaProfile* profile = sa->profile;
     const std::size_t size = profile->block_size;
+    // Not before: until now an engine may have made its event of it.
+    ++sa->cold().handle_generation;
     store->arena_.free(sa, size);
     store->release_profile(profile);
 }
@@ -207,8 +212,10 @@ SecurityAssociation* SaStore::construct(const SaParameters& parameters, const Sa
     if (memory == nullptr) return nullptr;
     auto* sa = new (memory) SecurityAssociation;
     sa->profile = &profile;
-    new (&sa->cold()) SaCold{};
-    sa->cold().born = parameters.born;
+    const std::uint8_t handle_generation = sa->cold().handle_generation;
+    auto* cold = new (&sa->cold()) SaCold{};
+    cold->born = static_cast<std::uint32_t>(parameters.born);
+    cold->handle_generation = handle_generation;
     sa->spi = parameters.spi;
     sa->owner = parameters.owner;
     sa->remote = remote.address;
@@ -231,19 +238,6 @@ SecurityAssociation* SaStore::construct(const SaParameters& parameters, const Sa
     return sa;
 }
 
-SaHandle SaStore::take_handle(SecurityAssociation* sa) {
-    std::uint32_t index;
-    if (free_handles_.empty()) {
-        index = static_cast<std::uint32_t>(handle_slots_.size());
-        handle_slots_.emplace_back();
-    } else {
-        index = free_handles_.back();
-        free_handles_.pop_back();
-    }
-    handle_slots_[index].sa = sa;
-    return SaHandle{std::uint32_t{handle_slots_[index].generation} << kHandleIndexBits | index};
-}
-
 Result<SaHandle> SaStore::add(const SaParameters& parameters, std::uint64_t generation) {
     if (size_ >= max_associations_) {
         return fail("the SAD is full: it holds " + std::to_string(size_) + " SAs");
@@ -255,16 +249,15 @@ Result<SaHandle> SaStore::add(const SaParameters& parameters, std::uint64_t gene
         release_profile(profile);
         return fail("no memory for another SA");
     }
-    const SaHandle handle = take_handle(sa);
-    sa->cold().handle = handle;
-    sa->cold().generation = generation;
+    sa->cold().generation = static_cast<std::uint32_t>(generation);
+    sa->cold().in_use = true;
     ++size_;
     if (profile->direction == Direction::kInbound) {
         publish_inbound(sa);
     } else {
         for (const PolicyKey& key : policy_keys_of(*sa)) bind(key, sa);
     }
-    return handle;
+    return sa->handle();
 }
 
 SecurityAssociation* SaStore::detach(SaHandle handle) {
@@ -275,10 +268,7 @@ SecurityAssociation* SaStore::detach(SaHandle handle) {
     } else {
         for (const PolicyKey& key : policy_keys_of(*sa)) unbind(key, sa);
     }
-    const std::uint32_t index = handle.value & ((1u << kHandleIndexBits) - 1);
-    handle_slots_[index].sa = nullptr;
-    ++handle_slots_[index].generation;
-    free_handles_.push_back(index);
+    sa->cold().in_use = false;
     --size_;
     return sa;
 }
@@ -290,17 +280,21 @@ bool SaStore::remove(SaHandle handle) {
     return true;
 }
 
+SecurityAssociation* SaStore::by_index(std::uint32_t index) const {
+    auto* sa = static_cast<SecurityAssociation*>(arena_.block(index));
+    return sa != nullptr && sa->cold().in_use ? sa : nullptr;
+}
+
 SecurityAssociation* SaStore::by_handle(SaHandle handle) const {
-    const std::uint32_t index = handle.value & ((1u << kHandleIndexBits) - 1);
-    if (index >= handle_slots_.size()) return nullptr;
-    const HandleSlot& slot = handle_slots_[index];
-    return slot.generation == handle.value >> kHandleIndexBits ? slot.sa : nullptr;
+    constexpr std::uint32_t kIndex = (1u << SecurityAssociation::kHandleIndexBits) - 1;
+    SecurityAssociation* sa = by_index(handle.value & kIndex);
+    return sa != nullptr && sa->handle() == handle ? sa : nullptr;
 }
 
 std::vector<SaHandle> SaStore::handles() const {
     std::vector<SaHandle> result;
-    for (const HandleSlot& slot : handle_slots_) {
-        if (slot.sa != nullptr) result.push_back(slot.sa->cold().handle);
+    for (std::uint32_t index = 0; index < handle_end(); ++index) {
+        if (const SecurityAssociation* sa = by_index(index)) result.push_back(sa->handle());
     }
     return result;
 }
@@ -317,8 +311,8 @@ std::vector<PolicyKey> SaStore::policy_keys_of(const SecurityAssociation& sa) {
 }
 
 void SaStore::publish_inbound(SecurityAssociation* sa) {
-    if (auto* slot = own_slot(sa->spi); slot != nullptr && slot->load() == nullptr) {
-        slot->store(sa, std::memory_order_release);
+    if (auto* slot = own_slot(sa->spi); slot != nullptr && *slot == nullptr) {
+        __atomic_store_n(slot, sa, __ATOMIC_RELEASE);
         return;
     }
     const std::uint64_t hash = spi_hash(sa->spi);
@@ -326,8 +320,8 @@ void SaStore::publish_inbound(SecurityAssociation* sa) {
 }
 
 void SaStore::withdraw_inbound(SecurityAssociation* sa) {
-    if (auto* slot = own_slot(sa->spi); slot != nullptr && slot->load() == sa) {
-        slot->store(nullptr, std::memory_order_release);
+    if (auto* slot = own_slot(sa->spi); slot != nullptr && *slot == sa) {
+        __atomic_store_n(slot, nullptr, __ATOMIC_RELEASE);
         return;
     }
     const std::uint64_t hash = spi_hash(sa->spi);

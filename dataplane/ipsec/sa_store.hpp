@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -53,8 +54,8 @@ class SaStore {
     // Readers.
 
     [[nodiscard]] SecurityAssociation* find_inbound(Spi spi) const {
-        if (const std::atomic<SecurityAssociation*>* slot = own_slot(spi)) {
-            SecurityAssociation* sa = slot->load(std::memory_order_acquire);
+        if (SecurityAssociation** slot = own_slot(spi)) {
+            SecurityAssociation* sa = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
             if (sa != nullptr && sa->spi == spi) return sa;
         }
         return TaggedTable::pointer<SecurityAssociation>(
@@ -93,6 +94,9 @@ class SaStore {
     bool remove(SaHandle handle);
     [[nodiscard]] SecurityAssociation* by_handle(SaHandle handle) const;
     [[nodiscard]] std::vector<SaHandle> handles() const;
+    /// The SA whose handle has this index; null if there is none. All are below handle_end().
+    [[nodiscard]] SecurityAssociation* by_index(std::uint32_t index) const;
+    [[nodiscard]] std::uint32_t handle_end() const { return arena_.end_of_numbers(); }
     [[nodiscard]] std::size_t size() const { return size_; }
     /// The uses of `sa` with their addresses filled in.
     [[nodiscard]] static std::vector<PolicyKey> policy_keys_of(const SecurityAssociation& sa);
@@ -100,11 +104,8 @@ class SaStore {
     [[nodiscard]] CpuArchitecture architecture() const { return architecture_; }
 
   private:
-    static constexpr unsigned kHandleIndexBits = 24;
-
-    struct HandleSlot {
-        SecurityAssociation* sa = nullptr;
-        std::uint8_t generation = 0;
+    struct FreeZeroed {
+        void operator()(SecurityAssociation** slots) const { std::free(slots); }
     };
 
     [[nodiscard]] static std::uint64_t spi_hash(Spi spi) {
@@ -115,7 +116,7 @@ class SaStore {
     static void free_association(void* object, void* owner);
     static void free_node(void* object, void* owner);
 
-    [[nodiscard]] std::atomic<SecurityAssociation*>* own_slot(Spi spi) const {
+    [[nodiscard]] SecurityAssociation** own_slot(Spi spi) const {
         if (!is_own(spi) || spi_slot(spi) >= own_slot_count_) return nullptr;
         return &own_slots_[spi_slot(spi)];
     }
@@ -135,7 +136,6 @@ class SaStore {
                                                  const SaProfile& profile, const RemoteKey& remote);
     /// Takes an SA out of all tables; null if there is none.
     SecurityAssociation* detach(SaHandle handle);
-    [[nodiscard]] SaHandle take_handle(SecurityAssociation* sa);
     void bind(const PolicyKey& key, SecurityAssociation* sa);
     void unbind(const PolicyKey& key, SecurityAssociation* sa);
     void put(const PolicyKey& key, TaggedTable::Word old,
@@ -149,11 +149,10 @@ class SaStore {
     SecureArena arena_;
     std::uint32_t own_slot_count_;
     std::uint32_t max_associations_;
-    std::unique_ptr<std::atomic<SecurityAssociation*>[]> own_slots_;
+    /// Words of their own pages, which cost nothing before they are used.
+    std::unique_ptr<SecurityAssociation*[], FreeZeroed> own_slots_;
     TaggedTable foreign_;
     TaggedTable cache_;
-    std::vector<HandleSlot> handle_slots_;
-    std::vector<std::uint32_t> free_handles_;
     std::size_t size_ = 0;
     std::unordered_map<std::string, std::unique_ptr<SaProfile>> profiles_;
 };

@@ -259,8 +259,7 @@ std::optional<LifetimeEvent> SecurityAssociationDatabase::look_at_age(SaHandle h
     SecurityAssociation* sa = store_->by_handle(handle);
     if (sa == nullptr) return std::nullopt;
     const SaProfile& profile = *sa->profile;
-    const std::uint64_t born = sa->cold().born;
-    const std::uint64_t age = now > born ? now - born : 0;
+    const std::uint32_t age = sa->cold().age(now);
     const auto event = [&](bool hard, LifetimeReason reason) {
         return LifetimeEvent{sa->spi, profile.direction, hard, reason, handle};
     };
@@ -291,17 +290,16 @@ LifetimeLeft SecurityAssociationDatabase::lifetime_left(SaHandle handle, std::ui
     const auto rest = [](std::uint64_t end, std::uint64_t used, std::uint64_t& out) {
         if (end != 0) out = end > used ? end - used : 0;
     };
-    const std::uint64_t born = sa->cold().born;
     rest(limit.hard_bytes, sa->bytes.load(std::memory_order_relaxed), left.bytes);
     rest(limit.hard_packets, sa->packets.load(std::memory_order_relaxed), left.packets);
-    rest(limit.hard_seconds, now > born ? now - born : 0, left.seconds);
+    rest(limit.hard_seconds, sa->cold().age(now), left.seconds);
     return left;
 }
 
 std::optional<SaHandle> SecurityAssociationDatabase::inbound_handle(Spi spi) const {
     const SecurityAssociation* sa = store_->find_inbound(spi);
     if (sa == nullptr) return std::nullopt;
-    return sa->cold().handle;
+    return sa->handle();
 }
 
 std::vector<SaHandle> SecurityAssociationDatabase::handles() const {

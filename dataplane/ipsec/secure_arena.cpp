@@ -18,50 +18,56 @@ constexpr std::size_t lines_of(std::size_t size) {
 }  // namespace
 
 SecureArena::~SecureArena() {
-    for (void* chunk : chunks_) {
+    for (Chunk* chunk : chunks_) {
         explicit_bzero(chunk, kChunk);
         ::munmap(chunk, kChunk);
     }
 }
 
-bool SecureArena::add_chunk() {
+SecureArena::Chunk* SecureArena::add_chunk(std::size_t block_size) {
+    const std::size_t count = (kChunk - 2 * kLine) / (block_size + kNoteSize);
+    const std::size_t groups = (count + kGroup - 1) / kGroup;
+    if ((groups_.size() + groups) * kGroup > kMaxBlocks) return nullptr;
     // One more chunk than needed, and its ends given back: only an aligned chunk can be a huge
-    // page.
+    // page, and only in one is the front found from any block.
     void* mapping =
         ::mmap(nullptr, 2 * kChunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapping == MAP_FAILED) return false;
+    if (mapping == MAP_FAILED) return nullptr;
     auto* first = static_cast<std::byte*>(mapping);
     const std::size_t skipped =
         (kChunk - reinterpret_cast<std::uintptr_t>(first) % kChunk) % kChunk;
-    std::byte* chunk = first + skipped;
+    std::byte* place = first + skipped;
     if (skipped != 0) ::munmap(first, skipped);
-    ::munmap(chunk + kChunk, kChunk - skipped);
-    ::madvise(chunk, kChunk, MADV_DONTDUMP);
-    ::madvise(chunk, kChunk, MADV_HUGEPAGE);
+    ::munmap(place + kChunk, kChunk - skipped);
+    ::madvise(place, kChunk, MADV_DONTDUMP);
+    ::madvise(place, kChunk, MADV_HUGEPAGE);
+    auto* chunk = new (place) Chunk{static_cast<std::uint32_t>(block_size),
+                                    static_cast<std::uint32_t>(count), 0, end_of_numbers()};
     chunks_.push_back(chunk);
-    fresh_ = chunk;
-    fresh_left_ = kChunk;
-    return true;
+    groups_.insert(groups_.end(), groups, chunk);
+    return chunk;
 }
 
 void* SecureArena::allocate(std::size_t size) {
     const std::size_t lines = lines_of(size);
-    if (FreeBlock* block = free_blocks_[lines]; block != nullptr) {
-        free_blocks_[lines] = block->next;
+    SizeClass& blocks = classes_[lines];
+    if (FreeBlock* block = blocks.free; block != nullptr) {
+        blocks.free = block->next;
         block->next = nullptr;
         return block;
     }
-    if (fresh_left_ < lines * kLine && !add_chunk()) return nullptr;
-    void* block = fresh_;
-    fresh_ += lines * kLine;
-    fresh_left_ -= lines * kLine;
-    return block;
+    if (blocks.newest == nullptr || blocks.newest->given == blocks.newest->block_count) {
+        Chunk* chunk = add_chunk(lines * kLine);
+        if (chunk == nullptr) return nullptr;
+        blocks.newest = chunk;
+    }
+    return blocks.newest->blocks() + blocks.newest->given++ * lines * kLine;
 }
 
 void SecureArena::free(void* block, std::size_t size) {
     const std::size_t lines = lines_of(size);
     explicit_bzero(block, lines * kLine);
-    free_blocks_[lines] = new (block) FreeBlock{free_blocks_[lines]};
+    classes_[lines].free = new (block) FreeBlock{classes_[lines].free};
 }
 
 }  // namespace homeport::ipsec

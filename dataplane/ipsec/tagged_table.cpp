@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/ipsec/tagged_table.hpp"
 
+#include <algorithm>
 #include <new>
 
 namespace homeport::ipsec {
@@ -24,7 +25,7 @@ TaggedTable::~TaggedTable() {
 TaggedTable::Array* TaggedTable::make_array(std::uint64_t bucket_count) {
     void* memory =
         ::operator new(sizeof(Array) + bucket_count * sizeof(Bucket), std::align_val_t{64});
-    auto* array = new (memory) Array{bucket_count - 1};
+    auto* array = new (memory) Array{bucket_count};
     for (std::uint64_t i = 0; i < bucket_count; ++i) new (&array->buckets()[i]) Bucket{};
     return array;
 }
@@ -34,22 +35,32 @@ void TaggedTable::free_array(void* object, void*) {
 }
 
 bool TaggedTable::place(Array& array, std::uint64_t hash, Word word) {
-    for (const std::uint64_t at : {hash & array.mask, second(hash, array.mask)}) {
-        for (auto& slot : array.buckets()[at].slots) {
-            if (slot.load(std::memory_order_relaxed) != 0) continue;
-            slot.store(word, std::memory_order_release);
-            return true;
-        }
+    // Entries in second buckets cost readers a cache line more, so first buckets are filled first;
+    // but not to the brim, or there would soon be an entry whose two buckets are both full.
+    constexpr std::size_t kNearlyFull = 6;
+    const auto used = [](const Bucket& bucket) {
+        return static_cast<std::size_t>(std::ranges::count_if(bucket.slots, [](const auto& slot) {
+            return slot.load(std::memory_order_relaxed) != 0;
+        }));
+    };
+    Bucket& first = array.buckets()[array.first(hash)];
+    Bucket& second = array.buckets()[array.second(hash)];
+    Bucket& bucket = used(first) >= kNearlyFull && used(second) < used(first) ? second : first;
+    for (auto& slot : bucket.slots) {
+        if (slot.load(std::memory_order_relaxed) != 0) continue;
+        slot.store(word, std::memory_order_release);
+        return true;
     }
     return false;
 }
 
 void TaggedTable::grow() {
     Array* old = array_.load(std::memory_order_relaxed);
-    for (std::uint64_t count = (old->mask + 1) * 2;; count *= 2) {
+    for (std::uint64_t count = old->bucket_count;;) {
+        count += count / 2;
         Array* larger = make_array(count);
         bool all = true;
-        for (std::uint64_t i = 0; all && i <= old->mask; ++i) {
+        for (std::uint64_t i = 0; all && i < old->bucket_count; ++i) {
             for (const auto& slot : old->buckets()[i].slots) {
                 const Word word = slot.load(std::memory_order_relaxed);
                 if (word != 0) all = all && place(*larger, hash_of_(word, context_), word);
@@ -72,7 +83,7 @@ void TaggedTable::insert(std::uint64_t hash, Word word) {
 
 void TaggedTable::replace(std::uint64_t hash, Word old, Word word) {
     Array& array = *array_.load(std::memory_order_relaxed);
-    for (const std::uint64_t at : {hash & array.mask, second(hash, array.mask)}) {
+    for (const std::uint64_t at : {array.first(hash), array.second(hash)}) {
         for (auto& slot : array.buckets()[at].slots) {
             if (slot.load(std::memory_order_relaxed) != old) continue;
             slot.store(word, std::memory_order_release);

@@ -4,8 +4,9 @@
 // Buckets are cache lines of eight words. A word is a pointer of 48 bits with 15 bits of the hash
 // and one flag bit above it, so that a reader compares without following pointers that cannot
 // match, and one atomic load gets all of an entry. Each entry is in its first bucket or, if that
-// was full, in its second; entries never move but into a larger array, which replaces the old one
-// as a whole.
+// was nearly full, perhaps in its second; entries never move but into a larger array, which
+// replaces the old one as a whole. Arrays grow by a half, and only when both buckets of an entry
+// are full, so that an entry costs 10 to 16 octets.
 #pragma once
 
 #include <atomic>
@@ -43,7 +44,7 @@ class TaggedTable {
     template <class Matches>
     [[nodiscard]] Word find(std::uint64_t hash, Matches matches) const {
         const Array* array = array_.load(std::memory_order_acquire);
-        for (const std::uint64_t at : {hash & array->mask, second(hash, array->mask)}) {
+        for (const std::uint64_t at : {array->first(hash), array->second(hash)}) {
             for (const auto& slot : array->buckets()[at].slots) {
                 const Word word = slot.load(std::memory_order_acquire);
                 if (((word ^ hash) & kTagMask) == 0 && word != 0 && matches(word)) return word;
@@ -53,12 +54,12 @@ class TaggedTable {
     }
     void prefetch(std::uint64_t hash) const {
         const Array* array = array_.load(std::memory_order_acquire);
-        __builtin_prefetch(&array->buckets()[hash & array->mask]);
+        __builtin_prefetch(&array->buckets()[array->first(hash)]);
     }
     /// A word under `hash` that may be the right one, or 0: to prefetch what it points to.
     [[nodiscard]] Word guess(std::uint64_t hash) const {
         const Array* array = array_.load(std::memory_order_acquire);
-        for (const auto& slot : array->buckets()[hash & array->mask].slots) {
+        for (const auto& slot : array->buckets()[array->first(hash)].slots) {
             const Word word = slot.load(std::memory_order_acquire);
             if (((word ^ hash) & kTagMask) == 0 && word != 0) return word;
         }
@@ -83,7 +84,18 @@ class TaggedTable {
         std::atomic<Word> slots[8];
     };
     struct alignas(64) Array {
-        std::uint64_t mask;
+        std::uint64_t bucket_count;  ///< 2 to 2^32 - 1
+
+        /// The tag has other bits of the hash than these.
+        [[nodiscard]] std::uint64_t first(std::uint64_t hash) const {
+            return (hash & 0xffff'ffffu) * bucket_count >> 32;
+        }
+        /// Never the first bucket of the same hash.
+        [[nodiscard]] std::uint64_t second(std::uint64_t hash) const {
+            const std::uint64_t other = (hash * 0x9e37'79b1u & 0xffff'ffffu) * bucket_count >> 32;
+            if (other != first(hash)) return other;
+            return other + 1 == bucket_count ? 0 : other + 1;
+        }
         [[nodiscard]] const Bucket* buckets() const {
             return reinterpret_cast<const Bucket*>(this + 1);
         }
@@ -91,10 +103,6 @@ class TaggedTable {
     };
     static_assert(sizeof(Bucket) == 64 && sizeof(Array) == 64);
 
-    /// Never the first bucket of the same hash, unless there is only one.
-    [[nodiscard]] static std::uint64_t second(std::uint64_t hash, std::uint64_t mask) {
-        return (hash ^ ((hash >> 32) | 1)) & mask;
-    }
     [[nodiscard]] static Array* make_array(std::uint64_t bucket_count);
     static void free_array(void* object, void* owner);
     [[nodiscard]] static bool place(Array& array, std::uint64_t hash, Word word);

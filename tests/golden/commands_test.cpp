@@ -2,6 +2,8 @@
 // Commands of the control plane about policies and SAs, as the data plane keeps them.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "dataplane/channel/records.hpp"
 #include "dataplane/core/ipsec_writer.hpp"
 #include "dataplane/ipsec/sa.hpp"
@@ -98,6 +100,65 @@ TEST_F(CommandsTest, sync_sweeps_sas_that_were_not_named) {
     apply(channel::EndSync{});
     EXPECT_EQ(size(), 1u);
     EXPECT_EQ(outbound(), nullptr);
+}
+
+/// Peers choose their own inbound SPIs, and a lazy operator gives the same one to all.
+TEST_F(CommandsTest, outbound_sas_of_one_spi_are_told_apart_by_their_peers) {
+    constexpr unsigned kPeers = 200;
+    set_policies(std::array{signalling_policy()});
+    const auto peer = [](unsigned i) {
+        Ipv6Address address = kHomeAddress;
+        address.bytes[15] = static_cast<std::uint8_t>(i);
+        return channel::WireAddress(address);
+    };
+    const auto key = [&](unsigned i) {
+        return core::SaKey{0x1001, SaDirection::kOutbound, peer(i)};
+    };
+    apply(channel::BeginSync{});
+    for (unsigned i = 0; i < kPeers; ++i) {
+        channel::SaSet record = sa(SaDirection::kOutbound, 0x1001);
+        record.peer = peer(i);
+        apply(record);
+        record.spi = 0x2000 + i;
+        apply(record);
+    }
+    apply(channel::EndSync{});
+    EXPECT_EQ(size(), 2 * kPeers);
+    EXPECT_EQ(ipsec().peers_of(0x1001, 2 * kPeers).size(), kPeers);
+    EXPECT_EQ(ipsec().peers_of(0x1001, 8).size(), 8u);
+    for (unsigned i = 0; i < kPeers; ++i) {
+        ASSERT_EQ(ipsec().peers_of(0x2000 + i, 8), std::vector{peer(i)});
+        const ipsec::SecurityAssociation* const found = ipsec().find(key(i));
+        ASSERT_NE(found, nullptr);
+        EXPECT_EQ(core::peer_of(*found), peer(i));
+        ipsec().reported_sequence(*found) = i;
+    }
+    for (unsigned i = 0; i < kPeers; i += 2) {
+        channel::SaRemove record;
+        record.direction = SaDirection::kOutbound;
+        record.spi = 0x1001;
+        record.peer = peer(i);
+        apply(record);
+    }
+    EXPECT_EQ(ipsec().peers_of(0x1001, kPeers).size(), kPeers / 2);
+    for (unsigned i = 0; i < kPeers; ++i) {
+        const ipsec::SecurityAssociation* const found = ipsec().find(key(i));
+        ASSERT_EQ(found != nullptr, i % 2 == 1);
+        if (found == nullptr) continue;
+        EXPECT_EQ(ipsec().reported_sequence(*found), i);
+    }
+    // What came over the channel is visited, each once, and what the sync does not name goes.
+    std::set<std::pair<std::uint32_t, std::uint32_t>> visited;
+    const auto visit = [&](ipsec::SecurityAssociation& seen) {
+        EXPECT_TRUE(visited.insert({seen.spi.value, ipsec().row_of(seen)}).second);
+    };
+    while (!ipsec().visit(7, visit)) {
+    }
+    EXPECT_EQ(visited.size(), kPeers + kPeers / 2);
+    apply(channel::BeginSync{});
+    apply(channel::EndSync{});
+    EXPECT_EQ(size(), 0u);
+    EXPECT_TRUE(ipsec().peers_of(0x1001, 8).empty());
 }
 
 TEST_F(CommandsTest, removing_what_is_not_there_is_no_error) {

@@ -162,6 +162,7 @@ class DataPlaneTest : public ::testing::Test, private core::CommandSink {
     [[nodiscard]] core::WorkerContext& context() { return *context_; }
     [[nodiscard]] stage::Worker& worker() { return context_->worker(); }
     [[nodiscard]] core::SharedState& state() { return *state_; }
+    [[nodiscard]] core::IpsecWriter& ipsec() { return *ipsec_; }
     [[nodiscard]] channel::StatisticsWriter& statistics() { return *statistics_; }
 
   private:

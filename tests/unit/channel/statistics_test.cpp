@@ -132,7 +132,8 @@ TEST(Statistics, a_row_is_never_seen_half_written) {
         SaRow row;
         row.in_use = 1;
         for (std::uint64_t i = 1; !stop; ++i) {
-            row.packets = row.bytes = row.errors = row.highest_sequence = i;
+            row.packets = row.bytes = row.highest_sequence = i;
+            row.errors = row.spi = static_cast<std::uint32_t>(i);
             writer.set_sa(3, row);
         }
     });
@@ -140,8 +141,9 @@ TEST(Statistics, a_row_is_never_seen_half_written) {
     std::uint64_t last = 0;
     for (int i = 0; i < 20000; ++i) {
         for (const auto& [index, row] : reader->sas()) {
-            ASSERT_TRUE(row.packets == row.bytes && row.bytes == row.errors &&
-                        row.errors == row.highest_sequence);
+            ASSERT_TRUE(row.packets == row.bytes && row.bytes == row.highest_sequence &&
+                        row.errors == static_cast<std::uint32_t>(row.packets) &&
+                        row.spi == row.errors);
             ASSERT_GE(row.packets, last);
             last = row.packets;
         }

@@ -9,32 +9,36 @@ namespace homeport::ipsec {
 
 namespace {
 
-constexpr std::size_t kPrefetchAhead = 8;
+constexpr std::size_t kPrefetchAhead = 4;
 constexpr std::size_t kGcmHashPowers = 48;
 constexpr std::size_t kGcmKeyEnd = 240 + 16 * kGcmHashPowers;
 
+template <int Locality>
 void prefetch(const std::uint8_t* from, const std::uint8_t* end) {
-    for (; from < end; from += 64) __builtin_prefetch(from);
+    for (; from < end; from += 64) __builtin_prefetch(from, 0, Locality);
 }
 
 }  // namespace
 
+template <int Locality>
 void CipherBurst::prefetch_keys(const CipherWork& work) const {
     const AlgorithmInfo& algorithm = work.sa->profile->algorithm;
     const std::uint8_t* keys = work.sa->keys();
     if (algorithm.cipher != Cipher::kAesGcm) {
-        prefetch(keys, keys + (algorithm.cipher == Cipher::kAesCbc ? 384 : 128));
+        prefetch<Locality>(keys, keys + (algorithm.cipher == Cipher::kAesCbc ? 384 : 128));
     } else if (!many_hash_powers_) {
-        prefetch(keys, keys + 512);
+        prefetch<Locality>(keys, keys + 512);
     } else {
         // Round keys (11, 13 or 15 of 16 octets) are in front. Of the hash powers, which are at the
         // end and the lowest one last, a packet uses as many as it has blocks, with one each for
         // AAD and lengths.
         const std::size_t powers = std::min(work.text_length / 16 + std::size_t{3}, kGcmHashPowers);
-        prefetch(keys, keys + std::size_t{4} * algorithm.key_length + 112);
-        prefetch(keys + (kGcmKeyEnd - 16 * powers) / 64 * 64, keys + kGcmKeyEnd);
+        prefetch<Locality>(keys, keys + std::size_t{4} * algorithm.key_length + 112);
+        prefetch<Locality>(keys + (kGcmKeyEnd - 16 * powers) / 64 * 64, keys + kGcmKeyEnd);
     }
 }
+
+template void CipherBurst::prefetch_keys<2>(const CipherWork& work) const;
 
 CipherBurst::CipherBurst(IMB_MGR& manager)
     : manager_(manager),
@@ -111,9 +115,9 @@ void CipherBurst::submit(CipherWork& work, Direction direction) {
 
 std::size_t CipherBurst::run(CipherWork* works, std::size_t count, Direction direction) {
     std::size_t submitted = 0;
-    for (std::size_t i = 0; i < std::min(count, kPrefetchAhead); ++i) prefetch_keys(works[i]);
+    for (std::size_t i = 0; i < std::min(count, kPrefetchAhead); ++i) prefetch_keys<3>(works[i]);
     for (std::size_t i = 0; i < count; ++i) {
-        if (i + kPrefetchAhead < count) prefetch_keys(works[i + kPrefetchAhead]);
+        if (i + kPrefetchAhead < count) prefetch_keys<3>(works[i + kPrefetchAhead]);
         works[i].failed = false;
         if (works[i].sa->profile->algorithm.is_counter_mode()) {
             run_aead(works[i], direction);

@@ -84,4 +84,35 @@ std::optional<SelectorAnswer> DatabaseQueries::selectors_for_spi(Spi spi) const 
     return answer;
 }
 
+void DatabaseQueries::remotes_for_spis(std::span<const Spi> spis,
+                                       std::optional<Ipv6Address>* remotes) const {
+    constexpr std::size_t kMost = 64;
+    std::array<const SecurityAssociation*, kMost> associations;
+    const SaStore& store = sad_.store();
+    const std::size_t count = std::min(spis.size(), kMost);
+    for (std::size_t i = 0; i < count; ++i) store.prefetch_inbound(spis[i]);
+    for (std::size_t i = 0; i < count; ++i) {
+        associations[i] = store.find_inbound(spis[i]);
+        // For writing: it is soon opened with.
+        if (associations[i] != nullptr) __builtin_prefetch(associations[i], 1);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+        remotes[i].reset();
+        const SecurityAssociation* sa = associations[i];
+        if (sa == nullptr || sa->profile->mode != Mode::kTunnel) continue;
+        const auto& selectors = sa->profile->selectors;
+        if (selectors.empty() || !selectors.front().compiled.ipv6) continue;
+        AddressKey remote = sa->remote;
+        if (selectors.front().remote != AddressSource::kSaRemote) {
+            const auto& ranges = selectors.front().compiled.remote;
+            if (ranges.size() != 1 || ranges[0].first != ranges[0].last) continue;
+            remote = ranges[0].first;
+        }
+        Ipv6Address address;
+        store_be64(address.bytes.data(), remote.high);
+        store_be64(address.bytes.data() + 8, remote.low);
+        remotes[i] = address;
+    }
+}
+
 }  // namespace homeport::ipsec

@@ -34,10 +34,22 @@ struct HeaderInfo {
 /// The whole of walk_headers().
 [[nodiscard]] bool walk_headers_in_full(ConstByteSpan packet, HeaderInfo& info);
 
+/// Neither an extension header that is walked nor a protocol with ports or types. A few of those
+/// that are plain are not known here, and take the long way.
+[[nodiscard]] constexpr bool is_plain(std::uint8_t protocol) {
+    constexpr std::uint64_t kSet = std::uint64_t{1} << number(IpProtocol::kIpv4) |
+                                   std::uint64_t{1} << number(IpProtocol::kIpv6) |
+                                   std::uint64_t{1} << number(IpProtocol::kGre) |
+                                   std::uint64_t{1} << number(IpProtocol::kEsp) |
+                                   std::uint64_t{1} << number(IpProtocol::kNoNextHeader);
+    return protocol < 64 && (kSet >> protocol & 1) != 0;
+}
+
 /// Reads the headers of `packet`, which may have octets behind its IP length. False if it is not an
 /// IP packet, lengths lie, or there are more than 16 extension headers.
 [[nodiscard]] inline bool walk_headers(ConstByteSpan packet, HeaderInfo& info) {
-    // Nearly all packets: TCP, UDP or ESP right behind an IPv6 header.
+    // Nearly all packets: TCP, UDP, ESP, or a protocol that has neither ports nor types, right
+    // behind an IPv6 header.
     constexpr std::size_t kHeader = sizeof(Ipv6Header);
     if (packet.size() < kHeader + 8 || packet[0] >> 4 != 6)
         return walk_headers_in_full(packet, info);
@@ -45,8 +57,7 @@ struct HeaderInfo {
     const std::uint32_t total = kHeader + load_be16(header + 4);
     const std::uint8_t next = header[6];
     const bool has_ports = next == number(IpProtocol::kTcp) || next == number(IpProtocol::kUdp);
-    if ((!has_ports && next != number(IpProtocol::kEsp)) || total < kHeader + 8 ||
-        total > packet.size()) {
+    if ((!has_ports && !is_plain(next)) || total < kHeader + 8 || total > packet.size()) {
         return walk_headers_in_full(packet, info);
     }
     info.source = AddressKey::load_ipv6(header + 8);

@@ -223,7 +223,11 @@ void EspEngine::State::inbound_burst(Packet* const* packets, Verdict* verdicts, 
         const std::size_t i = esp[k];
         works[work_count].sa = associations[k];
         verdicts[i] = prepare_open(*packets[i], i, works[work_count]);
-        if (verdicts[i] == Verdict::kInOk) ++work_count;
+        if (verdicts[i] != Verdict::kInOk) continue;
+        if (work_count == 0 || works[work_count - 1].sa != works[work_count].sa) {
+            cipher.announce(works[work_count]);
+        }
+        ++work_count;
     }
     cipher.open(works.data(), work_count);
     for (std::size_t k = 0; k < work_count; ++k) {

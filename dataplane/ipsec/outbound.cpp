@@ -239,7 +239,11 @@ void EspEngine::State::outbound_burst(Packet* const* packets, Verdict* verdicts,
     for (std::size_t k = 0; k < protect_count; ++k) {
         const std::size_t i = protect[k];
         verdicts[i] = prepare_seal(*packets[i], i, works[work_count]);
-        if (verdicts[i] == Verdict::kOutProtect) ++work_count;
+        if (verdicts[i] != Verdict::kOutProtect) continue;
+        if (work_count == 0 || works[work_count - 1].sa != works[work_count].sa) {
+            cipher.announce(works[work_count]);
+        }
+        ++work_count;
     }
     cipher.seal(works.data(), work_count);
     for (std::size_t k = 0; k < work_count; ++k) {

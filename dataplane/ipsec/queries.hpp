@@ -90,6 +90,20 @@ class Queries {
     [[nodiscard]] virtual std::optional<SelectorAnswer> selectors_for_spi(Spi spi) const = 0;
     /// Grows with each change of SAs or policies.
     [[nodiscard]] virtual std::uint64_t generation() const = 0;
+
+    /// selectors_for_spi() for up to 64 SPIs at once, and of the answers only the remote address of
+    /// tunnel mode SAs whose selector has a single one: remotes[i] is that of spis[i].
+    virtual void remotes_for_spis(std::span<const Spi> spis,
+                                  std::optional<Ipv6Address>* remotes) const {
+        for (std::size_t i = 0; i < spis.size(); ++i) {
+            remotes[i].reset();
+            const auto selectors = selectors_for_spi(spis[i]);
+            if (!selectors || selectors->mode != Mode::kTunnel) continue;
+            const auto remote = selectors->remote_address();
+            if (!remote) continue;
+            if (const auto* v6 = std::get_if<Ipv6Address>(&*remote)) remotes[i] = *v6;
+        }
+    }
 };
 
 }  // namespace homeport::ipsec

@@ -477,7 +477,7 @@ void Classification::settle_all(Batch& in) {
             last = tables_.local_addresses.find(*key);
             tried = true;
         }
-        if (last != nullptr && last->address == *key) {
+        if (last != nullptr && table::same_address(last->address, *key)) {
             settle_local(packet, notes, *last);
             continue;
         }

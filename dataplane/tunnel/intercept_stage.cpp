@@ -54,8 +54,8 @@ Refusal check_ipv6(rte_mbuf* packet, const PacketMeta& notes, const table::Bindi
     const bool originated = (notes.flags & stage::kMetaOriginated) != 0;
     if (!originated) {
         // RFC 2473 section 4.1.2, RFC 2003 section 3.2
-        if (ip.source == binding.home_agent_address || ip.source == binding.care_of_address)
-            [[unlikely]] {
+        if (table::same_address(ip.source, binding.home_agent_address) ||
+            table::same_address(ip.source, binding.care_of_address)) [[unlikely]] {
             return refuse(IcmpErrorKind::kNone, Counter::kTunOutLoop);
         }
         if (ip.hop_limit <= 1) [[unlikely]] {

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <array>
+#include <optional>
+
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/ipsec/interface.hpp"
 #include "dataplane/ipsec/queries.hpp"
@@ -71,17 +75,69 @@ bool has_to_wait(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edge
     return true;
 }
 
-/// Policy check_esp_outer. True: the packet was dropped.
-bool refused_for_its_source(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& out) {
-    if (worker.parameters->check_esp_outer == channel::EspOuterCheck::kOff) [[likely]]
-        return false;
-    if (notes.family != 6 || (notes.flags & stage::kMetaOuterChecked) != 0 ||
-        stage::length(packet) < notes.upper_offset + 4u) {
-        return false;
+/// What ESP of a batch says about whose it is, before it is opened.
+struct Sealed {
+    unsigned count = 0;
+    std::array<ipsec::Spi, stage::kBatchSize> spis;
+    std::array<std::optional<Ipv6Address>, stage::kBatchSize> home_addresses;
+    std::array<const Ipv6Address*, stage::kBatchSize> keys;
+    std::array<std::uint32_t, stage::kBatchSize> slots;
+    std::array<std::uint8_t, stage::kBatchSize> places;
+};
+
+bool is_from_care_of_address(const table::BindingTable& bindings, rte_mbuf* packet,
+                             std::uint32_t slot) {
+    if (slot == table::kNoSlot || bindings.at(slot).tentative()) return false;
+    return table::same_address(bindings.at(slot).care_of_address,
+                               reinterpret_cast<const Ipv6Header*>(stage::data(packet))->source);
+}
+
+/// Policy check_esp_outer: drops what it refuses, and leaves the rest in `packets`. Returns how
+/// many. Databases are asked about the whole batch at once, and about a single packet only if it
+/// does not come from where it is expected.
+unsigned check_sources(Worker& worker, rte_mbuf** packets, unsigned count, Edges& out) {
+    if (worker.parameters->check_esp_outer == channel::EspOuterCheck::kOff ||
+        worker.ipsec_queries == nullptr) {
+        return count;
     }
-    return refuse_payload_from_elsewhere(
-        worker, packet, load_be32(stage::data(packet) + notes.upper_offset),
-        reinterpret_cast<const Ipv6Header*>(stage::data(packet))->source, out);
+    Sealed sealed;
+    for (unsigned i = 0; i < count; ++i) {
+        const PacketMeta& notes = stage::meta(packets[i]);
+        if (notes.family != 6 || (notes.flags & stage::kMetaOuterChecked) != 0 ||
+            stage::length(packets[i]) < notes.upper_offset + 4u) {
+            continue;
+        }
+        sealed.spis[sealed.count] =
+            ipsec::Spi{load_be32(stage::data(packets[i]) + notes.upper_offset)};
+        sealed.places[sealed.count++] = static_cast<std::uint8_t>(i);
+    }
+    if (sealed.count == 0) return count;
+    worker.ipsec_queries->remotes_for_spis(std::span(sealed.spis.data(), sealed.count),
+                                           sealed.home_addresses.data());
+    unsigned known = 0;
+    for (unsigned i = 0; i < sealed.count; ++i) {
+        if (!sealed.home_addresses[i]) continue;
+        sealed.keys[known] = &*sealed.home_addresses[i];
+        sealed.spis[known] = sealed.spis[i];
+        sealed.places[known++] = sealed.places[i];
+    }
+    if (known == 0) return count;
+    const table::BindingTable& bindings = worker.tables->bindings;
+    bindings.find_bulk(sealed.keys.data(), known, sealed.slots.data());
+    bool dropped = false;
+    for (unsigned i = 0; i < known; ++i) {
+        rte_mbuf*& packet = packets[sealed.places[i]];
+        if (is_from_care_of_address(bindings, packet, sealed.slots[i])) [[likely]]
+            continue;
+        if (refuse_payload_from_elsewhere(worker, packet, sealed.spis[i].value,
+                                          source_of(bytes_of(packet)), out)) {
+            packet = nullptr;
+            dropped = true;
+        }
+    }
+    if (!dropped) [[likely]]
+        return count;
+    return static_cast<unsigned>(std::remove(packets, packets + count, nullptr) - packets);
 }
 
 /// Adds opened packets to their bindings' rows; messages to this home agent are not payload.
@@ -133,7 +189,7 @@ void ipsec_in(Worker& worker, Batch& in, Edges& out) {
     std::array<ipsec::Packet, stage::kBatchSize> views;
     std::array<ipsec::Packet*, stage::kBatchSize> pointers;
     std::array<Verdict, stage::kBatchSize> verdicts;
-    unsigned count = 0;
+    unsigned sealed = 0;
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* packet = in.packets[i];
         PacketMeta& notes = stage::meta(packet);
@@ -142,7 +198,12 @@ void ipsec_in(Worker& worker, Batch& in, Edges& out) {
             check_policy(worker, packet, notes, out);
             continue;
         }
-        if (refused_for_its_source(worker, packet, notes, out)) continue;
+        packets[sealed++] = packet;
+    }
+    sealed = check_sources(worker, packets.data(), sealed, out);
+    unsigned count = 0;
+    for (unsigned i = 0; i < sealed; ++i) {
+        rte_mbuf* packet = packets[i];
         if (worker.ipsec_copy_mode) {
             rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
             if (fresh == nullptr) {

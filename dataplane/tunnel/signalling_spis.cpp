@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/tunnel/signalling_spis.hpp"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <utility>
 
 namespace homeport::tunnel {
@@ -22,15 +25,21 @@ SignallingSpis::SignallingSpis() : peers_(kBuckets * kWays), windows_(kWindows) 
 void SignallingSpis::reserve(std::size_t home_addresses) {
     // Two SPIs a home address, and half of the places free.
     const std::size_t wanted = std::clamp<std::size_t>(home_addresses, 64, 1u << 20);
-    answers_.assign(std::bit_ceil(wanted), Answers{});
-    answer_mask_ = answers_.size() - 1;
+    const std::size_t count = std::bit_ceil(wanted);
+    const std::size_t size = count * sizeof(Answers);
+    void* const memory = ::operator new(size, kHugePage);
+    // A wish: with small pages a packet waits for the page table, too.
+    (void)::madvise(memory, size, MADV_HUGEPAGE);
+    std::memset(memory, 0, size);
+    answers_.reset(static_cast<Answers*>(memory));
+    answer_mask_ = count - 1;
 }
 
 void SignallingSpis::configure(const Settings& settings) {
     if (settings == settings_) return;
     settings_ = settings;
     limits_ = {settings.timeout, settings.min_packets, kMatchesToConfirm};
-    std::ranges::fill(answers_, Answers{});
+    for (std::size_t i = 0; i <= answer_mask_; ++i) answers_[i] = {};
     std::ranges::fill(peers_, Peer{});
     first_window_ = window_count_ = 0;
 }
@@ -67,8 +76,9 @@ void SignallingSpis::keep(Answers& bucket, const Answer& answer) {
     *place = answer;
 }
 
-bool SignallingSpis::is_signalling(const Ipv6Address& home_address, std::uint32_t spi,
-                                   std::uint64_t now, const ipsec::Queries* queries,
+bool SignallingSpis::is_signalling(const Ipv6Address& home_address, std::uint64_t place,
+                                   std::uint32_t spi, std::uint64_t now,
+                                   const ipsec::Queries* queries,
                                    const SignallingPolicies* policies) {
     if (settings_.technique == Technique::kHeuristic) {
         const auto seen = find_or_make(home_address, now)->heuristic.packet(spi, now, limits_);
@@ -86,7 +96,7 @@ bool SignallingSpis::is_signalling(const Ipv6Address& home_address, std::uint32_
     // Read before the question: a change in between makes the answer old at once.
     Answer answer{
         .tag = tag, .spi = spi, .stamp = static_cast<std::uint32_t>(queries->generation() << 1)};
-    Answers& bucket = answers_[hash & answer_mask_];
+    Answers& bucket = answers_[place & answer_mask_];
     for (const Answer& kept : bucket.answers) {
         if (kept.tag == tag && kept.spi == spi && (kept.stamp | 1) == (answer.stamp | 1)) [[likely]]
             return (kept.stamp & 1) != 0;

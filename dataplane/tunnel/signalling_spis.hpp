@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "dataplane/base/address.hpp"
@@ -45,7 +46,7 @@ class SignallingSpis {
     SignallingSpis();
 
     /// Makes room for answers about so many home addresses (64 to 2^20, more are cut off). Before
-    /// the first packet; forgets everything.
+    /// the first packet; forgets everything. Throws std::bad_alloc.
     void reserve(std::size_t home_addresses);
     /// Other settings forget everything.
     void configure(const Settings& settings);
@@ -59,11 +60,20 @@ class SignallingSpis {
     /// the api; null: nothing is.
     [[nodiscard]] bool is_signalling(const Ipv6Address& home_address, std::uint32_t spi,
                                      std::uint64_t now, const ipsec::Queries* queries,
+                                     const SignallingPolicies* policies) {
+        return is_signalling(home_address, std::hash<Ipv6Address>{}(home_address), spi, now,
+                             queries, policies);
+    }
+    /// The same where the caller knows a number of the home address's own, its binding's slot:
+    /// answers about those that are bound stand close together.
+    [[nodiscard]] bool is_signalling(const Ipv6Address& home_address, std::uint64_t place,
+                                     std::uint32_t spi, std::uint64_t now,
+                                     const ipsec::Queries* queries,
                                      const SignallingPolicies* policies);
 
-    /// Before is_signalling() for it, if there are others to be looked at meanwhile.
-    void prefetch(const Ipv6Address& home_address) const {
-        __builtin_prefetch(&answers_[std::hash<Ipv6Address>{}(home_address)&answer_mask_]);
+    /// Before is_signalling() with this place, if there are others to be looked at meanwhile.
+    void prefetch(std::uint64_t place) const {
+        __builtin_prefetch(&answers_[place & answer_mask_]);
     }
 
     /// There are windows that expire() may have to close.
@@ -81,15 +91,20 @@ class SignallingSpis {
 
     /// What IPsec said about an SPI.
     struct Answer {
-        std::uint64_t tag = 0;  // of home address and list of policies; 0: empty
-        std::uint32_t spi = 0;
-        std::uint32_t stamp = 0;  // lower bits of the generation, times 2; plus 1 for signalling
+        std::uint64_t tag;  // of home address and list of policies; 0: empty
+        std::uint32_t spi;
+        std::uint32_t stamp;  // lower bits of the generation, times 2; plus 1 for signalling
     };
     /// Those of the home addresses that fall here: one cache line.
     struct alignas(64) Answers {
         std::array<Answer, 4> answers;
     };
     static_assert(sizeof(Answers) == 64);
+
+    static constexpr std::align_val_t kHugePage{2u << 20};
+    struct FreeAligned {
+        void operator()(Answers* memory) const { ::operator delete(memory, kHugePage); }
+    };
 
     struct alignas(64) Peer {
         Ipv6Address home_address;
@@ -113,7 +128,7 @@ class SignallingSpis {
 
     Settings settings_;
     SpiHeuristic::Limits limits_;
-    std::vector<Answers> answers_;
+    std::unique_ptr<Answers[], FreeAligned> answers_;
     std::size_t answer_mask_ = 0;
     unsigned next_victim_ = 0;
     std::vector<Peer> peers_;

@@ -104,8 +104,8 @@ bool decapsulate_one(const Worker& worker, rte_mbuf* packet, const Inner& inner,
                      const table::Binding& binding, Edges& out) {
     const PacketMeta& notes = stage::meta(packet);
     std::uint8_t* const outer = stage::data(packet);
-    if (reinterpret_cast<const Ipv6Header*>(outer)->source != binding.care_of_address)
-        [[unlikely]] {
+    if (!table::same_address(reinterpret_cast<const Ipv6Header*>(outer)->source,
+                             binding.care_of_address)) [[unlikely]] {
         out.drop(packet, Counter::kMip6RtBadSource);
         return false;
     }

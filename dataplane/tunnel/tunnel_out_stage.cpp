@@ -77,8 +77,6 @@ void TunnelOut::find_bindings(Batch& in) {
         if (notes.family != 6) {
             mapped[count] = table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->destination);
             keys[count] = &mapped[count];
-        } else if (notes.protocol == number(IpProtocol::kEsp)) {
-            worker_.signalling_spis->prefetch(*keys[count]);
         }
         ++count;
     }
@@ -89,6 +87,7 @@ void TunnelOut::find_bindings(Batch& in) {
         if (slots[i] == table::kNoSlot) slots[i] = tables_.mobile_network_of(*keys[i]);
         if (slots[i] == table::kNoSlot || tables_.bindings.at(slots[i]).tentative()) continue;
         stage::meta(packets[i]).binding = slots[i];
+        worker_.signalling_spis->prefetch(slots[i]);
     }
 }
 
@@ -97,7 +96,7 @@ bool TunnelOut::is_ours(rte_mbuf* packet, const PacketMeta& notes,
                         const table::Binding* binding) const {
     if (notes.family != 6) return false;
     const Ipv6Address& source = reinterpret_cast<const Ipv6Header*>(stage::data(packet))->source;
-    if (binding != nullptr && source == binding->home_agent_address) return true;
+    if (binding != nullptr && table::same_address(source, binding->home_agent_address)) return true;
     return is_own(worker_, source);
 }
 
@@ -110,9 +109,12 @@ bool TunnelOut::is_signalling(rte_mbuf* packet, const PacketMeta& notes) const {
         worker_.signalling_spis->passed_unsealed(home_address);
         return true;
     }
-    return upper.size() >= 8 && worker_.signalling_spis->is_signalling(
-                                    home_address, load_be32(upper.data()), worker_.now_tsc,
-                                    worker_.ipsec_queries, worker_.signalling);
+    if (upper.size() < 8) return false;
+    const std::uint64_t place =
+        notes.binding != channel::kNoIndex ? notes.binding : std::hash<Ipv6Address>{}(home_address);
+    return worker_.signalling_spis->is_signalling(home_address, place, load_be32(upper.data()),
+                                                  worker_.now_tsc, worker_.ipsec_queries,
+                                                  worker_.signalling);
 }
 
 /// P6, P12, S1.50: to where the request came from, or else to where the mobile node is.

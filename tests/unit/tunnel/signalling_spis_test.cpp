@@ -129,10 +129,24 @@ TEST_F(Spis, S1_45_as_many_home_addresses_as_were_reserved_are_asked_about_once)
     for (unsigned round = 0; round < 3; ++round) {
         for (std::uint32_t n = 0; n < 10000; ++n) {
             ASSERT_FALSE(ask(home(n), 0x200000 + n));
-            classifier.prefetch(home(n + 1));
+            classifier.prefetch(n + 1);
         }
     }
     EXPECT_LT(classifier.take_events().asked, 10100u);
+}
+
+TEST_F(Spis, S1_45_answers_in_one_place_are_told_apart_by_home_address) {
+    queries.spis[{2, home(1)}] = {0x100};
+    const auto ask_at = [&](std::uint64_t place, const Ipv6Address& address) {
+        return classifier.is_signalling(address, place, 0x100, now, &queries, &policies);
+    };
+    for (unsigned i = 0; i < 100; ++i) {
+        EXPECT_TRUE(ask_at(7, home(1)));
+        EXPECT_FALSE(ask_at(7, home(2))) << "the slot's next binding";
+    }
+    EXPECT_EQ(classifier.take_events().asked, 2u);
+    EXPECT_TRUE(ask_at(8, home(1))) << "it moved, and has another slot";
+    EXPECT_EQ(classifier.take_events().asked, 1u);
 }
 
 TEST_F(Spis, S1_45_an_old_answer_makes_room_for_the_new_one) {

@@ -51,15 +51,17 @@ class Policer {
 
 /// What a worker asks of the main lcore, the only writer of the tables.
 struct MainRequest {
-    enum class Kind : std::uint8_t { kPathMtu, kSealedPathMtu, kEspSource } kind{};
+    enum class Kind : std::uint8_t { kPathMtu, kSealedPathMtu, kEspSource, kEspMapping } kind{};
     std::uint8_t dropped = 0;  // kEspSource: the packet was
+    std::uint16_t port = 0;    // kEspMapping, host order
     /// kPathMtu: home address of the binding concerned (IPv4 ones in v4-mapped form).
-    /// kSealedPathMtu: the care-of address that the SA's packets go to.
+    /// kSealedPathMtu: the address that the SA's packets go to.
     /// kEspSource: whose SA the packet came by.
+    /// kEspMapping: of the binding whose node's ESP comes from `source` and `port`.
     Ipv6Address home_address;
     std::uint32_t mtu = 0;  // octets towards the care-of address
     std::uint32_t spi = 0;  // kSealedPathMtu: of the outbound SA; kEspSource: of the inbound one
-    Ipv6Address source;     // kEspSource: of the outer header
+    Ipv6Address source;     // kEspSource, kEspMapping: of the outer header, v4-mapped for IPv4
 };
 
 /// A port as the stages see it. Rewritten by the main lcore only while no worker runs.

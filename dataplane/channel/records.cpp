@@ -171,9 +171,6 @@ bool valid(const SaLifetime& record) {
     return at_most(record.direction, SaDirection::kOutbound) && is_bool(record.hard) &&
            at_most(record.reason, SaLifetimeReason::kSequence) && is_address_or_none(record.peer);
 }
-bool valid(const EspMapping& record) {
-    return is_address(record.home_address) && is_address(record.source) && record.port != 0;
-}
 bool valid(const PathMtu& record) {
     return is_address(record.home_address);
 }

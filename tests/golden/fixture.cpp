@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "dataplane/base/ip_header.hpp"
+#include "dataplane/ipsec/sa.hpp"
 #include "dataplane/port/tx_stage.hpp"
 #include "dataplane/punt/punt_stages.hpp"
 #include "tests/unit/stage/eal.hpp"
@@ -435,10 +436,10 @@ void DataPlaneTest::check_invariant(const Result& result) {
 void DataPlaneTest::set_path_mtu(std::uint32_t spi, const Ipv6Address& peer,
                                  std::uint16_t path_mtu) {
     if (matrix_.set_path_mtu(peer, path_mtu)) return;
-    const core::SaNotes* const notes =
+    const ipsec::SecurityAssociation* const sa =
         ipsec_->find({spi, channel::SaDirection::kOutbound, channel::WireAddress(peer)});
-    ASSERT_NE(notes, nullptr);
-    EXPECT_TRUE(state_->sad().set_path_mtu(notes->handle, path_mtu));
+    ASSERT_NE(sa, nullptr);
+    EXPECT_TRUE(state_->sad().set_path_mtu(sa->handle(), path_mtu));
 }
 
 Result DataPlaneTest::feed(std::span<const Frame> frames, unsigned batch) {

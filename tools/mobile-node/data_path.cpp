@@ -461,8 +461,8 @@ void DataPath::tell_too_big(ConstByteSpan packet_in, unsigned mtu) {
     Ipv6Header inner;
     std::memcpy(&inner, packet_in.data(), sizeof inner);
     const std::size_t length = sizeof inner + inner.payload_length.host();
-    const bool is_ours = inner.source == addresses_.home_address ||
-                         paths_.mobile_network().holds(inner.source);
+    const bool is_ours =
+        inner.source == addresses_.home_address || paths_.mobile_network().holds(inner.source);
     if (!is_ours || length <= kIpv6MinimumMtu) return;
     wire::Icmpv6ErrorMessage error;
     error.type = wire::Icmpv6Type::kPacketTooBig;

@@ -214,8 +214,8 @@ class Session {
         if (over_ipv4) record.encapsulation = channel::Encapsulation::kIpv4;
         for (std::string word; words >> word;) {
             if (word == "udp") {
-                record.encapsulation = over_ipv4 ? channel::Encapsulation::kUdpIpv4
-                                                 : channel::Encapsulation::kUdpIpv6;
+                record.encapsulation =
+                    over_ipv4 ? channel::Encapsulation::kUdpIpv4 : channel::Encapsulation::kUdpIpv6;
                 words >> record.udp_port;
             } else {
                 record.home_port = static_cast<std::uint16_t>(std::stoi(word));

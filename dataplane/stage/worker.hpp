@@ -81,7 +81,7 @@ struct Worker {
     const table::Tables* tables = nullptr;
     ipsec::Processor* esp = nullptr;  // this worker's own
     const ipsec::Queries* ipsec_queries = nullptr;
-    bool ipsec_copy_mode = false;  // S1.9: a fresh buffer at both edges of IPsec
+    bool ipsec_copy_mode = false;      // S1.9: a fresh buffer at both edges of IPsec
     bool ipsec_keeps_packets = false;  // it may give one back in a later run (S1.66); ours does not
     /// SPD entries whose SAs carry signalling (S1.18); swapped with the SPD under RCU. Null: none.
     const tunnel::SignallingPolicies* signalling = nullptr;

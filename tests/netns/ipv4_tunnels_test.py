@@ -24,12 +24,13 @@ want = json.load(sys.stdin)
 wire = Ether(src=want["wan"], dst=want["port"])
 inner = IPv6(src=want["home"], dst=want["cn"]) / ICMPv6EchoRequest(id=7, data=b"x" * 64)
 forms = {
-    "ipv4": IP(src=want["care_of"], dst=want["ha"]) / inner,
-    "udp": IP(src=want["care_of"], dst=want["ha"]) / UDP(sport=want["z"], dport=4191) / raw(inner),
-    "udp6": IPv6(src=want["care_of"], dst=want["ha"]) / UDP(sport=want["z"], dport=4191) / raw(inner),
+    "ipv4": lambda: IP(src=want["care_of"], dst=want["ha"]) / inner,
+    "udp": lambda: IP(src=want["care_of"], dst=want["ha"]) / UDP(sport=want["z"], dport=4191) / raw(inner),
+    "udp6": lambda: IPv6(src=want["care_of"], dst=want["ha"]) /
+            UDP(sport=want["z"], dport=4191) / raw(inner),
 }
 for i in range(want["count"]):
-    sendp(wire / forms[want["form"]], iface="t-wan", verbose=0)
+    sendp(wire / forms[want["form"]](), iface="t-wan", verbose=0)
 """
 DISSECT = """
 import json, sys

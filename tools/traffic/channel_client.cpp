@@ -416,8 +416,7 @@ class Session {
         std::cout << "esp-source " << event.spi << "\n";
     }
     void show(const channel::EspMapping& event, ConstByteSpan) {
-        std::cout << "esp-mapping " << event.source.v4().to_string() << " port " << event.port
-                  << "\n";
+        std::cout << "esp-mapping " << event.source.v4().to_string() << " " << event.port << "\n";
     }
 
     channel::Client client_;

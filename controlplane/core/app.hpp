@@ -4,6 +4,7 @@
 //
 //   app.cpp             start, stop, timers, reload
 //   app_sync.cpp        full synchronisation with the data plane; what the kernel tells
+//   app_prefixes.cpp    home prefixes, prefixes of mobile routers
 //   app_events.cpp      events of the data plane
 //   app_actions.cpp     actions of the protocol module
 //   app_management.cpp  what commands see and do
@@ -186,6 +187,8 @@ class App final : public management::Appliance,
     void commit_store();
     void send_binding(const binding::Entry& entry);
     void remove_binding(const Ipv6Address& home_address);
+    // app_prefixes.cpp
+    void send_mobile_prefixes(const binding::Entry& entry);
     void send_ipv4_bindings(const binding::Entry& entry, channel::BindingSet record);
     void remove_ipv4_binding(const Ipv4Address& address);
     void send_packet(ConstByteSpan packet, const std::optional<IpAddress>& reply_to,
@@ -224,6 +227,8 @@ class App final : public management::Appliance,
     CounterRows counter_rows_;
     /// IPv4 home addresses that the data plane has bindings for, by the IPv6 one that holds them.
     std::unordered_map<Ipv6Address, std::vector<Ipv4Address>> ipv4_bindings_;
+    /// Mobile network prefixes that the data plane has, by the home address that holds them.
+    std::unordered_map<Ipv6Address, std::vector<channel::MobilePrefixSet>> mobile_prefixes_;
     std::unordered_map<Ipv6Address, std::uint16_t> path_mtus_;  // learned; only of bound addresses
     std::vector<mip6::SendMobilityMessage> held_messages_;
 

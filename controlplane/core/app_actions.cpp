@@ -124,6 +124,7 @@ void App::send_binding(const binding::Entry& entry) {
         record.path_mtu = mtu->second;
     }
     send(record);
+    send_mobile_prefixes(entry);
     send_ipv4_bindings(entry, record);
 }
 
@@ -131,7 +132,9 @@ void App::send_binding(const binding::Entry& entry) {
 void App::send_ipv4_bindings(const binding::Entry& entry, channel::BindingSet record) {
     std::vector<Ipv4Address> wanted;
     wanted.reserve(entry.ipv4_homes.size());
-    for (const binding::Ipv4Home& home : entry.ipv4_homes) wanted.push_back(home.prefix.address);
+    for (const binding::Ipv4Home& home : entry.ipv4_homes) {
+        if (home.prefix.length == Ipv4Prefix::kMaxLength) wanted.push_back(home.prefix.address);
+    }
     if (const auto known = ipv4_bindings_.find(entry.home_address); known != ipv4_bindings_.end()) {
         for (const Ipv4Address& address : known->second) {
             if (std::ranges::find(wanted, address) == wanted.end()) remove_ipv4_binding(address);
@@ -165,6 +168,7 @@ void App::remove_binding(const Ipv6Address& home_address) {
     if (auto held = ipv4_bindings_.extract(home_address); !held.empty()) {
         for (const Ipv4Address& address : held.mapped()) remove_ipv4_binding(address);
     }
+    mobile_prefixes_.erase(home_address);  // the data plane's go with the binding
     counter_rows_.give_back(home_address);
     path_mtus_.erase(home_address);
 }

@@ -91,26 +91,9 @@ void App::send_addresses() {
     }
 }
 
-void App::send_home_prefixes() {
-    for (const config::HomeLinkConfig& link : config_.controlplane.home_links) {
-        channel::HomePrefixSet record;
-        record.prefix = channel::WireAddress(link.prefix.address);
-        record.prefix_length = link.prefix.length;
-        record.drop_unbound = link.no_binding == config::NoBinding::kDrop ? 1 : 0;
-        if (!link.is_virtual()) {
-            record.port = ports_.to_data_plane(ports_.number_of(link.port));
-            if (record.port == channel::kNoPort) {
-                log_.limited(Message::kPortUnknown, "the data plane has no port " + link.port +
-                                                        ", which is the home link of " +
-                                                        link.prefix.to_string());
-            }
-        }
-        send(record);
-    }
-}
-
 void App::send_bindings() {
     ipv4_bindings_.clear();  // what is not named again is swept
+    mobile_prefixes_.clear();
     home_agent_->bindings().for_each([this](const binding::Entry& entry) {
         if (entry.state != binding::State::kDeleteWait) send_binding(entry);
     });

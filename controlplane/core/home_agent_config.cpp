@@ -37,6 +37,9 @@ mip6::HomeAgentConfig home_agent_config(const config::ControlplaneConfig& config
         policy.identity = node.name;
         policy.home_addresses = {node.home_address};
         policy.ipv4_home_address = node.ipv4_home_address;
+        policy.mobile_prefixes = node.mobile_prefixes;
+        policy.mobile_router = !node.mobile_prefixes.empty() || !node.ipv4_mobile_prefixes.empty();
+        made.mobile_router_service |= policy.mobile_router;
         made.nodes.push_back(std::move(policy));
     }
     for (const config::MobileNodeRangeConfig& range : config.mobile_node_ranges) {

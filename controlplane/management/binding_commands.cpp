@@ -37,6 +37,19 @@ std::string flags_of(const Entry& entry) {
     return flags;
 }
 
+// RFC 3963 section 5.2.
+const char* prefix_mode_name(binding::PrefixMode mode) {
+    switch (mode) {
+        case binding::PrefixMode::kImplicit:
+            return "implicit";
+        case binding::PrefixMode::kExplicit:
+            return "explicit";
+        case binding::PrefixMode::kNone:
+            break;
+    }
+    return "none";
+}
+
 json view(const Entry& entry, const Appliance& appliance) {
     const auto left = binding::remaining(entry, appliance.now());
     json shown{
@@ -53,8 +66,17 @@ json view(const Entry& entry, const Appliance& appliance) {
                                               : port_name(appliance.ports(), entry.home_port)},
         {"encapsulation", binding::to_string(entry.encapsulation)}};
     shown["ipv4_home_addresses"] = json::array();
+    shown["mobile_prefixes"] = json::array();
+    shown["prefix_mode"] = prefix_mode_name(entry.prefix_mode);
+    for (const Ipv6Prefix& prefix : entry.mobile_prefixes) {
+        shown["mobile_prefixes"].push_back(prefix.to_string());
+    }
     for (const binding::Ipv4Home& home : entry.ipv4_homes) {
-        shown["ipv4_home_addresses"].push_back(home.prefix.address.to_string());
+        if (home.prefix.length == Ipv4Prefix::kMaxLength) {
+            shown["ipv4_home_addresses"].push_back(home.prefix.address.to_string());
+        } else {
+            shown["mobile_prefixes"].push_back(home.prefix.to_string());
+        }
     }
     channel::BindingRow counted;
     const auto* statistics = appliance.statistics();

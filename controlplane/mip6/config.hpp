@@ -46,6 +46,14 @@ struct MobileNodePolicy {
     std::optional<Ipv4Address> ipv4_home_address{};
 };
 
+/// Whether `named` is one of the node's prefixes, or inside one (RFC 3963 section 6.2).
+[[nodiscard]] inline bool owns(const MobileNodePolicy& node, const Ipv6Prefix& named) {
+    for (const Ipv6Prefix& owned : node.mobile_prefixes) {
+        if (owned.length <= named.length && owned.contains(named.address)) return true;
+    }
+    return false;
+}
+
 /// Tokens per second and the depth of the bucket.
 struct RateLimit {
     double per_second = 0;

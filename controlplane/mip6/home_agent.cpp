@@ -71,11 +71,15 @@ void HomeAgent::make_rate_limiters() {
 
 void HomeAgent::build_index() {
     policy_index_.clear();
+    mobile_networks_.clear();
     for (std::size_t i = 0; i < config_.nodes.size(); ++i) {
         for (const Ipv6Address& address : config_.nodes[i].home_addresses) {
             policy_index_.emplace(address, i);
         }
+        const auto& prefixes = config_.nodes[i].mobile_prefixes;
+        mobile_networks_.insert(mobile_networks_.end(), prefixes.begin(), prefixes.end());
     }
+    std::ranges::sort(mobile_networks_);
 }
 
 const HomePrefix* HomeAgent::home_prefix_of(const Ipv6Address& home_address) const {
@@ -91,6 +95,12 @@ const HomePrefix* HomeAgent::home_prefix_of(const Ipv6Address& home_address) con
 const MobileNodePolicy* HomeAgent::policy_of(const Ipv6Address& home_address) const {
     const auto found = policy_index_.find(home_address);
     return found == policy_index_.end() ? nullptr : &config_.nodes[found->second];
+}
+
+bool HomeAgent::is_in_mobile_network(const Ipv6Address& address) const {
+    const auto behind = std::ranges::upper_bound(
+        mobile_networks_, address, {}, [](const Ipv6Prefix& prefix) { return prefix.address; });
+    return behind != mobile_networks_.begin() && std::prev(behind)->contains(address);
 }
 
 bool HomeAgent::is_own_address(const Ipv6Address& address) const {

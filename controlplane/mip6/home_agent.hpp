@@ -129,6 +129,7 @@ class HomeAgent {
     // restore.cpp
     [[nodiscard]] bool is_served(const Ipv6Address& home_address) const;
     [[nodiscard]] bool align_with_config(binding::Entry& entry) const;
+    [[nodiscard]] bool align_mobile_prefixes(binding::Entry& entry) const;
 
     // discovery.cpp: RFC 6275 10.5
     void receive_icmpv6(const wire::Ipv6PacketView& packet, const ReceiveInfo& info);
@@ -163,6 +164,7 @@ class HomeAgent {
     [[nodiscard]] const MobileNodePolicy* policy_of(const Ipv6Address& home_address) const;
     [[nodiscard]] bool is_own_address(const Ipv6Address& address) const;
     [[nodiscard]] bool is_denied(const Ipv6Address& care_of_address) const;
+    [[nodiscard]] bool is_in_mobile_network(const Ipv6Address& address) const;
     void answer_ipv4_home(BindingRequest& request, const wire::Ipv4HomeAddress& home) const;
     [[nodiscard]] static wire::Ipv4AckStatus ipv4_home_status(const wire::Ipv4HomeAddress& home,
                                                               const MobileNodePolicy* policy);
@@ -179,6 +181,7 @@ class HomeAgent {
     Actions actions_;
 
     std::unordered_map<Ipv6Address, std::size_t> policy_index_;  // home address -> config_.nodes
+    std::vector<Ipv6Prefix> mobile_networks_;  // of all nodes, in order; they do not meet
     /// Registrations that wait for duplicate address detection, by home address.
     std::unordered_map<Ipv6Address, BindingRequest> pending_;
 

@@ -183,6 +183,9 @@ void MobileNode::repeat_or_give_up() {
         stop_sending();
         return finish("no answer to the deregistration");
     }
+    if (state_ == MobileNodeState::kStopped && attempts_ >= config_.shutdown_attempts) {
+        return stop_sending();  // the binding ends by itself
+    }
     if (state_ == MobileNodeState::kReturning && !binding_ && attempts_ >= kBlindDeregistrations) {
         return deregistered("no answer to the deregistration, and no binding known");
     }
@@ -274,6 +277,7 @@ std::vector<std::uint8_t> MobileNode::build_update(std::uint16_t sequence,
                                .lifetime = lifetime,
                                .options = {}};
     add_options(update);
+    describe_networks(config_.mobile_router, purpose_ == Purpose::kRegister, update);
     return wire::mobility_packet(update, config_.home_address, config_.home_agent);
 }
 
@@ -395,6 +399,7 @@ void MobileNode::accepted(const Outstanding& update, const wire::BindingAcknowle
         prefix_discovery_needed_ = true;
     }
     if (purpose_ == Purpose::kDeregister) return deregistered("deregistered");
+    if (config_.mobile_router.is_on() && !answer.mobile_router) return not_a_router();
     // max(L_remain - (L_update - L_ack), 0), counted from the sending of the update.
     const std::chrono::seconds granted = std::min(answer.lifetime, update.lifetime).seconds();
     if (granted == std::chrono::seconds::zero() || update.sent + granted <= now_) {
@@ -416,6 +421,7 @@ void MobileNode::accepted(const Outstanding& update, const wire::BindingAcknowle
     binding_ = binding;
     backoff_ = {};
     stop_sending();
+    note_ipv4_networks(answer);
     if (switched) {
         actions_.emplace_back(SwitchTunnel{binding.care_of_address, binding.encapsulation});
     }
@@ -490,12 +496,43 @@ void MobileNode::rejected(const Outstanding& update, BindingStatus status) {
         home_address_unusable_ = true;
         drop_binding();
     }
+    if (names_prefixes_after(status)) {
+        return begin(Purpose::kRegister,
+                     binding_ ? MobileNodeState::kMoving : MobileNodeState::kRegistering,
+                     "explicit mode after status 143");
+    }
     const bool temporary = status == BindingStatus::kReasonUnspecified ||
                            status == BindingStatus::kInsufficientResources;
     if (temporary) return back_off(reason);
     stop_sending();
     // The binding that the home agent may still hold ends by itself; the tunnel stays with it.
     set_state(MobileNodeState::kStopped, reason);
+}
+
+/// RFC 3963 section 5.3: the home agent took us for a mobile node. Its binding would lead packets
+/// here that are not for the mobile network, so it has to go.
+void MobileNode::not_a_router() {
+    home_agent_may_hold_binding_ = true;
+    begin(Purpose::kDeregister, MobileNodeState::kStopped,
+          "the home agent does not serve mobile routers");
+}
+
+/// RFC 3963 section 5.6: no prefixes are configured there for implicit mode, so ours are named.
+bool MobileNode::names_prefixes_after(BindingStatus status) {
+    MobileRouterConfig& router = config_.mobile_router;
+    if (status != BindingStatus::kForwardingSetupFailed || purpose_ != Purpose::kRegister ||
+        router.mode != MobileRouterMode::kImplicit || router.prefixes.empty()) {
+        return false;
+    }
+    router.mode = MobileRouterMode::kExplicit;
+    return true;
+}
+
+void MobileNode::note_ipv4_networks(const wire::BindingAcknowledgement& answer) {
+    Ipv4NetworkNews news{served_networks(config_.mobile_router, answer)};
+    if (news == ipv4_network_) return;
+    ipv4_network_ = news;
+    actions_.emplace_back(std::move(news));
 }
 
 void MobileNode::back_off(const char* reason) {
@@ -511,6 +548,10 @@ void MobileNode::back_off(const char* reason) {
 void MobileNode::drop_binding() {
     set_ipv4({});
     granted_ipv4_.reset();
+    if (!ipv4_network_.served.empty()) {
+        ipv4_network_ = {};
+        actions_.emplace_back(ipv4_network_);
+    }
     if (binding_) actions_.emplace_back(TunnelDown{});
     binding_.reset();
     home_agent_may_hold_binding_ = false;
@@ -520,6 +561,7 @@ void MobileNode::deregistered(const char* reason) {
     stop_sending();
     drop_binding();
     if (state_ == MobileNodeState::kShuttingDown) return finish(reason);
+    if (state_ == MobileNodeState::kStopped) return;  // away: not_a_router()
     backoff_ = {};
     actions_.emplace_back(AnnounceAtHome{});
     set_state(MobileNodeState::kAtHome, reason);
@@ -576,6 +618,8 @@ MobileNode::Status MobileNode::status() const {
     status.prefix_discovery_needed = prefix_discovery_needed_;
     status.home_address_unusable = home_address_unusable_;
     status.ipv4 = ipv4_;
+    status.ipv4_network = ipv4_network_;
+    status.router_mode = config_.mobile_router.mode;
     return status;
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "controlplane/mip6/care_of.hpp"
+#include "controlplane/mip6/mobile_router.hpp"
 #include "controlplane/wire/ipv6_packet.hpp"
 #include "controlplane/wire/mobility_header.hpp"
 #include "dataplane/base/address.hpp"
@@ -44,6 +45,7 @@ struct MobileNodeConfig {
     /// Behind a NAT a binding update is sent when nothing else went in UDP for the time that the
     /// home agent gave (RFC 5555 4.3).
     bool nat_keepalive = true;
+    MobileRouterConfig mobile_router{};
     /// Lab switch: take acknowledgements that IPsec did not protect.
     bool allow_unprotected = false;
 };
@@ -106,6 +108,11 @@ struct Ipv4HomeAddressNews {
     std::optional<std::uint8_t> status{};
     friend bool operator==(const Ipv4HomeAddressNews&, const Ipv4HomeAddressNews&) = default;
 };
+/// The IPv4 prefixes of the mobile network that the home agent forwards have changed.
+struct Ipv4NetworkNews {
+    std::vector<Ipv4Prefix> served;
+    friend bool operator==(const Ipv4NetworkNews&, const Ipv4NetworkNews&) = default;
+};
 /// For status display and log.
 struct StateChanged {
     MobileNodeState from{};
@@ -116,7 +123,7 @@ struct StateChanged {
     }
 };
 using MobileNodeAction = std::variant<SendBindingUpdate, SwitchTunnel, TunnelDown, AnnounceAtHome,
-                                      Ipv4HomeAddressNews, StateChanged>;
+                                      Ipv4HomeAddressNews, Ipv4NetworkNews, StateChanged>;
 using MobileNodeActions = std::vector<MobileNodeAction>;
 
 struct MobileNodeCounters {
@@ -162,6 +169,8 @@ class MobileNode {
         bool prefix_discovery_needed = false;  // a BA had status 1
         bool home_address_unusable = false;    // a BA had status 134
         Ipv4HomeAddressNews ipv4{};
+        Ipv4NetworkNews ipv4_network{};
+        MobileRouterMode router_mode = MobileRouterMode::kOff;  // in use
     };
 
     /// `first_sequence` should be random, or beyond the last one used before a restart.
@@ -228,6 +237,9 @@ class MobileNode {
     void rejected(const Outstanding& update, wire::BindingStatus status);
     void out_of_window(std::uint16_t last_accepted);
     void deregistered(const char* reason);
+    void not_a_router();
+    [[nodiscard]] bool names_prefixes_after(wire::BindingStatus status);
+    void note_ipv4_networks(const wire::BindingAcknowledgement& answer);
     void note_nat(Binding& binding, const wire::BindingAcknowledgement& answer) const;
     void note_ipv4_answer(const Outstanding& update, const wire::BindingAcknowledgement& answer);
     void set_ipv4(const Ipv4HomeAddressNews& news);
@@ -270,6 +282,7 @@ class MobileNode {
     std::deque<TimePoint> recent_;  // the last max_update_rate transmissions
 
     Ipv4HomeAddressNews ipv4_;
+    Ipv4NetworkNews ipv4_network_;
     std::optional<wire::BindingStatus> last_status_;
     bool prefix_discovery_needed_ = false;
     bool home_address_unusable_ = false;

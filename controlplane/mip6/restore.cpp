@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Bindings across a restart of the control plane, and across a change of the configuration.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "controlplane/mip6/home_agent.hpp"
@@ -29,13 +30,30 @@ bool HomeAgent::align_with_config(Entry& entry) const {
         return policy == nullptr || policy->ipv4_home_prohibited ||
                policy->ipv4_home_address != home.prefix.address;
     });
-    const bool changed = deadline != entry.deadline || taken_away != 0 ||
+    const bool other_prefixes = align_mobile_prefixes(entry);
+    const bool changed = deadline != entry.deadline || taken_away != 0 || other_prefixes ||
                          prefix->is_virtual != entry.virtual_home_link ||
                          prefix->port != entry.home_port;
     entry.deadline = deadline;
     entry.virtual_home_link = prefix->is_virtual;
     entry.home_port = prefix->port;
     return changed;
+}
+
+/// The mobile router learns of it with its next binding update.
+bool HomeAgent::align_mobile_prefixes(Entry& entry) const {
+    const MobileNodePolicy* policy = policy_of(entry.home_address);
+    const bool may = config_.mobile_router_service && policy != nullptr && policy->mobile_router;
+    std::vector<Ipv6Prefix> allowed;
+    if (may && entry.prefix_mode == binding::PrefixMode::kImplicit) {
+        allowed = policy->mobile_prefixes;
+    } else if (may) {
+        std::ranges::copy_if(entry.mobile_prefixes, std::back_inserter(allowed),
+                             [&](const Ipv6Prefix& named) { return owns(*policy, named); });
+    }
+    if (allowed == entry.mobile_prefixes) return false;
+    entry.mobile_prefixes = std::move(allowed);
+    return true;
 }
 
 Actions HomeAgent::restore(std::span<const Entry> entries, TimePoint now) {
@@ -104,6 +122,7 @@ Actions HomeAgent::reconfigure(HomeAgentConfig config, TimePoint now) {
         entry.virtual_home_link = aligned.virtual_home_link;
         entry.home_port = aligned.home_port;
         entry.ipv4_homes = aligned.ipv4_homes;
+        entry.mobile_prefixes = aligned.mobile_prefixes;
         cache_.set_deadline(entry, aligned.deadline);
         actions_.push_back(PersistBinding{entry});
         if (entry.is_active()) actions_.push_back(InstallBinding{entry});

@@ -178,8 +178,9 @@ StepResult HomeAgent::step_18_node_is_authorized(BindingRequest& request) {
 // 15.1: a care-of address that is a home address here can make packets go round in circles.
 StepResult HomeAgent::step_18_care_of_address_is_allowed(BindingRequest& request) {
     if (is_denied(request.care_of_address)) {
-        return StepResult::reject(BindingStatus::kInvalidCareOfAddress,
-                                  "care-of address in a home prefix, our own, or denied");
+        return StepResult::reject(
+            BindingStatus::kInvalidCareOfAddress,
+            "care-of address in a home prefix or mobile network, our own, or denied");
     }
     return StepResult::go_on();
 }
@@ -188,7 +189,8 @@ bool HomeAgent::is_denied(const Ipv6Address& care_of_address) const {
     const auto contains = [&](const Ipv6Prefix& prefix) {
         return prefix.contains(care_of_address);
     };
-    return is_own_address(care_of_address) || std::ranges::any_of(config_.coa_deny, contains) ||
+    return is_own_address(care_of_address) || is_in_mobile_network(care_of_address) ||
+           std::ranges::any_of(config_.coa_deny, contains) ||
            std::ranges::any_of(config_.home_prefixes,
                                [&](const HomePrefix& home) { return contains(home.prefix); });
 }
@@ -230,7 +232,11 @@ StepResult HomeAgent::step_20_prefixes_usable(BindingRequest& request) {
             return StepResult::reject(BindingStatus::kInvalidPrefix,
                                       "mobile network prefix is not unicast routable");
         }
-        request.mobile_prefixes.push_back(Ipv6Prefix{named->prefix, named->prefix_length}.masked());
+        const Ipv6Prefix prefix = Ipv6Prefix{named->prefix, named->prefix_length}.masked();
+        // Named twice, forwarded once.
+        if (std::ranges::find(request.mobile_prefixes, prefix) == request.mobile_prefixes.end()) {
+            request.mobile_prefixes.push_back(prefix);
+        }
     }
     if (!request.mobile_prefixes.empty()) request.prefix_mode = binding::PrefixMode::kExplicit;
     return StepResult::go_on();
@@ -240,11 +246,7 @@ StepResult HomeAgent::step_20_prefixes_usable(BindingRequest& request) {
 StepResult HomeAgent::step_21_prefixes_authorized(BindingRequest& request) {
     const MobileNodePolicy* policy = policy_of(request.home_address);
     for (const Ipv6Prefix& named : request.mobile_prefixes) {
-        const bool authorized =
-            std::ranges::any_of(policy->mobile_prefixes, [&](const Ipv6Prefix& owned) {
-                return owned.length <= named.length && owned.contains(named.address);
-            });
-        if (!authorized) {
+        if (!owns(*policy, named)) {
             return StepResult::reject(BindingStatus::kNotAuthorizedForPrefix,
                                       "mobile network prefix is not this node's");
         }
@@ -257,7 +259,16 @@ StepResult HomeAgent::step_22_implicit_prefixes(BindingRequest& request) {
     if (!request.update.mobile_router || !request.mobile_prefixes.empty()) {
         return StepResult::go_on();
     }
+    // A router of IPv4 networks alone names those (RFC 5555 section 3.1.1, flag P).
+    const bool names_ipv4 = std::ranges::any_of(request.update.options, [](const auto& option) {
+        const auto* home = std::get_if<wire::Ipv4HomeAddress>(&option);
+        return home != nullptr && home->prefix_requested;
+    });
     request.mobile_prefixes = policy_of(request.home_address)->mobile_prefixes;
+    if (request.mobile_prefixes.empty() && names_ipv4) {
+        request.prefix_mode = binding::PrefixMode::kExplicit;
+        return StepResult::go_on();
+    }
     if (request.mobile_prefixes.empty()) {
         return StepResult::reject(BindingStatus::kForwardingSetupFailed,
                                   "implicit mode, and no prefix is configured");

@@ -32,6 +32,7 @@ const table::Binding* binding_of(const Worker& worker, std::uint16_t port,
         return &tables.bindings.at(slot);
     }
     for (const table::HomePrefix& prefix : tables.home_prefixes.on_port(port)) {
+        if (prefix.prefix.is_v4_mapped()) continue;
         Ipv6Address home_address = prefix.prefix;
         std::copy_n(target.bytes.begin() + 8, 8, home_address.bytes.begin() + 8);
         const std::uint32_t slot = tables.bindings.find(home_address);

@@ -180,6 +180,7 @@ void Classification::settle_link_local(rte_mbuf* packet, PacketMeta& notes) {
         return;
     }
     for (const table::HomePrefix& prefix : tables_.home_prefixes.on_port(notes.in_port)) {
+        if (prefix.prefix.is_v4_mapped()) continue;
         Ipv6Address home_address = prefix.prefix;
         std::copy_n(destination.bytes.begin() + 8, 8, home_address.bytes.begin() + 8);
         const std::uint32_t slot = tables_.bindings.find(home_address);

@@ -112,6 +112,12 @@ Result<AccessLink> AccessLink::open(int index, const std::string& name, bool icm
     }
     auto sender = link.open_socket(IPPROTO_RAW);
     if (!sender) return std::unexpected(sender.error());
+    // At home nodes of a mobile network send from addresses that are not this host's.
+    const int any_source = 1;
+    if (::setsockopt(sender->get(), IPPROTO_IPV6, IPV6_FREEBIND, &any_source, sizeof any_source) <
+        0) {
+        return fail_errno("raw socket that sends for a mobile network");
+    }
     link.sender_ = std::move(*sender);
     return link;
 }

@@ -8,6 +8,7 @@
 #include "dataplane/config/reader.hpp"
 #include "dataplane/ipsec/algorithm.hpp"
 #include "dataplane/ipsec/sa_parameters.hpp"
+#include "tools/mobile-node/mobile_router_config.hpp"
 
 namespace homeport::mobile_node {
 
@@ -269,6 +270,9 @@ void read_top(Section top, const std::filesystem::path& directory, Config& out) 
     read_split(top.section("signalling"), out.signalling);
     read_dual_stack(top.section("dual_stack"), out.dual_stack);
     read_route_optimisation(top, out.route_optimisation);
+    if (top.find("mobile_router")) {
+        read_mobile_router(top.section("mobile_router"), out.mobile_router);
+    }
     read_tunnel(top.section("tunnel"), out.tunnel);
     if (const auto v = top.find("status_socket")) {
         read_path(*v, directory, out.status_socket);
@@ -320,6 +324,7 @@ void check_whole(const Config& out, Report& report) {
         report.add_at("security.bu", "keys, and lab.unprotected", "one of the two");
     }
     check_pairs(out, report);
+    check_mobile_router(out, report);
     if (std::ranges::find(out.interfaces, out.tunnel.name) != out.interfaces.end()) {
         report.add_at("interfaces", "the tunnel device '" + out.tunnel.name + "'",
                       "access interfaces");
@@ -372,6 +377,7 @@ std::string needs_restart(const Config& old_config, const Config& new_config) {
     compare(old_config.return_routability == new_config.return_routability, "security.rr");
     compare(old_config.route_optimisation == new_config.route_optimisation, "route_optimisation");
     compare(old_config.correspondent == new_config.correspondent, "security.cn");
+    compare(old_config.mobile_router == new_config.mobile_router, "mobile_router");
     compare(old_config.payload == new_config.payload, "security.payload");
     compare(old_config.lab_static_gcm == new_config.lab_static_gcm, "lab.static_gcm");
     compare(old_config.lab_unprotected == new_config.lab_unprotected, "lab.unprotected");

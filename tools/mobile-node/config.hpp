@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "controlplane/mip6/mobile_router.hpp"
 #include "dataplane/base/address.hpp"
 #include "dataplane/config/config.hpp"
 
@@ -77,6 +78,14 @@ struct DualStackConfig {
     friend bool operator==(const DualStackConfig&, const DualStackConfig&) = default;
 };
 
+/// A LAN whose nodes move with this one (RFC 3963).
+struct MobileRouterConfig {
+    std::string lan;  // network device; its addresses are the operator's business
+    mip6::MobileRouterConfig protocol{};
+
+    friend bool operator==(const MobileRouterConfig&, const MobileRouterConfig&) = default;
+};
+
 struct Config {
     std::string file;  // it was read from
 
@@ -107,6 +116,7 @@ struct Config {
     SplitConfig signalling;
     DualStackConfig dual_stack;
     RouteOptimisationConfig route_optimisation;
+    MobileRouterConfig mobile_router;
     TunnelConfig tunnel;
     std::string status_socket{kDefaultStatusSocket};
     /// Sequence numbers of SAs and binding updates go on from here after a restart; empty: not

@@ -461,13 +461,14 @@ void DataPath::tell_too_big(ConstByteSpan packet_in, unsigned mtu) {
     Ipv6Header inner;
     std::memcpy(&inner, packet_in.data(), sizeof inner);
     const std::size_t length = sizeof inner + inner.payload_length.host();
-    if (inner.source != addresses_.home_address || length <= kIpv6MinimumMtu) return;
+    const bool is_ours = inner.source == addresses_.home_address ||
+                         paths_.mobile_network().holds(inner.source);
+    if (!is_ours || length <= kIpv6MinimumMtu) return;
     wire::Icmpv6ErrorMessage error;
     error.type = wire::Icmpv6Type::kPacketTooBig;
     error.parameter = tunnel::packet_too_big_mtu(mtu);
     error.invoking_packet.assign(packet_in.begin(), packet_in.end());
-    const auto packet =
-        wire::icmpv6_error_packet(error, addresses_.home_address, addresses_.home_address);
+    const auto packet = wire::icmpv6_error_packet(error, addresses_.home_address, inner.source);
     if (!packet.empty() && !tun_.write(packet)) counters_.add(Counter::kDropTunWrite);
 }
 

@@ -8,9 +8,8 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
-#include <array>
-
 #include "dataplane/base/ip_header.hpp"
+#include "tools/mobile-node/netlink_request.hpp"
 
 namespace homeport::mobile_node {
 
@@ -22,44 +21,6 @@ constexpr std::uint16_t icmp_port(unsigned type, unsigned code) {
     return static_cast<std::uint16_t>(type << 8 | code);
 }
 constexpr int kMostStaleRules = 16;
-
-struct Request {
-    alignas(nlmsghdr) std::array<char, 1024> buffer{};
-
-    Request(std::uint16_t type, std::uint16_t flags) {
-        mnl_nlmsg_put_header(buffer.data());
-        message()->nlmsg_type = type;
-        message()->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
-    }
-    nlmsghdr* message() { return reinterpret_cast<nlmsghdr*>(buffer.data()); }
-    template <class T>
-    T& header() {
-        return *static_cast<T*>(mnl_nlmsg_put_extra_header(message(), sizeof(T)));
-    }
-    template <class Address>
-    void address(std::uint16_t type, const Address& address) {
-        mnl_attr_put(message(), type, address.bytes.size(), address.bytes.data());
-    }
-    void number(std::uint16_t type, std::uint32_t value) {
-        mnl_attr_put_u32(message(), type, value);
-    }
-};
-
-template <class Address>
-Request route_request(const Prefix<Address>& destination, std::uint32_t table, int interface) {
-    Request request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
-    auto& route = request.header<rtmsg>();
-    route.rtm_family = sizeof(Address) == 16 ? AF_INET6 : AF_INET;
-    route.rtm_dst_len = destination.length;
-    route.rtm_table = static_cast<unsigned char>(table < 256 ? table : 0);
-    route.rtm_protocol = RTPROT_STATIC;
-    route.rtm_scope = RT_SCOPE_UNIVERSE;
-    route.rtm_type = RTN_UNICAST;
-    request.number(RTA_TABLE, table);
-    if (destination.length > 0) request.address(RTA_DST, destination.address);
-    request.number(RTA_OIF, static_cast<std::uint32_t>(interface));
-    return request;
-}
 
 }  // namespace
 
@@ -74,15 +35,17 @@ Result<HostNetwork> HostNetwork::set_up(const Config& config, int index, unsigne
         run([&] { return host.netlink_.open(); }, [&] { return host.change_link(Step::kMtu, mtu); },
             [&] { return host.change_link(Step::kNoLinkLocal, 0); },
             [&] { return host.change_link(Step::kUp, 0); }, [&] { return host.add_rules(); },
-            [&] { return host.add_addresses(); }, [&] { return host.add_routes(); });
+            [&] { return host.add_addresses(); }, [&] { return host.add_routes(); },
+            [&] { return host.router_.set_up(config, index); });
     if (!done) {
-        host.delete_rules();
+        host.remove();
         return std::unexpected(done.error());
     }
     return host;
 }
 
 void HostNetwork::remove() {
+    router_.remove();
     delete_rules();
 }
 
@@ -268,6 +231,7 @@ Result<void> HostNetwork::set_home_link(int index, const std::string& name, bool
             home_name_.clear();
             return fail("rule for " + name + ": " + done.error().text);
         }
+        if (auto done = router_.set_home_link(name); !done) return done;
     }
     const std::uint32_t table = config_.tunnel.table + 1;
     constexpr Ipv6Prefix kLinkLocal{{{0xfe, 0x80}}, 64};

@@ -27,6 +27,7 @@
 #include "tools/mobile-node/config.hpp"
 #include "tools/mobile-node/file_descriptor.hpp"
 #include "tools/mobile-node/netlink_socket.hpp"
+#include "tools/mobile-node/router_network.hpp"
 
 namespace homeport::mobile_node {
 
@@ -86,6 +87,7 @@ class HostNetwork {
     bool ipv4_bound_ = false;
     std::string home_name_;  // of the home link that home_rule() stands for
     NetlinkSocket netlink_;
+    RouterNetwork router_;  // idle, but for a mobile router
 };
 
 }  // namespace homeport::mobile_node

@@ -36,6 +36,7 @@ mip6::MobileNodeConfig protocol_config(const Config& config) {
     out.ipv4_home_address = config.ipv4_home_address;
     out.force_udp = config.dual_stack.force_udp;
     out.nat_keepalive = config.dual_stack.nat_keepalive;
+    out.mobile_router = config.mobile_router.protocol;
     out.lifetime = config.lifetime;
     out.first_registration_timeout = config.first_registration_timeout;
     out.allow_unprotected = config.lab_unprotected;
@@ -83,6 +84,7 @@ Mobility::Mobility(asio::io_context& context, const Config& config, const LinkTa
       tunnel_mtu_(tunnel_mtu),
       mtu_alarm_(context, [this] { set_tunnel_mtu(link_mtu(tunnel_interface_)); }),
       sequence_alarm_(context, [this] { note_sequences(); }) {
+    paths_.set_mobile_network({config.mobile_router.protocol.prefixes, {}});
     note_sequences();
     if (!config.route_optimisation.enabled) return;
     optimisation_.emplace(context, config, data_path, paths, security, counters,
@@ -399,6 +401,15 @@ void Mobility::act(const mip6::Ipv4HomeAddressNews& news) {
             address, *news.status);
     }
     changed_("ipv4", address + " not bound");
+}
+
+void Mobility::act(const mip6::Ipv4NetworkNews& news) {
+    const mip6::MobileRouterConfig& router = config_.mobile_router.protocol;
+    paths_.set_mobile_network({router.prefixes, news.served});
+    for (const Ipv4Prefix& prefix : router.ipv4_prefixes) {
+        const bool served = std::ranges::find(news.served, prefix) != news.served.end();
+        changed_("mobile_network", prefix.to_string() + (served ? " served" : " not served"));
+    }
 }
 
 void Mobility::act(const mip6::StateChanged& action) {

@@ -105,6 +105,7 @@ class Mobility {
     void act(const mip6::TunnelDown& action);
     void act(const mip6::AnnounceAtHome& action);
     void act(const mip6::Ipv4HomeAddressNews& news);
+    void act(const mip6::Ipv4NetworkNews& news);
     void act(const mip6::StateChanged& action);
     void settle_at_home();
     void announce();

@@ -92,11 +92,14 @@ bool PacketPaths::admit(Packet& packet) {
         if (stays_on_link(ip.destination) || ip.source.is_link_local()) {
             return drop(Counter::kDropLinkLocal);
         }
-        if (ip.source != addresses_.home_address) return drop(Counter::kDropNotHomeAddress);
+        if (ip.source != addresses_.home_address && !network_.holds(ip.source)) {
+            return drop(Counter::kDropNotHomeAddress);
+        }
         if (is_care_of_address(ip.destination)) return drop(Counter::kDropLinkLocal);
     } else {
         const Ipv4Header& ip = ipv4_header(packet);
         if (stays_on_link(ip.destination)) return drop(Counter::kDropLinkLocal);
+        if (network_.holds(ip.source)) return true;
         if (!addresses_.ipv4_home_address || ip.source != *addresses_.ipv4_home_address) {
             return drop(Counter::kDropNotHomeAddress);
         }
@@ -150,7 +153,9 @@ bool PacketPaths::to_wire(Packet& packet, Leave leave, const Egress& way) {
         counters_.add(Counter::kDropPolicyOut);
         return false;
     }
-    if (correspondents_ != nullptr) {
+    // Of the home address alone: nodes of a mobile network have no care-of address.
+    if (correspondents_ != nullptr &&
+        tunnel::source_of(packet.bytes()) == addresses_.home_address) {
         switch (correspondents_->take(packet, care_of_address)) {
             case CorrespondentRoutes::Taken::kNo:
                 break;
@@ -246,12 +251,14 @@ PacketPaths::Arrival PacketPaths::tunnelled(Packet& packet, std::uint16_t inner_
             return dropped(Counter::kInMalformed);
     }
     if (packet.data[0] >> 4 == 4) {
-        if (!addresses_.ipv4_home_address ||
-            ipv4_header(packet).destination != *addresses_.ipv4_home_address) {
+        const Ipv4Address& destination = ipv4_header(packet).destination;
+        if (addresses_.ipv4_home_address != destination && !network_.holds(destination)) {
             return dropped(Counter::kInInnerAddress);
         }
-    } else if (ipv6_header(packet).destination != addresses_.home_address ||
-               ipv6_header(packet).source.is_link_local()) {
+    } else if (const Ipv6Header& inner = ipv6_header(packet);
+               (inner.destination != addresses_.home_address &&
+                !network_.holds(inner.destination)) ||
+               inner.source.is_link_local()) {
         return dropped(Counter::kInInnerAddress);
     } else if (ipv6_header(packet).source == addresses_.home_agent &&
                ipv6_header(packet).next_header == number(IpProtocol::kRouting)) {

@@ -16,6 +16,7 @@
 #include "dataplane/ipsec/packet.hpp"
 #include "tools/mobile-node/correspondent_routes.hpp"
 #include "tools/mobile-node/counters.hpp"
+#include "tools/mobile-node/mobile_network.hpp"
 #include "tools/mobile-node/signalling_split.hpp"
 
 namespace homeport::mobile_node {
@@ -65,6 +66,10 @@ class PacketPaths {
     void set_ipv4_home_address(const Ipv4Address& address) {
         addresses_.ipv4_home_address = address;
     }
+
+    /// Of a mobile router: packets from and to these networks take the tunnel, too.
+    void set_mobile_network(MobileNetwork network) { network_ = std::move(network); }
+    [[nodiscard]] const MobileNetwork& mobile_network() const { return network_; }
 
     /// Route optimisation: null, as at first, for none. Must outlive its use.
     void set_correspondents(CorrespondentRoutes* correspondents) {
@@ -136,6 +141,7 @@ class PacketPaths {
     std::uint16_t identification_ = 0;  // of IPv4 headers that allow fragments
     CorrespondentRoutes* correspondents_ = nullptr;
     bool ipv4_bound_ = false;
+    MobileNetwork network_;
 };
 
 }  // namespace homeport::mobile_node

@@ -87,6 +87,7 @@ void RouteOptimisation::signalling(ConstByteSpan packet, bool from_home_agent) {
 void RouteOptimisation::tunnelled(ConstByteSpan packet) {
     parse::Headers headers;
     if (parse::walk(packet, headers) != parse::Error::kNone || headers.family != 6) return;
+    if (tunnel::destination_of(packet) != config_.home_address) return;  // RFC 3963: not its own
     const Ipv6Address source = tunnel::source_of(packet);
     if (headers.protocol == number(IpProtocol::kIcmpv6) &&
         headers.upper_offset + kIcmpHeader <= headers.end) {

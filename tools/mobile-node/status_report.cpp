@@ -4,6 +4,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace homeport::mobile_node {
@@ -197,6 +198,24 @@ Json prefixes_of(const mip6::PrefixSolicitor& state, Clock::time_point now) {
             {"ignored_identifier", counters.ignored_identifier}};
 }
 
+Json router_of(const Config& config, const mip6::MobileNode::Status& status) {
+    const mip6::MobileRouterConfig& router = config.mobile_router.protocol;
+    if (!router.is_on()) return nullptr;
+    const bool bound = status.registered_care_of_address.has_value();
+    Json list = Json::array();
+    for (const Ipv6Prefix& prefix : router.prefixes) {
+        list.push_back({{"prefix", prefix.to_string()}, {"served", bound}});
+    }
+    for (const Ipv4Prefix& prefix : router.ipv4_prefixes) {
+        const auto& served = status.ipv4_network.served;
+        list.push_back({{"prefix", prefix.to_string()},
+                        {"served", std::ranges::find(served, prefix) != served.end()}});
+    }
+    return {{"lan", config.mobile_router.lan},
+            {"mode", to_string(status.router_mode)},
+            {"prefixes", std::move(list)}};
+}
+
 std::string text_or(const Json& value, const std::string& otherwise) {
     return value.is_string() ? value.get<std::string>() : otherwise;
 }
@@ -217,6 +236,9 @@ std::string status_json(const StatusSource& source) {
                             : source.config.ipv4_home_address->to_string()},
             {"bound", status.ipv4.bound},
             {"status", status.ipv4.status ? Json(*status.ipv4.status) : Json(nullptr)}};
+    }
+    if (const Json router = router_of(source.config, status); !router.is_null()) {
+        out["mobile_router"] = router;
     }
     out["home_agent"] = source.config.home_agent.to_string();
     out["home_prefix"] = source.config.home_prefix.to_string();
@@ -281,6 +303,16 @@ std::string status_text(const std::string& json) {
                  (ipv4.at("status").is_number()
                       ? ", status " + std::to_string(ipv4.at("status").get<unsigned>())
                       : ""));
+    }
+    if (in.contains("mobile_router")) {
+        const Json& router = in.at("mobile_router");
+        std::string prefixes;
+        for (const Json& one : router.at("prefixes")) {
+            prefixes += (prefixes.empty() ? "" : ", ") + one.at("prefix").get<std::string>() +
+                        (one.at("served").get<bool>() ? "" : " (not served)");
+        }
+        line("mobile router", prefixes + " on " + router.at("lan").get<std::string>() + ", " +
+                                  router.at("mode").get<std::string>() + " mode");
     }
     line("home agent", in.at("home_agent").get<std::string>());
     if (attachment.is_null()) {

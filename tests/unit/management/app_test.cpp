@@ -297,6 +297,58 @@ TEST_F(AppTest, P14_an_ipv4_home_address_is_a_binding_of_its_own_beside_the_one_
     EXPECT_EQ(count(CommandType::kBindingRemove), 2u);
 }
 
+TEST_F(AppTest, RFC3963_6_3_mobile_prefixes_stand_behind_their_binding) {
+    std::string text;
+    {
+        std::ifstream stream(file());
+        text.assign(std::istreambuf_iterator<char>(stream), {});
+    }
+    const std::string home = "home_address: 2001:db8:1::101\n";
+    text.insert(text.find(home) + home.size(), "      mobile_prefixes: ['2001:db8:5000::/40']\n");
+    std::ofstream(file()) << text;
+    start_both();
+    // Where nobody leads into it, the mobile network is nowhere.
+    bool known = false;
+    for (const Command& command : all(CommandType::kHomePrefixSet)) {
+        const auto record = command.as<channel::HomePrefixSet>();
+        known |= record.prefix.v6() == address("2001:db8:5000::") && record.prefix_length == 40 &&
+                 record.port == channel::kNoPort && record.drop_unbound == 0;
+    }
+    EXPECT_TRUE(known);
+    const auto update = [](std::uint16_t sequence, std::vector<const char*> prefixes) {
+        wire::BindingUpdate made;
+        made.acknowledge = made.home_registration = made.mobile_router = true;
+        made.sequence = sequence;
+        made.lifetime = wire::FourSecondUnits::floor(60s);
+        made.options = {wire::AlternateCareOfAddress{kCareOf}};
+        for (const char* prefix : prefixes) {
+            made.options.emplace_back(wire::MobileNetworkPrefix{48, address(prefix)});
+        }
+        return wire::mobility_packet(made, kHomeAddress, kHomeAgent);
+    };
+    data_plane_->clear();
+    data_plane_->punt(punt_from(kCareOf), update(7, {"2001:db8:5000::", "2001:db8:5001::"}));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    EXPECT_EQ(data_plane_->types(),
+              (std::vector{CommandType::kBindingSet, CommandType::kMobilePrefixSet,
+                           CommandType::kMobilePrefixSet, CommandType::kTransmitPacket}));
+    const auto set = all(CommandType::kMobilePrefixSet)[1].as<channel::MobilePrefixSet>();
+    EXPECT_EQ(set.prefix.v6(), address("2001:db8:5001::"));
+    EXPECT_EQ(set.prefix_length, 48);
+    EXPECT_EQ(set.home_address.v6(), kHomeAddress);
+    EXPECT_TRUE(acknowledgement_in(all(CommandType::kTransmitPacket)[0]).mobile_router);
+
+    // One that is no longer named goes.
+    data_plane_->clear();
+    data_plane_->punt(punt_from(kCareOf), update(8, {"2001:db8:5001::"}));
+    ASSERT_TRUE(run_until([&] { return count(CommandType::kTransmitPacket) == 1; }));
+    EXPECT_EQ(data_plane_->types(),
+              (std::vector{CommandType::kBindingSet, CommandType::kMobilePrefixRemove,
+                           CommandType::kMobilePrefixSet, CommandType::kTransmitPacket}));
+    const auto gone = all(CommandType::kMobilePrefixRemove)[0].as<channel::MobilePrefixRemove>();
+    EXPECT_EQ(gone.prefix.v6(), address("2001:db8:5000::"));
+}
+
 TEST_F(AppTest, an_unprotected_binding_update_changes_nothing_and_is_not_answered) {
     start_both();
     data_plane_->clear();

@@ -442,6 +442,49 @@ TEST_F(MobileRouterSteps, RFC3963_6_6_accepted_explicit_and_implicit_with_R_in_t
     EXPECT_EQ(entry().mobile_prefixes, std::vector{prefix6("2001:db8:9000::/40")});
 }
 
+TEST_F(MobileRouterSteps, RFC3963_6_2_a_prefix_named_twice_is_forwarded_once) {
+    (void)send(router(1, {{"2001:db8:9000::", 48}, {"2001:db8:9000:0:ffff::", 48}}));
+    EXPECT_EQ(entry().mobile_prefixes, std::vector{prefix6("2001:db8:9000::/48")});
+}
+
+TEST_F(MobileRouterSteps, RFC5555_3_1_1_a_router_of_ipv4_networks_alone) {
+    config.nodes[0].mobile_prefixes.clear();
+    restart(config);
+    Update made = router(1, {});
+    made.message.options.emplace_back(
+        wire::Ipv4HomeAddress{16, true, *Ipv4Address::parse("10.5.0.0")});
+    const Actions actions = send(made);
+    EXPECT_EQ(status(actions), 0u);
+    EXPECT_TRUE(answer(actions)->mobile_router);
+    EXPECT_TRUE(entry().mobile_prefixes.empty());
+}
+
+TEST_F(MobileRouterSteps, RFC6275_15_1_step_18_care_of_address_in_a_mobile_network) {
+    expect_status(from(router(1, {}), v6("2001:db8:9000:7::5")), 174);
+    Update other = update(1);
+    other.home_address = v6("2001:db8:1::200");
+    expect_status(from(other, v6("2001:db8:90ff:ffff::5")), 174);
+    expect_status(from(other, v6("2001:db8:9100::5")), 0);
+}
+
+TEST_F(MobileRouterSteps, RFC3963_6_2_prefixes_follow_the_configuration) {
+    (void)send(router(1, {{"2001:db8:9000::", 48}, {"2001:db8:9001::", 48}}));
+    config.nodes[0].mobile_prefixes = {prefix6("2001:db8:9001::/48")};
+    Actions actions = agent.reconfigure(config, now);
+    ASSERT_EQ(count_of<InstallBinding>(actions), 1u);
+    EXPECT_EQ(all<InstallBinding>(actions)[0].entry.mobile_prefixes,
+              std::vector{prefix6("2001:db8:9001::/48")});
+    EXPECT_EQ(count_of<PersistBinding>(actions), 1u);
+    EXPECT_EQ(count_of<InstallBinding>(agent.reconfigure(config, now)), 0u) << "nothing changed";
+    (void)send(router(2, {}));
+    config.nodes[0].mobile_prefixes = {prefix6("2001:db8:9002::/48")};
+    (void)agent.reconfigure(config, now);
+    EXPECT_EQ(entry().mobile_prefixes, std::vector{prefix6("2001:db8:9002::/48")}) << "implicit";
+    config.nodes[0].mobile_router = false;
+    (void)agent.reconfigure(config, now);
+    EXPECT_TRUE(entry().mobile_prefixes.empty());
+}
+
 TEST_F(MobileRouterSteps, RFC3963_6_6_no_R_in_a_rejection) {
     EXPECT_FALSE(answer(send(router(1, {{"ff02::", 16}})))->mobile_router);
 }

@@ -207,5 +207,48 @@ TEST(Config, reload_tells_what_needs_a_restart) {
     EXPECT_EQ(needs_restart(*one, *parse(with("interfaces: [a]\nlog_level: debug"), "x")), "");
 }
 
+TEST(Config, RFC3963_5_a_mobile_router_and_its_prefixes) {
+    const auto config = parse(with(R"(interfaces: [eth0]
+mobile_router: {lan: eth1, mode: implicit, prefixes: ["2001:db8:5000::/48"],
+                ipv4_prefixes: [10.5.0.0/16]})"),
+                              "/etc/mn.yaml");
+    ASSERT_TRUE(config) << config::to_string(config.error());
+    EXPECT_EQ(config->mobile_router.lan, "eth1");
+    const mip6::MobileRouterConfig& router = config->mobile_router.protocol;
+    EXPECT_EQ(router.mode, mip6::MobileRouterMode::kImplicit);
+    EXPECT_EQ(router.prefixes, std::vector{*Ipv6Prefix::parse("2001:db8:5000::/48")});
+    EXPECT_EQ(router.ipv4_prefixes, std::vector{*Ipv4Prefix::parse("10.5.0.0/16")});
+    Config other = *config;
+    other.mobile_router.protocol.mode = mip6::MobileRouterMode::kExplicit;
+    EXPECT_EQ(needs_restart(*config, other), "mobile_router");
+    const auto plain = parse(kGood, "/etc/mn.yaml");
+    ASSERT_TRUE(plain);
+    EXPECT_FALSE(plain->mobile_router.protocol.is_on());
+}
+
+TEST(Config, RFC3963_5_bad_mobile_routers_are_named) {
+    const auto router = [](std::string_view keys) {
+        return errors_of(with("interfaces: [eth0]\nmobile_router: {" + std::string(keys) + "}"));
+    };
+    for (const auto& [keys, expected] : std::vector<std::pair<const char*, const char*>>{
+             {"prefixes: ['2001:db8:5000::/48']", "lan"},
+             {"lan: eth1", "no prefix"},
+             {"lan: eth1, prefixes: ['2001:db8:5000::/48'], mode: both", "implicit"},
+             {"lan: eth1, prefixes: ['fe80::/64']", "unicast routable"},
+             {"lan: eth1, prefixes: ['2001:db8:5000::1/48']", "2001:db8:5000::1/48"},
+             {"lan: eth1, prefixes: ['2001:db8:5000::/48', '2001:db8:5000:1::/64']", "not meet"},
+             {"lan: eth1, prefixes: ['2001:db8:1::/64']", "without the home address"},
+             {"lan: eth1, ipv4_prefixes: [10.0.0.1/8]", "10.0.0.1/8"},
+             {"lan: eth1, ipv4_prefixes: [224.0.0.0/8]", "unicast"},
+             {"lan: eth0, prefixes: ['2001:db8:5000::/48']", "one of interfaces"},
+             {"lan: homeport0, prefixes: ['2001:db8:5000::/48']", "tunnel device"},
+             {"lan: eth1, prefixes: ['2001:db8:5000::/48'], lans: 1", "lans"}}) {
+        EXPECT_NE(router(keys).find(expected), std::string::npos) << keys << ": " << router(keys);
+    }
+    const std::string all =
+        errors_of(with("mobile_router: {lan: eth1, prefixes: ['2001:db8:5000::/48']}"));
+    EXPECT_NE(all.find("interfaces"), std::string::npos) << all;
+}
+
 }  // namespace
 }  // namespace homeport::mobile_node

@@ -1,0 +1,194 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""A mobile router with a LAN behind it (RFC 3963): its hosts, which know nothing of mobility, stay
+connected while it moves.
+
+    cn --- inet ---[home agent]--- home --- mn (home)
+             +------ a, b ---------------- mn (a, b) --- lan host 2001:db8:5000::77
+"""
+import json
+import pathlib
+import signal
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from cases import case, expect, main  # noqa: E402
+from lab import CARE_OF, CORRESPONDENT, HOME_ADDRESS, HOME_AGENT, ROOT  # noqa: E402
+from lab import RoamingNetwork, wait_until  # noqa: E402
+from signalling_capture import Capture  # noqa: E402
+
+PREFIX, ROUTER, HOST = "2001:db8:5000::/48", "2001:db8:5000::1", "2001:db8:5000::77"
+PORT = 5001
+
+
+class LanTransfer:
+    """A TCP connection from `source` to a server elsewhere, at a given rate."""
+
+    def __init__(self, net, source, server, address):
+        program = ROOT / "tools/lib/transfer.py"
+        self.receiver = net.lab.start(server, ["/usr/bin/python3", program, "receive", address,
+                                               PORT], name="receiver")
+        self.receiver.wait_for_output("ready")
+        self.sender = net.lab.start(source, ["/usr/bin/python3", program, "send", address, PORT,
+                                             400_000], name="sender")
+        self.sender.wait_for_output("connected", 15)
+
+    def finish(self):
+        self.sender.signal(signal.SIGTERM)
+        expect(self.sender.wait(70) == 0, f"sender: {self.sender.output()[-300:]}")
+        expect(self.receiver.wait(70) == 0, f"receiver: {self.receiver.output()[-300:]}")
+        sent = json.loads(self.sender.output().splitlines()[-1])
+        received = json.loads(self.receiver.output().splitlines()[-1])
+        expect(sent["sha256"] == received["sha256"] and sent["octets"] == received["octets"],
+               f"sent {sent}, received {received}")
+        return received
+
+
+class NemoNetwork(RoamingNetwork):
+    mode = "explicit"
+    node_prefixes = f'mobile_prefixes: ["{PREFIX}"]'
+
+    def write_configuration(self):
+        self.mn_extra += (f'mobile_router: {{lan: lan, mode: {self.mode}, '
+                          f'prefixes: ["{PREFIX}"]}}\n')
+        super().write_configuration()
+        home = f'home_address: "{HOME_ADDRESS}"\n'
+        text = self.config.read_text()
+        self.config.write_text(text.replace(home, f"{home}      {self.node_prefixes}\n"))
+
+    def make_networks(self):
+        super().make_networks()
+        lab = self.lab
+        lab.namespace("lan")
+        lab.veth("mn", "lan", "lan", "eth0")
+        lab.ip("mn", f"addr add {ROUTER}/64 dev lan nodad")
+        lab.ip("lan", f"addr add {HOST}/64 dev eth0 nodad")
+        lab.ip("lan", f"route add default via {ROUTER}")
+
+    def start_at(self, network):
+        self.start()
+        # Everything for the mobile network comes by the home agent.
+        self.lab.ip("inet", f"route add {PREFIX} via 2001:db8:f::1")
+        self.plug(network)
+        self.start_mobile_node()
+        self.wait_at(network)
+
+    def wait_at(self, network):
+        self.wait_registered(network)
+        wait_until(lambda: self.mn()["state"] in ("registered", "at-home"), 10, "registered")
+
+    def expect_balance(self):
+        drops = self.hactl("show", "drops")
+        expect(drops.get("difference", 0) == 0, f"packets unaccounted for: {drops}")
+
+
+@case
+def RFC3963_5_explicit_mode_moves_under_a_transfer(net):
+    net.make_networks()
+    net.make_networks = lambda: None
+    capture = Capture(net.lab, "inet", "a")
+    net.start_at("a")
+    row = net.hactl("show", "binding", HOME_ADDRESS)
+    expect(row["mobile_prefixes"] == [PREFIX] and row["prefix_mode"] == "explicit", str(row))
+    expect("R" in row["flags"], str(row))
+    expect(net.mn()["mobile_router"]["prefixes"] == [{"prefix": PREFIX, "served": True}],
+           str(net.mn()["mobile_router"]))
+    expect(net.ping("lan", CORRESPONDENT, 3), "the LAN does not reach the correspondent")
+    expect(net.ping("cn", HOST, 3), "the LAN is not reached")
+    expect(net.ping("mn", CORRESPONDENT, 3), "the mobile router itself")
+    capture.stop()
+    # Others decode it: flag R, the prefix, and R in the answer (RFC 3963 4.1 to 4.3).
+    updates = capture.tshark(["mip6.nemo.bu.r_flag", "mip6.nemo.mnp.pfl", "mip6.nemo.mnp.mnp"],
+                             "mip6.mhtype == 5")
+    expect(updates and all(row["mip6.nemo.bu.r_flag"] in ("1", "True") and
+                           row["mip6.nemo.mnp.pfl"] == "48" and
+                           row["mip6.nemo.mnp.mnp"] == "2001:db8:5000::" for row in updates),
+           str(updates))
+    answers = capture.tshark(["mip6.ba.status", "mip6.nemo.ba.r_flag"], "mip6.mhtype == 6")
+    expect(answers and all(row["mip6.ba.status"] == "0" and
+                           row["mip6.nemo.ba.r_flag"] in ("1", "True") for row in answers),
+           str(answers))
+    # Nothing of the LAN on the access link but in the tunnel.
+    bare = capture.tshark(["frame.number"], f"ipv6.nxt != 41 && ipv6.addr == {PREFIX}")
+    expect(bare == [], f"{len(bare)} packets of the LAN outside of the tunnel")
+    down = LanTransfer(net, "cn", "lan", HOST)
+    for old, new in (("a", "b"), ("b", "a")):
+        net.move(old, new)
+        net.wait_at(new)
+        wait_until(lambda: net.ping("lan", CORRESPONDENT, 1), 10, "the LAN connected again")
+        expect(net.ping("cn", HOST, 5), f"the LAN is not reached at {new}")
+    received = down.finish()
+    expect(received["octets"] > 100_000, str(received))
+    net.expect_balance()
+
+
+@case
+def RFC3963_5_implicit_mode_and_return_home(net):
+    net.mode = "implicit"
+    net.start_at("b")
+    row = net.hactl("show", "binding", HOME_ADDRESS)
+    expect(row["mobile_prefixes"] == [PREFIX] and row["prefix_mode"] == "implicit", str(row))
+    up = LanTransfer(net, "lan", "cn", CORRESPONDENT)
+    net.move("b", "a")
+    net.wait_at("a")
+    wait_until(lambda: net.ping("cn", HOST, 1), 10, "the LAN reached at a")
+    # At home the home agent's host has a route of its own to the mobile network.
+    net.lab.ip("ha", f"-6 route add {PREFIX} via {HOME_ADDRESS} dev hp-home0")
+    net.move("a", "home")
+    net.wait_at("home")
+    wait_until(lambda: net.ping("cn", HOST, 1), 15, "the LAN reached at home")
+    expect(net.ping("lan", CORRESPONDENT, 3), "the LAN does not get out at home")
+    net.move("home", "a")
+    net.wait_at("a")
+    wait_until(lambda: net.ping("cn", HOST, 1), 15, "the LAN reached at a")
+    received = up.finish()
+    expect(received["octets"] > 100_000, str(received))
+    net.expect_balance()
+
+
+@case
+def RFC3963_6_3_without_a_binding_the_network_is_unreachable(net):
+    net.start_at("a")
+    expect(net.ping("cn", HOST, 2), "the LAN is not reached")
+    net.mobile_node.signal(signal.SIGTERM)
+    expect(net.mobile_node.wait(15) == 0, net.mobile_node.output()[-300:])
+    wait_until(lambda: net.binding_care_of() is None, 10, "the binding gone")
+    result = net.lab.run("cn", ["ping", "-n", "-c", "2", "-W", "1", HOST], check=False)
+    expect("Address unreachable" in result.stdout, result.stdout)
+    expect("tun.out.no_binding" in json.dumps(net.hactl("show", "drops")), "not counted")
+    # What it had set in its host is gone.
+    rules = net.lab.ip("mn", "-6 rule show")
+    expect(PREFIX not in rules, rules)
+    expect(PREFIX not in net.lab.ip("mn", "-6 route show table main"), "the route is still there")
+    value = net.lab.run("mn", ["sysctl", "-n", "net.ipv6.conf.all.forwarding"]).strip()
+    expect(value == "0", f"forwarding is {value}")
+    net.expect_balance()
+
+
+@case
+def RFC3963_6_2_a_prefix_of_another_is_refused(net):
+    net.node_prefixes = 'mobile_prefixes: ["2001:db8:6000::/48"]'
+    net.start()
+    net.plug("a")
+    net.start_mobile_node()
+    wait_until(lambda: net.mn()["state"] == "stopped", 15, "refused")
+    status = net.mn()["binding"]["last_status"]
+    expect(status["code"] == 142, str(status))
+    expect(net.binding_care_of() is None, str(net.bindings()))
+    net.expect_balance()
+
+
+@case
+def RFC3963_5_6_a_router_that_is_refused_lets_nothing_of_its_lan_out(net):
+    net.node_prefixes = "# no mobile router"
+    net.start()
+    net.plug("a")
+    net.start_mobile_node()
+    # Our home agent refuses flag R then; RFC 3963 section 5.6: not to be tried again.
+    wait_until(lambda: net.mn()["state"] == "stopped", 15, "refused")
+    expect(net.mn()["binding"]["last_status"]["code"] == 140, str(net.mn()["binding"]))
+    expect(not net.ping("lan", CORRESPONDENT, 1), "the LAN gets out without a binding")
+    net.expect_balance()
+
+
+main(NemoNetwork)

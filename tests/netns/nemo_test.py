@@ -13,8 +13,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from cases import case, expect, main  # noqa: E402
-from lab import CARE_OF, CORRESPONDENT, HOME_ADDRESS, HOME_AGENT, ROOT  # noqa: E402
-from lab import RoamingNetwork, wait_until  # noqa: E402
+from lab import CORRESPONDENT, HOME_ADDRESS, ROOT, RoamingNetwork, wait_until  # noqa: E402
 from signalling_capture import Capture  # noqa: E402
 
 PREFIX, ROUTER, HOST = "2001:db8:5000::/48", "2001:db8:5000::1", "2001:db8:5000::77"

@@ -75,6 +75,7 @@ class NemoNetwork(RoamingNetwork):
     def wait_at(self, network):
         self.wait_registered(network)
         wait_until(lambda: self.mn()["state"] in ("registered", "at-home"), 10, "registered")
+        wait_until(lambda: self.ping("cn", HOST, 1), 10, f"the LAN reached at {network}")
 
     def expect_balance(self):
         drops = self.hactl("show", "drops")
@@ -92,6 +93,7 @@ def RFC3963_5_explicit_mode_moves_under_a_transfer(net):
     expect("R" in row["flags"], str(row))
     expect(net.mn()["mobile_router"]["prefixes"] == [{"prefix": PREFIX, "served": True}],
            str(net.mn()["mobile_router"]))
+    wait_until(lambda: net.ping("lan", CORRESPONDENT, 1), 10, "an answer to the LAN")
     expect(net.ping("lan", CORRESPONDENT, 3), "the LAN does not reach the correspondent")
     expect(net.ping("cn", HOST, 3), "the LAN is not reached")
     expect(net.ping("mn", CORRESPONDENT, 3), "the mobile router itself")
@@ -130,16 +132,13 @@ def RFC3963_5_implicit_mode_and_return_home(net):
     up = LanTransfer(net, "lan", "cn", CORRESPONDENT)
     net.move("b", "a")
     net.wait_at("a")
-    wait_until(lambda: net.ping("cn", HOST, 1), 10, "the LAN reached at a")
     # At home the home agent's host has a route of its own to the mobile network.
     net.lab.ip("ha", f"-6 route add {PREFIX} via {HOME_ADDRESS} dev hp-home0")
     net.move("a", "home")
     net.wait_at("home")
-    wait_until(lambda: net.ping("cn", HOST, 1), 15, "the LAN reached at home")
     expect(net.ping("lan", CORRESPONDENT, 3), "the LAN does not get out at home")
     net.move("home", "a")
     net.wait_at("a")
-    wait_until(lambda: net.ping("cn", HOST, 1), 15, "the LAN reached at a")
     received = up.finish()
     expect(received["octets"] > 100_000, str(received))
     net.expect_balance()

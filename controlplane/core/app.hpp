@@ -163,6 +163,7 @@ class App final : public management::Appliance,
     void on_event(const channel::SaLifetime& event) override;
     void on_event(const channel::PathMtu& event) override;
     void on_event(const channel::EspSource& event) override;
+    void on_event(const channel::EspMapping& event) override;
     void take_punt(const channel::Punt& event, ConstByteSpan packet);
     void take_frame(const channel::Punt& event, ConstByteSpan frame);
     void answer_unknown_binding(const channel::Punt& event, ConstByteSpan packet);

@@ -128,6 +128,9 @@ void App::on_event(const channel::PathMtu& event) {
     path_mtus_[home_address] = static_cast<std::uint16_t>(event.mtu);
 }
 
+/// The data plane uses it already.
+void App::on_event(const channel::EspMapping&) {}
+
 void App::on_event(const channel::Punt& event, ConstByteSpan packet) {
     if (phase_ == Phase::kRunning) return take_punt(event, packet);
     // The mobile node would repeat it; but why should it have to.

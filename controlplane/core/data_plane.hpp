@@ -36,6 +36,7 @@ class DataPlaneEvents {
     virtual void on_event(const channel::SaLifetime& event) = 0;
     virtual void on_event(const channel::PathMtu& event) = 0;
     virtual void on_event(const channel::EspSource& event) = 0;
+    virtual void on_event(const channel::EspMapping& event) = 0;
 };
 
 class DataPlane {

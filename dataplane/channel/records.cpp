@@ -178,5 +178,8 @@ bool valid(const EspSource& record) {
     return is_address(record.home_address) && is_address_or_none(record.care_of_address) &&
            is_address(record.source) && is_bool(record.dropped);
 }
+bool valid(const EspMapping& record) {
+    return is_address(record.home_address) && is_address(record.source) && record.port != 0;
+}
 
 }  // namespace homeport::channel

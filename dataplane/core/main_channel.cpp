@@ -5,6 +5,7 @@
 #include <rte_ring_elem.h>
 
 #include <cstring>
+#include <type_traits>
 
 #include "dataplane/channel/records.hpp"
 #include "dataplane/core/log.hpp"
@@ -12,6 +13,7 @@
 #include "dataplane/ipsec/sa.hpp"
 #include "dataplane/ipsec/sa_store.hpp"
 #include "dataplane/punt/punt_stages.hpp"
+#include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
 
 namespace homeport::core {
 
@@ -25,6 +27,11 @@ namespace {
 /// Refused commands that are logged; all of them are answered.
 constexpr std::uint64_t kLoggedRefusals = 20;
 constexpr std::uint64_t kSequenceReserve = 1u << 20;
+
+/// Of a table's key.
+channel::WireAddress wire_address(const Ipv6Address& key) {
+    return key.is_v4_mapped() ? channel::WireAddress(table::v4_of(key)) : channel::WireAddress(key);
+}
 
 ConstByteSpan octets_of(rte_mbuf* packet) {
     return {stage::data(packet), stage::length(packet)};
@@ -111,6 +118,10 @@ void MainLcore::apply_command(std::span<std::uint8_t> record) {
     const auto decoded =
         channel::dispatch_command(record, [&](const auto& command, ConstByteSpan trailing) {
             applied = applier_.apply(command, trailing);
+            using Record = std::remove_cvref_t<decltype(command)>;
+            if constexpr (std::is_same_v<Record, channel::BindingSet>) {
+                if (applied && state_.writer().syncing()) tell_known_mapping(command);
+            }
         });
     const bool secret = header && header->type == channel::CommandType::kSaSet;
     channel::RingConsumer& ring = server_.commands();
@@ -241,6 +252,9 @@ bool MainLcore::requests() {
                 case stage::MainRequest::Kind::kEspSource:
                     tell_esp_source(request);
                     break;
+                case stage::MainRequest::Kind::kEspMapping:
+                    tell_esp_mapping(request);
+                    break;
             }
         }
     }
@@ -250,9 +264,7 @@ bool MainLcore::requests() {
 void MainLcore::learn_path_mtu(const Ipv6Address& home_address, std::uint32_t mtu) {
     if (!state_.writer().path_mtu(home_address, mtu)) return;
     channel::PathMtu event;
-    event.home_address = home_address.is_v4_mapped()
-                             ? channel::WireAddress(table::v4_of(home_address))
-                             : channel::WireAddress(home_address);
+    event.home_address = wire_address(home_address);
     event.mtu = mtu;
     (void)send(event);
 }
@@ -261,15 +273,47 @@ void MainLcore::learn_path_mtu(const Ipv6Address& home_address, std::uint32_t mt
 void MainLcore::tell_esp_source(const stage::MainRequest& request) {
     channel::EspSource event;
     event.home_address = channel::WireAddress(request.home_address);
-    event.source = channel::WireAddress(request.source);
+    event.source = wire_address(request.source);
     event.spi = request.spi;
     event.dropped = request.dropped;
     const table::BindingTable& bindings = state_.tables().bindings;
     const std::uint32_t slot = bindings.find(request.home_address);
     if (slot != table::kNoSlot && !bindings.at(slot).tentative()) {
-        event.care_of_address = channel::WireAddress(bindings.at(slot).care_of_address);
+        event.care_of_address = wire_address(bindings.at(slot).care_of_address);
     }
     (void)send(event);
+}
+
+/// The workers use it already.
+void MainLcore::tell_esp_mapping(const stage::MainRequest& request) {
+    channel::EspMapping event;
+    event.home_address = wire_address(request.home_address);
+    event.source = wire_address(request.source);
+    event.port = request.port;
+    (void)send(event);
+}
+
+/// A control plane that has just begun does not know what the workers learnt before.
+void MainLcore::tell_known_mapping(const channel::BindingSet& record) {
+    const table::Tables& tables = state_.tables();
+    const std::uint32_t slot = tables.bindings.find(table::key_address(record.home_address));
+    if (slot == table::kNoSlot) return;
+    const auto mapping = tables.return_paths.esp_mapping(slot, tables.bindings.at(slot));
+    if (!mapping) return;
+    channel::EspMapping event;
+    event.home_address = record.home_address;
+    event.source = channel::WireAddress(mapping->address);
+    event.port = mapping->port;
+    (void)send(event);
+}
+
+/// Whether sealed packets of the binding in `slot` go to `address`, v4-mapped for IPv4.
+bool MainLcore::goes_to(std::uint32_t slot, const Ipv6Address& address) const {
+    const table::Tables& tables = state_.tables();
+    const table::Binding& binding = tables.bindings.at(slot);
+    if (binding.care_of_address == address) return true;
+    const auto mapping = tables.return_paths.esp_mapping(slot, binding);
+    return mapping && table::v4_mapped(mapping->address) == address;
 }
 
 /// S1.22: the packet that was too big went to a care-of address; IPsec knows home addresses.
@@ -279,7 +323,7 @@ void MainLcore::learn_sealed_path_mtu(const stage::MainRequest& request) {
     for (const channel::WireAddress& peer : ipsec_.peers_of(request.spi, kMostPeers)) {
         const std::uint32_t slot = peer.family == 6 ? bindings.find(peer.v6()) : table::kNoSlot;
         if (slot == table::kNoSlot || bindings.at(slot).tentative() ||
-            bindings.at(slot).care_of_address != request.home_address) {
+            !goes_to(slot, request.home_address)) {
             continue;
         }
         learn_path_mtu(peer.v6(), request.mtu);
@@ -305,8 +349,10 @@ void MainLcore::follow_path_mtu(const SaKey& key, ipsec::SaHandle handle) {
     constexpr std::uint32_t kHeaders = sizeof(Ipv6Header) + kEspHeaderAndTrailer;
     const std::uint32_t least =
         kIpv6MinimumMtu + kHeaders + cipher.iv_length + cipher.icv_length + cipher.block - 1u;
-    const auto mtu =
-        static_cast<std::uint16_t>(std::max<std::uint32_t>(bindings.at(slot).path_mtu, least));
+    // Behind IPsec the outer header may become another one (P13).
+    const int path_mtu = bindings.at(slot).path_mtu -
+                         tunnel::sealed_overhead(state_.tables(), slot, bindings.at(slot));
+    const auto mtu = static_cast<std::uint16_t>(std::max(path_mtu, static_cast<int>(least)));
     if (sa->path_mtu.load(std::memory_order_relaxed) == mtu) return;
     (void)state_.sad().set_path_mtu(handle, mtu);
 }

@@ -101,6 +101,9 @@ class MainLcore final : private CommandSink {
     void learn_path_mtu(const Ipv6Address& home_address, std::uint32_t mtu);
     void learn_sealed_path_mtu(const stage::MainRequest& request);
     void tell_esp_source(const stage::MainRequest& request);
+    [[nodiscard]] bool goes_to(std::uint32_t slot, const Ipv6Address& address) const;
+    void tell_known_mapping(const channel::BindingSet& record);
+    void tell_esp_mapping(const stage::MainRequest& request);
     void follow_path_mtu(const SaKey& key, ipsec::SaHandle handle);
     void look_at_lifetimes();
     bool tell_lifetime(const ipsec::LifetimeEvent& expired);

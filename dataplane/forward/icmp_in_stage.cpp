@@ -2,6 +2,7 @@
 #include <rte_ring_elem.h>
 
 #include <algorithm>
+#include <array>
 
 #include "dataplane/base/checksum.hpp"
 #include "dataplane/forward/quoted_packet.hpp"
@@ -27,20 +28,62 @@ constexpr std::uint8_t kPacketTooBig = 2;
 constexpr std::uint8_t kTimeExceeded = 3;
 constexpr std::uint8_t kParameterProblem = 4;
 
+constexpr std::uint8_t kV4DestinationUnreachable = 3;
+constexpr std::uint8_t kV4FragmentationNeeded = 4;  // code
+constexpr std::uint8_t kV4TimeExceeded = 11;
+constexpr std::uint8_t kV4ParameterProblem = 12;
+
+/// An error of either family, its type named as in ICMPv6.
 struct Message {
     std::uint8_t type;
     std::uint8_t code;
-    std::uint32_t data;
+    std::uint32_t data;   // kPacketTooBig: MTU
     ConstByteSpan quote;  // the packet that the message is about, cut off somewhere
 };
+
+/// RFC 1191 section 5: what to try after a router that does not tell.
+std::uint32_t next_plateau(ConstByteSpan quote) {
+    constexpr std::array<std::uint32_t, 8> kPlateaus{8166, 4352, 2002, 1492, 1280, 1006, 576, 296};
+    if (quote.size() < sizeof(Ipv4Header)) return 0;
+    const std::uint32_t length =
+        reinterpret_cast<const Ipv4Header*>(quote.data())->total_length.host();
+    const auto* const next = std::ranges::find_if(
+        kPlateaus, [length](std::uint32_t plateau) { return plateau < length; });
+    return next == kPlateaus.end() ? 68 : *next;
+}
+
+std::optional<Message> read_ipv4_message(ConstByteSpan icmp, const PacketMeta& notes) {
+    if (notes.protocol != number(IpProtocol::kIcmp) || internet_checksum(icmp) != 0) {
+        return std::nullopt;
+    }
+    const auto& header = *reinterpret_cast<const IcmpHeader*>(icmp.data());
+    Message message{0, header.code, 0, icmp.subspan(sizeof(IcmpHeader))};
+    switch (header.type) {
+        case kV4DestinationUnreachable:
+            message.type = kDestinationUnreachable;
+            if (header.code != kV4FragmentationNeeded) break;
+            message.type = kPacketTooBig;
+            message.data = header.data.host() & 0xffff;
+            if (message.data == 0) message.data = next_plateau(message.quote);
+            break;
+        case kV4TimeExceeded:
+            message.type = kTimeExceeded;
+            break;
+        case kV4ParameterProblem:
+            message.type = kParameterProblem;
+            break;
+        default:
+            return std::nullopt;
+    }
+    return message;
+}
 
 /// The message in a packet, if it is whole and its checksum right.
 std::optional<Message> read_message(rte_mbuf* packet, const PacketMeta& notes) {
     const ConstByteSpan octets = bytes_of(packet);
-    if (notes.family != 6 || octets.size() < notes.upper_offset + sizeof(IcmpHeader)) {
-        return std::nullopt;
-    }
+    if (octets.size() < notes.upper_offset + sizeof(IcmpHeader)) return std::nullopt;
     const ConstByteSpan icmp = octets.subspan(notes.upper_offset);
+    if (notes.family != 6) return read_ipv4_message(icmp, notes);
     const Ipv6Header& ip = ipv6_of(packet);
     const std::uint64_t sum =
         pseudo_header_sum(ip.source, ip.destination, static_cast<std::uint32_t>(icmp.size()),
@@ -95,12 +138,11 @@ bool learn_sealed_path_mtu(Worker& worker, const Message& message, const QuotedP
 }
 
 /// What the sender of the inner packet is told (RFC 2473 section 8), if anything.
-std::optional<IcmpError> relayed(const Message& message, const QuotedPacket& quoted,
-                                 const table::Binding& binding) {
+std::optional<IcmpError> relayed(const Message& message, const QuotedPacket& quoted) {
     if (message.type != kPacketTooBig) {
         return IcmpError{.kind = IcmpErrorKind::kAddressUnreachable};
     }
-    const std::uint32_t overhead = table::overhead_of(binding.encapsulation);
+    const std::uint32_t overhead = quoted.overhead;
     const std::uint32_t mtu = message.data > overhead ? message.data - overhead : 0;
     if (quoted.inner_family == 6) {
         if (quoted.inner_length <= kIpv6MinimumMtu) return std::nullopt;
@@ -162,7 +204,7 @@ void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& ou
     if (message->type == kPacketTooBig) learn_path_mtu(worker, *binding, message->data);
     rte_mbuf* relay = nullptr;
     if (quoted.kind == QuotedPacket::Kind::kTunnel) {
-        const auto error = relayed(*message, quoted, *binding);
+        const auto error = relayed(*message, quoted);
         // Time Exceeded in reassembly (code 1) says that something was lost, no more.
         const bool silent = message->type == kTimeExceeded && message->code != 0;
         if (error && !silent) {

@@ -3,6 +3,7 @@
 
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/table/binding_table.hpp"
+#include "dataplane/tunnel/udp_tunnel.hpp"
 
 namespace homeport::forward {
 
@@ -31,11 +32,56 @@ void read_inner(ConstByteSpan inner, std::uint8_t protocol, QuotedPacket& quoted
     quoted.kind = QuotedPacket::Kind::kTunnel;
 }
 
+void read_sealed(ConstByteSpan esp, QuotedPacket& quoted) {
+    if (esp.size() < sizeof quoted.spi) return;
+    quoted.kind = QuotedPacket::Kind::kSealed;
+    quoted.spi = load_be32(esp.data());
+}
+
+/// P10, P13, P15: what UDP of ours carries, as far as it is quoted.
+void read_udp(ConstByteSpan datagram, QuotedPacket& quoted) {
+    if (datagram.size() < sizeof(UdpHeader)) return;
+    const auto& udp = *reinterpret_cast<const UdpHeader*>(datagram.data());
+    const ConstByteSpan payload = datagram.subspan(sizeof(UdpHeader));
+    quoted.overhead += sizeof(UdpHeader);
+    if (udp.source_port.host() == tunnel::kNatTraversalPort) {
+        read_sealed(payload, quoted);
+    } else if (udp.source_port.host() == tunnel::kDsmipPort) {
+        const bool v4 = !payload.empty() && payload[0] >> 4 == 4;
+        read_inner(payload, number(v4 ? IpProtocol::kIpv4 : IpProtocol::kIpv6), quoted);
+    }
+}
+
+QuotedPacket read_ipv4_quote(ConstByteSpan quote) {
+    QuotedPacket quoted;
+    const auto& ip = *reinterpret_cast<const Ipv4Header*>(quote.data());
+    const std::size_t header = ip.header_length();
+    if (header < sizeof(Ipv4Header) || quote.size() < header) return quoted;
+    quoted.source = table::v4_mapped(ip.source);
+    quoted.destination = table::v4_mapped(ip.destination);
+    quoted.length = ip.total_length.host();
+    quoted.overhead = static_cast<std::uint32_t>(header);
+    const bool tunnel =
+        ip.protocol == number(IpProtocol::kIpv6) || ip.protocol == number(IpProtocol::kIpv4);
+    if ((ip.flags_offset.host() & 0x1fff) != 0) {  // not the first fragment
+        if (tunnel) quoted.kind = QuotedPacket::Kind::kCutOff;
+    } else if (tunnel) {
+        read_inner(quote.subspan(header), ip.protocol, quoted);
+    } else if (ip.protocol == number(IpProtocol::kEsp)) {
+        read_sealed(quote.subspan(header), quoted);
+    } else if (ip.protocol == number(IpProtocol::kUdp)) {
+        read_udp(quote.subspan(header), quoted);
+    }
+    return quoted;
+}
+
 }  // namespace
 
 QuotedPacket read_quote(ConstByteSpan quote) {
     QuotedPacket quoted;
+    if (quote.size() >= sizeof(Ipv4Header) && quote[0] >> 4 == 4) return read_ipv4_quote(quote);
     if (quote.size() < sizeof(Ipv6Header) || quote[0] >> 4 != 6) return quoted;
+    quoted.overhead = sizeof(Ipv6Header);
     const auto& ip = *reinterpret_cast<const Ipv6Header*>(quote.data());
     quoted.source = ip.source;
     quoted.destination = ip.destination;
@@ -57,9 +103,10 @@ QuotedPacket read_quote(ConstByteSpan quote) {
     }
     if (next == number(IpProtocol::kIpv6) || next == number(IpProtocol::kIpv4)) {
         read_inner(quote.subspan(at), next, quoted);
-    } else if (next == number(IpProtocol::kEsp) && quote.size() >= at + sizeof quoted.spi) {
-        quoted.kind = QuotedPacket::Kind::kSealed;
-        quoted.spi = load_be32(quote.data() + at);
+    } else if (next == number(IpProtocol::kEsp)) {
+        read_sealed(quote.subspan(at), quoted);
+    } else if (next == number(IpProtocol::kUdp)) {
+        read_udp(quote.subspan(at), quoted);
     } else if (next == number(IpProtocol::kRouting) && quote.size() >= at + kRoutingType2Length &&
                quote[at + 2] == kRoutingType2) {
         quoted.kind = QuotedPacket::Kind::kRouting;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The packet that an ICMPv6 error quotes, read as one of our tunnels' packets.
+// The packet that an ICMP error quotes, read as one of our tunnels' packets.
 #pragma once
 
 #include <cstdint>
@@ -13,19 +13,20 @@ struct QuotedPacket {
     enum class Kind : std::uint8_t {
         kOther,    // no packet of ours, or none that can be told from others
         kCutOff,   // of the tunnel, but the quote ends before the inner IP header does
-        kTunnel,   // P1, P14: an IP packet in IPv6; `inner` holds its whole IP header
+        kTunnel,   // P1, P9, P10, P14, P15: an IP packet; `inner` holds its whole IP header
         kRouting,  // P6: a reply to `home_address`, with a type 2 routing header
-        kSealed,   // P3: ESP with `spi`; whose it is stands nowhere in it
+        kSealed,   // P3, P13: ESP with `spi`; whose it is stands nowhere in it
     };
     Kind kind = Kind::kOther;
     std::uint32_t spi = 0;
     std::uint8_t inner_family = 0;
     bool inner_dont_fragment = false;
-    Ipv6Address source;              // outer: the home agent
-    Ipv6Address destination;         // outer: the care-of address
+    Ipv6Address source;              // outer: the home agent; v4-mapped for IPv4
+    Ipv6Address destination;         // outer: where it went to; v4-mapped for IPv4
     Ipv6Address home_address;        // inner destination, v4-mapped for IPv4
     std::uint32_t length = 0;        // octets of the outer packet, as its header says
     std::uint32_t inner_length = 0;  // octets of the inner packet
+    std::uint32_t overhead = 0;      // octets before the inner packet, without a Fragment header
     ConstByteSpan inner;             // what is quoted of it
 };
 

@@ -20,7 +20,7 @@
 namespace homeport::stage {
 
 inline constexpr unsigned kBatchSize = 64;
-inline constexpr unsigned kMaxEdges = 12;
+inline constexpr unsigned kMaxEdges = 14;
 /// A packet that went this many times back to the same or an earlier stage is in a loop of headers
 /// and is dropped (tun.in.malformed). Three roles in one box with NAT between all of them take 9.
 inline constexpr unsigned kMaxPasses = 12;
@@ -33,6 +33,7 @@ enum class StageId : std::uint8_t {
     kParse,        // L2 and the header walk; strips Ethernet
     kClassify,     // what is it, whose is it
     kReassemble,   // fragments addressed to us
+    kDsmipIn,      // UDP 4191 and 4500, ESP over IPv4 (P10i, P13i, P15)
     kHomeAddress,  // record the wire source, make normal form (P5, P11)
     kTunnelIn,     // P2, P14: check, decapsulate
     kIpsecIn,      // ESP for us, and SPD-I for everything else that is for us
@@ -78,6 +79,8 @@ enum MetaFlags : std::uint16_t {
     // Before IPsec, of a packet that came over IPv4 or with a Home Address option:
     kMetaSourceSettled = 1 << 10,  // its wire source is recorded, or it is known to be no BU
     kMetaOuterChecked = 1 << 11,   // check_esp_outer was applied to its wire source
+    kMetaNewSource =
+        1 << 12,  // its source is news, if it is authentic (dsmip_source_for_stages.hpp)
 };
 
 /// Notes of one packet for the stages of one run. They end at the edges of IPsec: stages write them

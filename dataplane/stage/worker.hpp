@@ -51,15 +51,17 @@ class Policer {
 
 /// What a worker asks of the main lcore, the only writer of the tables.
 struct MainRequest {
-    enum class Kind : std::uint8_t { kPathMtu, kSealedPathMtu, kEspSource } kind{};
+    enum class Kind : std::uint8_t { kPathMtu, kSealedPathMtu, kEspSource, kEspMapping } kind{};
     std::uint8_t dropped = 0;  // kEspSource: the packet was
+    std::uint16_t port = 0;    // kEspMapping, host order
     /// kPathMtu: home address of the binding concerned (IPv4 ones in v4-mapped form).
-    /// kSealedPathMtu: the care-of address that the SA's packets go to.
+    /// kSealedPathMtu: the address that the SA's packets go to.
     /// kEspSource: whose SA the packet came by.
+    /// kEspMapping: of the binding whose node's ESP comes from `source` and `port`.
     Ipv6Address home_address;
     std::uint32_t mtu = 0;  // octets towards the care-of address
     std::uint32_t spi = 0;  // kSealedPathMtu: of the outbound SA; kEspSource: of the inbound one
-    Ipv6Address source;     // kEspSource: of the outer header
+    Ipv6Address source;     // kEspSource, kEspMapping: of the outer header, v4-mapped for IPv4
 };
 
 /// A port as the stages see it. Rewritten by the main lcore only while no worker runs.
@@ -79,7 +81,7 @@ struct Worker {
     const table::Tables* tables = nullptr;
     ipsec::Processor* esp = nullptr;  // this worker's own
     const ipsec::Queries* ipsec_queries = nullptr;
-    bool ipsec_copy_mode = false;  // S1.9: a fresh buffer at both edges of IPsec
+    bool ipsec_copy_mode = false;      // S1.9: a fresh buffer at both edges of IPsec
     bool ipsec_keeps_packets = false;  // it may give one back in a later run (S1.66); ours does not
     /// SPD entries whose SAs carry signalling (S1.18); swapped with the SPD under RCU. Null: none.
     const tunnel::SignallingPolicies* signalling = nullptr;

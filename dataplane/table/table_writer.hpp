@@ -59,12 +59,13 @@ class TableWriter {
     /// a begin_sync().
     std::uint32_t end_sync();
     [[nodiscard]] bool synced_once() const { return synced_once_; }
+    [[nodiscard]] bool syncing() const { return syncing_; }
 
     // ---------------------------------------------------------------------------- upkeep
 
     /// An ICMP error said that only `mtu` octets get to the care-of address of `home_address`
-    /// (v4-mapped for IPv4). Values below 1280 count as 1280 for an IPv6 care-of address, below 68
-    /// as 68 for an IPv4 one. True if the binding's path MTU became less (PathMtu event).
+    /// (v4-mapped for IPv4). Values below 1280 count as 1280 for an IPv6 care-of address, below 576
+    /// as 576 for an IPv4 one. True if the binding's path MTU became less (PathMtu event).
     bool path_mtu(const Ipv6Address& home_address, std::uint32_t mtu);
 
     /// Work that can wait: resolves at most `max_work` bindings anew after route changes, lets

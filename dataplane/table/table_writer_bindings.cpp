@@ -9,10 +9,10 @@ namespace homeport::table {
 
 namespace {
 
-constexpr std::uint16_t kAllBindingFlags = channel::kBindingTentative | channel::kBindingProxyNd |
-                                           channel::kBindingLinkLocal | channel::kBindingRouter |
-                                           channel::kBindingRequireEsp | channel::kBindingDscpPipe |
-                                           channel::kBindingProtected;
+constexpr std::uint16_t kAllBindingFlags =
+    channel::kBindingTentative | channel::kBindingProxyNd | channel::kBindingLinkLocal |
+    channel::kBindingRouter | channel::kBindingRequireEsp | channel::kBindingDscpPipe |
+    channel::kBindingProtected | channel::kBindingFollowForm | channel::kBindingNestedEsp;
 
 /// A look at a slot that is not in use costs this part of resolving a binding.
 constexpr unsigned kLooksPerWork = 64;
@@ -27,6 +27,10 @@ bool is_host_address(const channel::WireAddress& address) {
     if (address.family == 4) return address.v4().is_unicast();
     return address.family == 6 && address.v6().is_unicast_routable();
 }
+
+/// What every IPv4 node takes (RFC 791): less is not believed of an ICMP error, which anybody may
+/// have sent, because a packet of 1280 octets would become dozens.
+constexpr std::uint16_t kLeastLearntIpv4 = 576;
 
 std::uint16_t least_path_mtu(const Ipv6Address& care_of_address) {
     return care_of_address.is_v4_mapped() ? 68 : kIpv6MinimumMtu;
@@ -53,6 +57,10 @@ std::string complaint(const channel::BindingSet& record, std::uint32_t max_bindi
             v4_outer != (record.care_of_address.family == 4)) {
             return "encapsulation: not of the care-of address's family";
         }
+        const bool in_udp = record.encapsulation == channel::Encapsulation::kUdpIpv4 ||
+                            record.encapsulation == channel::Encapsulation::kUdpIpv6 ||
+                            (record.flags & channel::kBindingNestedEsp) != 0;
+        if (in_udp && record.udp_port == 0) return "UDP port: 0, expected the mobile node's";
         const std::uint16_t least = least_path_mtu(key_address(record.care_of_address));
         if (record.path_mtu != 0 && record.path_mtu < least) {
             return "path MTU: " + std::to_string(record.path_mtu) + ", expected 0 or at least " +
@@ -164,6 +172,7 @@ Applied TableWriter::publish(Binding binding, const BindingNotes& notes,
                     "more than " + std::to_string(tables_.bindings.capacity()) + " bindings");
     }
     binding_notes_[inserted->slot] = notes;
+    tables_.return_paths.put(inserted->slot, inserted->replaced);
     if (inserted->replaced != kNoSlot) {
         tables_.adjacencies.release(tables_.bindings.at(inserted->replaced).adjacency);
     }
@@ -188,8 +197,9 @@ bool TableWriter::path_mtu(const Ipv6Address& home_address, std::uint32_t mtu) {
     const std::uint32_t slot = tables_.bindings.find(home_address);
     if (slot == kNoSlot) return false;
     const Binding binding = tables_.bindings.at(slot);
-    const std::uint32_t learnt =
-        std::max<std::uint32_t>(mtu, least_path_mtu(binding.care_of_address));
+    const std::uint32_t learnt = std::max<std::uint32_t>(
+        mtu, binding.care_of_address.is_v4_mapped() ? kLeastLearntIpv4
+                                                    : least_path_mtu(binding.care_of_address));
     if (learnt > binding.path_mtu) return false;
     BindingNotes notes = binding_notes_[slot];
     notes.learnt_mtu = static_cast<std::uint16_t>(learnt);

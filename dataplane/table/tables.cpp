@@ -9,6 +9,7 @@ Tables::Tables(const Sizes& sizes, rte_rcu_qsbr* readers)
     : qsbr(readers),
       reclaimer(readers),
       bindings(sizes.max_bindings, reclaimer),
+      return_paths(bindings.slot_limit()),
       adjacencies(sizes.max_adjacencies, reclaimer),
       local_addresses(sizes.max_addresses, reclaimer),
       home_prefixes(sizes.max_home_prefixes, reclaimer),
@@ -21,8 +22,9 @@ Tables::~Tables() {
 }
 
 bool Tables::valid() const {
-    return bindings.valid() && adjacencies.valid() && local_addresses.valid() &&
-           home_prefixes.valid() && mobile_prefixes.valid() && fib.valid();
+    return bindings.valid() && return_paths.valid() && adjacencies.valid() &&
+           local_addresses.valid() && home_prefixes.valid() && mobile_prefixes.valid() &&
+           fib.valid();
 }
 
 std::uint32_t Tables::find_mobile_network(const Ipv6Address& address) const {

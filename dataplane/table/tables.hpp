@@ -14,6 +14,7 @@
 #include "dataplane/table/local_addresses.hpp"
 #include "dataplane/table/mobile_prefixes.hpp"
 #include "dataplane/table/reclaimer.hpp"
+#include "dataplane/table/return_paths.hpp"
 
 namespace homeport::table {
 
@@ -64,6 +65,7 @@ struct Tables {
     rte_rcu_qsbr* qsbr;
     Reclaimer reclaimer;  // the writer's; before the tables, so that it is destroyed after them
     BindingTable bindings;
+    mutable ReturnPaths return_paths;  // workers write it, too
     AdjacencyTable adjacencies;
     LocalAddresses local_addresses;
     HomePrefixes home_prefixes;

@@ -5,7 +5,6 @@
 #include "dataplane/tunnel/routing_header.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
-#include "dataplane/tunnel/udp_signalling_stages.hpp"
 #include "dataplane/tunnel/udp_tunnel.hpp"
 
 namespace homeport::tunnel {
@@ -27,6 +26,7 @@ enum class ClassifyEdge : std::uint8_t {
     kIpsecIn,
     kHomeAddress,
     kReassemble,
+    kDsmipIn,
     kNdProxy,
     kIcmpIn,
     kIcmpError,
@@ -56,6 +56,22 @@ const Ipv6Header& ipv6_of(rte_mbuf* packet) {
 int upper_octet(rte_mbuf* packet, const PacketMeta& notes) {
     if (notes.upper_offset >= stage::length(packet)) return -1;
     return stage::data(packet)[notes.upper_offset];
+}
+
+/// Destination unreachable, time exceeded, parameter problem: about what this host sent.
+bool is_icmpv4_error(rte_mbuf* packet, const PacketMeta& notes) {
+    const int type = upper_octet(packet, notes);
+    return type == 3 || type == 11 || type == 12;
+}
+
+/// UDP that ends in this room, sound or not; IKE and everything else is the kernel's.
+bool is_dsmip_port(rte_mbuf* packet, const PacketMeta& notes) {
+    if (stage::length(packet) < notes.upper_offset + 4u) return false;
+    constexpr std::uint16_t kProxyControlPort = 5436;  // RFC 5844: not ours
+    constexpr std::uint16_t kProxyDataPort = 5437;
+    const std::uint16_t port = load_be16(stage::data(packet) + notes.upper_offset + 2);
+    return port == kDsmipPort || (port == kNatTraversalPort && notes.family == 4) ||
+           port == kProxyControlPort || port == kProxyDataPort;
 }
 
 bool has_flag(const PacketMeta& notes, stage::MetaFlags flag) {
@@ -90,7 +106,6 @@ class Classification {
     [[nodiscard]] bool hand_to_owner(rte_mbuf* packet);
     void copy_query_to_control(rte_mbuf* packet);
     void settle_mobility(rte_mbuf* packet, const PacketMeta& notes);
-    [[nodiscard]] bool settle_udp_signalling(rte_mbuf* packet, PacketMeta& notes);
     void settle_icmpv6(rte_mbuf* packet, const PacketMeta& notes);
     void settle_transit(rte_mbuf* packet, PacketMeta& notes, const Ipv6Address& destination);
     [[nodiscard]] bool settle_mobile_network(rte_mbuf* packet, PacketMeta& notes,
@@ -288,19 +303,23 @@ void Classification::settle_local(rte_mbuf* packet, PacketMeta& notes,
     switch (notes.protocol) {
         case number(IpProtocol::kIpv6):
         case number(IpProtocol::kIpv4):
-            if (!is_home_agent || notes.family != 6) break;
+            if (!is_home_agent) break;
             tunnelled_.packets[tunnelled_.count++] = packet;
             return;
+        case number(IpProtocol::kUdp):
+            if (!is_home_agent || !is_dsmip_port(packet, notes)) break;
+            give(ClassifyEdge::kDsmipIn, packet);
+            return;
         case number(IpProtocol::kEsp):
+            if (is_home_agent && notes.family == 4) {
+                give(ClassifyEdge::kDsmipIn, packet);
+                return;
+            }
             if (!hand_to_owner(packet)) give(ClassifyEdge::kIpsecIn, packet);
             return;
         case number(IpProtocol::kFragment):
             give(is_home_agent ? ClassifyEdge::kReassemble : ClassifyEdge::kToKernel, packet);
             return;
-        case number(IpProtocol::kUdp):
-            if (!is_home_agent || notes.family != 4) break;
-            if (settle_udp_signalling(packet, notes)) return;
-            break;
         case number(IpProtocol::kMobility):
             if (!is_home_agent || notes.family != 6) break;
             settle_mobility(packet, notes);
@@ -308,6 +327,10 @@ void Classification::settle_local(rte_mbuf* packet, PacketMeta& notes,
         case number(IpProtocol::kIcmpv6):
             if (!is_home_agent || notes.family != 6) break;
             settle_icmpv6(packet, notes);
+            return;
+        case number(IpProtocol::kIcmp):
+            if (!is_home_agent || notes.family != 4 || !is_icmpv4_error(packet, notes)) break;
+            give(ClassifyEdge::kIcmpIn, packet);
             return;
         default:
             break;
@@ -322,27 +345,6 @@ bool Classification::hand_to_owner(rte_mbuf* packet) {
     const auto owner = worker_.esp->inbound_owner(view_of(packet));
     if (!owner || *owner == worker_.index) return false;
     out_.hand_over(packet, *owner, StageId::kClassify);
-    return true;
-}
-
-/// P11. True: the packet is given away.
-bool Classification::settle_udp_signalling(rte_mbuf* packet, PacketMeta& notes) {
-    const ConstByteSpan datagram = bytes_of(packet).subspan(notes.upper_offset);
-    const UdpDatagram udp = read_udp(datagram);
-    if (!udp.well_formed || udp.destination_port != kDsmipPort) return false;
-    const UdpTunnelPayload payload =
-        read_udp_tunnel_payload(udp.payload, worker_.parameters->tlv_header != 0);
-    if (payload.kind != UdpTunnelPayload::Kind::kIp ||
-        !takes_signalling_path(worker_, udp.payload.subspan(payload.offset))) {
-        return false;
-    }
-    const auto& ip = *reinterpret_cast<const Ipv4Header*>(stage::data(packet));
-    if (!udp_checksum_holds(ip.source, ip.destination, datagram)) {
-        out_.drop(packet, Counter::kDsmipInChecksum);
-        return true;
-    }
-    notes.parameter = notes.upper_offset + std::uint32_t{sizeof(UdpHeader)} + payload.offset;
-    give(ClassifyEdge::kHomeAddress, packet);
     return true;
 }
 
@@ -501,13 +503,14 @@ const stage::StageDescription kClassifyStage{
                {"ipsec-in", StageId::kIpsecIn},
                {"home-address", StageId::kHomeAddress},
                {"reassemble", StageId::kReassemble},
+               {"dsmip-in", StageId::kDsmipIn},
                {"nd-proxy", StageId::kNdProxy},
                {"icmp-in", StageId::kIcmpIn},
                {"icmp-error", StageId::kIcmpError},
                {"to-control", StageId::kToControl},
                {"to-kernel", StageId::kToKernel},
                {"tx", StageId::kTx}}},
-    .edge_count = 12,
+    .edge_count = 13,
 };
 
 }  // namespace homeport::tunnel

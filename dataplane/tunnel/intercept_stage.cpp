@@ -3,6 +3,7 @@
 
 #include "dataplane/base/hop_limit.hpp"
 #include "dataplane/base/ip_header.hpp"
+#include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
 #include "dataplane/tunnel/overhead.hpp"
 #include "dataplane/tunnel/stages.hpp"
@@ -46,7 +47,8 @@ bool is_sealed(const table::Binding& binding) {
     return (binding.flags & channel::kBindingProtected) != 0;
 }
 
-Refusal check_ipv6(rte_mbuf* packet, const PacketMeta& notes, const table::Binding& binding) {
+Refusal check_ipv6(const table::Tables& tables, rte_mbuf* packet, const PacketMeta& notes,
+                   const table::Binding& binding) {
     const auto& ip = *reinterpret_cast<const Ipv6Header*>(stage::data(packet));
     if (ip.source.is_link_local() || ip.destination.is_link_local()) [[unlikely]] {
         return refuse(IcmpErrorKind::kAddressUnreachable, Counter::kMip6OutLinkLocal);
@@ -62,7 +64,7 @@ Refusal check_ipv6(rte_mbuf* packet, const PacketMeta& notes, const table::Bindi
             return refuse(IcmpErrorKind::kTimeExceeded, Counter::kTunOutTtl);
         }
     }
-    const std::uint16_t mtu = binding.tunnel_mtu();
+    const std::uint16_t mtu = tunnel_mtu_now(tables, notes.binding, binding);
     if (stage::length(packet) > mtu && stage::length(packet) > kIpv6MinimumMtu &&
         !is_sealed(binding)) [[unlikely]] {
         return refuse(IcmpErrorKind::kPacketTooBig, Counter::kTunOutPtb, packet_too_big_mtu(mtu));
@@ -73,7 +75,8 @@ Refusal check_ipv6(rte_mbuf* packet, const PacketMeta& notes, const table::Bindi
     return {};
 }
 
-Refusal check_ipv4(rte_mbuf* packet, const PacketMeta& notes, const table::Binding& binding) {
+Refusal check_ipv4(const table::Tables& tables, rte_mbuf* packet, const PacketMeta& notes,
+                   const table::Binding& binding) {
     const auto& ip = *reinterpret_cast<const Ipv4Header*>(stage::data(packet));
     if (ip.source.is_link_local() || ip.destination.is_link_local()) {
         return refuse(IcmpErrorKind::kAddressUnreachable, Counter::kMip6OutLinkLocal);
@@ -85,7 +88,7 @@ Refusal check_ipv4(rte_mbuf* packet, const PacketMeta& notes, const table::Bindi
         }
         if (ip.ttl <= 1) return refuse(IcmpErrorKind::kTimeExceeded, Counter::kTunOutTtl);
     }
-    const std::uint16_t mtu = binding.tunnel_mtu();
+    const std::uint16_t mtu = tunnel_mtu_now(tables, notes.binding, binding);
     if (stage::length(packet) > mtu && ip.dont_fragment() && !is_sealed(binding)) {
         return refuse(IcmpErrorKind::kPacketTooBig, Counter::kTunOutPtb, mtu);
     }
@@ -103,8 +106,9 @@ void intercept(Worker& worker, Batch& in, Edges& out) {
         if (worker.binding_rows != nullptr && binding.counter_index != channel::kNoIndex) {
             __builtin_prefetch(&worker.binding_rows[binding.counter_index], 1);
         }
-        const Refusal refusal = notes.family == 6 ? check_ipv6(packet, notes, binding)
-                                                  : check_ipv4(packet, notes, binding);
+        const Refusal refusal = notes.family == 6
+                                    ? check_ipv6(*worker.tables, packet, notes, binding)
+                                    : check_ipv4(*worker.tables, packet, notes, binding);
         if (refusal.refused) [[unlikely]] {
             if (refusal.kind == IcmpErrorKind::kNone) {
                 out.drop(packet, refusal.drop);

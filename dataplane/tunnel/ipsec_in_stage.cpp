@@ -2,6 +2,7 @@
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/ipsec/interface.hpp"
 #include "dataplane/ipsec/queries.hpp"
+#include "dataplane/tunnel/dsmip_source_for_stages.hpp"
 #include "dataplane/tunnel/nat_detection.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
@@ -128,11 +129,40 @@ void give_on(Worker& worker, rte_mbuf* packet, Edges& out) {
     out.to(IpsecInEdge::kParse, packet);
 }
 
-void ipsec_in(Worker& worker, Batch& in, Edges& out) {
-    std::array<rte_mbuf*, stage::kBatchSize> packets;
+/// Gives sealed packets to IPsec, and on what it opened. Returns how many were authentic.
+unsigned open(Worker& worker, rte_mbuf* const* packets, unsigned count, Edges& out) {
     std::array<ipsec::Packet, stage::kBatchSize> views;
     std::array<ipsec::Packet*, stage::kBatchSize> pointers;
     std::array<Verdict, stage::kBatchSize> verdicts;
+    std::array<rte_mbuf*, stage::kBatchSize> opened;
+    if (count == 0) return 0;
+    for (unsigned i = 0; i < count; ++i) {
+        views[i] = view_of(packets[i]);
+        pointers[i] = &views[i];
+    }
+    worker.esp->inbound(std::span(pointers.data(), count), std::span(verdicts.data(), count));
+    unsigned ok = 0;
+    unsigned dummies = 0;
+    for (unsigned i = 0; i < count; ++i) {
+        if (verdicts[i] == Verdict::kInOk) [[likely]] {
+            apply(views[i], packets[i]);
+            opened[ok++] = packets[i];
+        } else if (verdicts[i] == Verdict::kInDummy) {
+            out.absorb(packets[i], counter_of(verdicts[i]));
+            ++dummies;
+        } else {
+            out.drop(packets[i], counter_of(verdicts[i]));
+        }
+    }
+    if (ok == 0) return dummies;
+    worker.count(Counter::kIpsecInOk, ok);
+    count_payload(worker, opened.data(), ok);
+    for (unsigned i = 0; i < ok; ++i) give_on(worker, opened[i], out);
+    return ok + dummies;
+}
+
+void ipsec_in(Worker& worker, Batch& in, Edges& out) {
+    std::array<rte_mbuf*, stage::kBatchSize> packets;
     unsigned count = 0;
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* packet = in.packets[i];
@@ -143,6 +173,10 @@ void ipsec_in(Worker& worker, Batch& in, Edges& out) {
             continue;
         }
         if (refused_for_its_source(worker, packet, notes, out)) continue;
+        const bool is_news = (notes.flags & stage::kMetaNewSource) != 0;
+        SealedSource source;
+        if (is_news) [[unlikely]]
+            source = noted_sealed_source(notes);
         if (worker.ipsec_copy_mode) {
             rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
             if (fresh == nullptr) {
@@ -151,28 +185,16 @@ void ipsec_in(Worker& worker, Batch& in, Edges& out) {
             }
             packet = fresh;
         }
-        packets[count] = packet;
-        views[count] = view_of(packet);
-        pointers[count] = &views[count];
-        ++count;
-    }
-    if (count == 0) return;
-    worker.esp->inbound(std::span(pointers.data(), count), std::span(verdicts.data(), count));
-    unsigned ok = 0;
-    for (unsigned i = 0; i < count; ++i) {
-        if (verdicts[i] == Verdict::kInOk) [[likely]] {
-            apply(views[i], packets[i]);
-            in.packets[ok++] = packets[i];
-        } else if (verdicts[i] == Verdict::kInDummy) {
-            out.absorb(packets[i], counter_of(verdicts[i]));
-        } else {
-            out.drop(packets[i], counter_of(verdicts[i]));
+        if (is_news) [[unlikely]] {
+            // Alone, so that what comes out is this one; those before it first.
+            (void)open(worker, packets.data(), count, out);
+            count = 0;
+            if (open(worker, &packet, 1, out) == 1) learn_sealed_source(worker, source);
+            continue;
         }
+        packets[count++] = packet;
     }
-    if (ok == 0) return;
-    worker.count(Counter::kIpsecInOk, ok);
-    count_payload(worker, in.packets.data(), ok);
-    for (unsigned i = 0; i < ok; ++i) give_on(worker, in.packets[i], out);
+    (void)open(worker, packets.data(), count, out);
 }
 
 }  // namespace

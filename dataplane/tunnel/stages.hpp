@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The stages of the tunnel module, and those that bring packets to it. Paths P1, P2, P5, P6, P11,
-// P12, P14.
+// The stages of the tunnel module, and those that bring packets to it. Paths P1 to P15.
 //
 // What they expect of whoever injects packets:
 // * parse: Ethernet frames of a port, notes from init_meta(); or bare IP packets that some stage
@@ -21,10 +20,12 @@ namespace homeport::tunnel {
 extern const stage::StageDescription kParseStage;
 /// What a packet is and whose.
 extern const stage::StageDescription kClassifyStage;
+/// What came over IPv4 or UDP: checks, IPv6 headers put back (P10, P13, P15).
+extern const stage::StageDescription kDsmipInStage;
 /// Home Address option, and what may be a binding update in UDP over IPv4: record the wire source,
 /// make normal form (P5, P11).
 extern const stage::StageDescription kHomeAddressStage;
-/// Reverse tunnels: check and strip (P2, P14).
+/// Reverse tunnels: check and strip (P2, P9, P10, P14).
 extern const stage::StageDescription kTunnelInStage;
 /// ESP for us; SPD check of signalling that is not ESP.
 extern const stage::StageDescription kIpsecInStage;
@@ -32,7 +33,8 @@ extern const stage::StageDescription kIpsecInStage;
 extern const stage::StageDescription kInterceptStage;
 /// SPD and protection of what goes to bound addresses, and of what the control plane sends.
 extern const stage::StageDescription kIpsecOutStage;
-/// Towards the care-of address: tunnel header, routing header or rewriting (P1, P3, P6, P14).
+/// Towards the care-of address: tunnel header, routing header or rewriting (P1, P3, P6, P9, P10,
+/// P13 to P15).
 extern const stage::StageDescription kTunnelOutStage;
 
 }  // namespace homeport::tunnel

@@ -87,10 +87,12 @@ std::optional<Ipv6Address> payload_from_elsewhere(const stage::Worker& worker, s
         return std::nullopt;  // an SA that has nothing to do with mobile nodes
     }
     const std::uint32_t slot = tables.bindings.find(*home_address);
-    const bool from_care_of_address = slot != table::kNoSlot &&
-                                      !tables.bindings.at(slot).tentative() &&
-                                      tables.bindings.at(slot).care_of_address == source;
-    if (from_care_of_address) return std::nullopt;
+    if (slot == table::kNoSlot || tables.bindings.at(slot).tentative()) return *home_address;
+    const table::Binding& binding = tables.bindings.at(slot);
+    if (binding.care_of_address == source) return std::nullopt;
+    // A NAT may have another address for UDP 4500; authentic packets came from there.
+    const auto mapping = tables.return_paths.esp_mapping(slot, binding);
+    if (mapping && table::v4_mapped(mapping->address) == source) return std::nullopt;
     return *home_address;
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reverse tunnels: P2, and P14 for IPv4 inside.
+// Reverse tunnels: P2, and P14 for IPv4 inside; P9i, P10i and P15 over IPv4 and UDP.
 
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/ipsec/interface.hpp"
 #include "dataplane/tunnel/decapsulate.hpp"
+#include "dataplane/tunnel/dsmip_source_for_stages.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
@@ -100,11 +101,18 @@ bool lacks_esp(const Worker& worker, const PacketMeta& notes, std::uint8_t* inne
 }
 
 /// True: decapsulated.
-bool decapsulate_one(const Worker& worker, rte_mbuf* packet, const Inner& inner,
-                     const table::Binding& binding, Edges& out) {
-    const PacketMeta& notes = stage::meta(packet);
+bool decapsulate_one(const Worker& worker, rte_mbuf* packet, const Inner& inner, std::uint32_t slot,
+                     Edges& out) {
+    const table::Binding& binding = worker.tables->bindings.at(slot);
+    PacketMeta& notes = stage::meta(packet);
     std::uint8_t* const outer = stage::data(packet);
-    if (reinterpret_cast<const Ipv6Header*>(outer)->source != binding.care_of_address)
+    const bool dsmip = came_by_dsmip(notes);
+    if (dsmip) [[unlikely]] {
+        if (!outer_is_of(binding, packet, notes)) {
+            out.drop(packet, Counter::kDsmipInBadOuter);
+            return false;
+        }
+    } else if (reinterpret_cast<const Ipv6Header*>(outer)->source != binding.care_of_address)
         [[unlikely]] {
         out.drop(packet, Counter::kMip6RtBadSource);
         return false;
@@ -117,8 +125,12 @@ bool decapsulate_one(const Worker& worker, rte_mbuf* packet, const Inner& inner,
         out.drop(packet, Counter::kTunInEcnDrop);
         return false;
     }
+    if (dsmip && (binding.flags & channel::kBindingFollowForm) != 0) {
+        worker.tables->return_paths.learn_form(slot, binding, notes.parameter != 0);
+    }
     cut_front(packet, notes.upper_offset);
     set_length(packet, inner.length);
+    notes.parameter = 0;
     count_in(worker, binding, inner.length);
     stage::meta(packet).flags = stage::kMetaDecapsulated;  // the rest is for parse to say
     return true;
@@ -147,7 +159,7 @@ void tunnel_in(Worker& worker, Batch& in, Edges& out) {
                                                     : without_binding(worker, *lookups.sources[i]));
             continue;
         }
-        if (decapsulate_one(worker, packet, lookups.inners[i], bindings.at(slot), out)) {
+        if (decapsulate_one(worker, packet, lookups.inners[i], slot, out)) {
             in.packets[done++] = packet;
         }
     }

@@ -3,6 +3,7 @@
 // The binding is looked at here and nowhere before, so a packet that was inside IPsec when the
 // mobile node moved takes the new way (S1.13).
 #include "dataplane/base/ip_header.hpp"
+#include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
@@ -49,6 +50,8 @@ class TunnelOut {
     void rewrite(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
     void send_home(rte_mbuf* packet);
     void encapsulate(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
+    void send_by_dsmip(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding,
+                       bool sealed);
     [[nodiscard]] bool put_limited_header(rte_mbuf* packet, const Ipv6Tunnel& tunnel);
     void send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacency, std::uint16_t mtu);
 
@@ -197,8 +200,9 @@ void TunnelOut::send_in_tunnel(rte_mbuf* packet, PacketMeta& notes, const table:
 
 /// P3, S1.12: octets 24 to 39 and nothing else.
 void TunnelOut::rewrite(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding) {
-    if (binding.encapsulation != channel::Encapsulation::kIpv6) {
-        out_.drop(packet, Counter::kTunOutNoBinding);
+    if (goes_by_dsmip(binding) && binding.encapsulation != channel::Encapsulation::kUdpIpv6)
+        [[unlikely]] {
+        send_by_dsmip(packet, notes, binding, true);
         return;
     }
     count_out(worker_, binding, stage::length(packet));
@@ -234,8 +238,8 @@ bool TunnelOut::put_limited_header(rte_mbuf* packet, const Ipv6Tunnel& tunnel) {
 
 /// P1, P14.
 void TunnelOut::encapsulate(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding) {
-    if (binding.encapsulation != channel::Encapsulation::kIpv6) [[unlikely]] {
-        out_.drop(packet, Counter::kTunOutNoBinding);
+    if (goes_by_dsmip(binding)) [[unlikely]] {
+        send_by_dsmip(packet, notes, binding, false);
         return;
     }
     const std::uint8_t* const inner = stage::data(packet);
@@ -265,6 +269,27 @@ void TunnelOut::encapsulate(rte_mbuf* packet, PacketMeta& notes, const table::Bi
     count_out(worker_, binding, length);
     ++encapsulated_;
     send(packet, notes, binding.adjacency, binding.path_mtu);
+}
+
+/// P9, P10, P13, P15.
+void TunnelOut::send_by_dsmip(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding,
+                              bool sealed) {
+    const std::uint16_t length = stage::length(packet);
+    const OuterDone done = sealed ? put_sealed_dsmip_headers(worker_, packet, binding)
+                                  : put_dsmip_headers(worker_, packet, binding);
+    if (done.drop) {
+        out_.drop(packet, *done.drop);
+        return;
+    }
+    notes.flags |= stage::kMetaEncapsulated | stage::kMetaMayFragmentOuter;
+    count_out(worker_, binding, length);
+    if (sealed) {
+        worker_.count(Counter::kTunOutRewritten);
+    } else {
+        ++encapsulated_;
+    }
+    send(packet, notes, done.to_care_of_address ? binding.adjacency : channel::kNoIndex,
+         binding.path_mtu);
 }
 
 /// `adjacency`: of the care-of address, or kNoIndex. `mtu`: octets that get there.

@@ -213,6 +213,7 @@ void DataPlaneTest::build_graph(const Options& options) {
     for (const stage::StageDescription* stage : options.stages) {
         graph_.push_back(*stage);
         present[static_cast<std::size_t>(stage->id)] = true;
+        EXPECT_EQ(stage::stage_names()[static_cast<std::size_t>(stage->id)], stage->name);
     }
     for (const stage::StageDescription* stage :
          {&punt::kToControlStage, &punt::kToKernelStage, &port::kTxStage}) {

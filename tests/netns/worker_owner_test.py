@@ -9,6 +9,7 @@ each SA, so that their order can be seen behind IPsec; replay window on.
 import json
 import pathlib
 import socket
+import struct
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -18,6 +19,7 @@ from lab import HOME_ADDRESS, RoamingNetwork, build_directory, wait_until  # noq
 
 HOMES, EACH = 8, 250
 FIRST_HOME = "2001:db8:1::1000"
+HOME_AGENT4, CARE_OF4, HOST_WAN4 = "192.0.2.1", "203.0.113.7", "198.18.0.2"
 CORRESPONDENT = "2001:db8:3::300"
 ALGORITHM, KEY = "aes128-cbc-hmac-sha256-128", bytes(range(48)).hex()
 
@@ -39,7 +41,11 @@ def listen():
             if done.is_set() and time.monotonic() > done.at + 5:
                 return
             continue
-        if where[2] == socket.PACKET_OUTGOING or data[12:14] != b"\\x86\\xdd":
+        if where[2] == socket.PACKET_OUTGOING:
+            continue
+        if data[12:14] == b"\\x08\\x00" and data[23] == 50:
+            seen.append(struct.unpack_from("!II", data, 34))
+        if data[12:14] != b"\\x86\\xdd":
             continue
         if data[20] == 50:
             seen.append(struct.unpack_from("!II", data, 54))
@@ -72,7 +78,7 @@ class Network:
     def __init__(self, lab):
         self.lab = lab
 
-    def start(self, workers, sas):
+    def start(self, workers, sas, over=f"{CARE_OF} {HA_HOME}"):
         plane = DataPlane(self.lab, workers)
         # What comes out of an SA ends here; the kernel would send it round and round.
         self.lab.ip("wan", "route add blackhole 2001:db8:3::/64")
@@ -84,21 +90,29 @@ address 0 {HA_HOME}/64 home-agent
 route 2001:db8:1::/64 0
 route ::/0 {WAN} {HOST_WAN}
 neighbour {WAN} {HOST_WAN} {plane.mac['wan']}
-bindings {HOMES} {FIRST_HOME} {CARE_OF} {HA_HOME}
+address {WAN} {HOME_AGENT4}/32 home-agent
+prefix 2001:db8:1::/64 0
+route 0.0.0.0/0 {WAN} {HOST_WAN4}
+neighbour {WAN} {HOST_WAN4} {plane.mac['wan']}
+bindings {HOMES} {FIRST_HOME} {over}
 {sas}
 end 1
 flush
 """)
+        self.client = client
         client.wait_for_output("acknowledged")
         expect("failed" not in client.output(), client.output())
         line = next(row for row in client.output().splitlines() if row.startswith("port 1 "))
         self.header = b"".join(bytes.fromhex(mac.replace(":", ""))
-                               for mac in (line.split()[3], plane.mac["wan"])) + b"\x86\xdd"
+                               for mac in (line.split()[3], plane.mac["wan"]))
 
     def exchange(self, packets):
         result = self.lab.run("wan", ["/usr/bin/python3", "-c", PROGRAM], timeout=120,
-                              stdin=json.dumps([(self.header + p).hex() for p in packets]))
+                              stdin=json.dumps([self.frame(p).hex() for p in packets]))
         return [tuple(row) for row in json.loads(result)]
+
+    def frame(self, packet):
+        return self.header + (b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\x00") + packet
 
     def telemetry(self, command):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
@@ -125,8 +139,9 @@ def overtaken(rows):
     return wrong
 
 
-def outbound(net, workers):
-    net.start(workers, f"sas out {HOMES} {FIRST_HOME} {HA_HOME} {ALGORITHM} {KEY} 0 {workers}")
+def outbound(net, workers, over=f"{CARE_OF} {HA_HOME}"):
+    net.start(workers, f"sas out {HOMES} {FIRST_HOME} {HA_HOME} {ALGORITHM} {KEY} 0 {workers}",
+              over)
     packets = []
     for i in range(HOMES * EACH):
         datagram = (1024 + i * 7919 % 60000).to_bytes(2, "big") + b"\0\x09\0\x1c\0\1" + bytes(20)
@@ -169,6 +184,53 @@ def inbound(net, workers, window, sources):
     expect(counters.get("ipsec/in/ok", 0) == len(packets), str(counters))
     expect(counters.get("ipsec/in/replay", 0) == 0, str(counters))
     return seen
+
+
+def in_4500(packet, port):
+    """ESP over IPv6 as it comes in UDP 4500 from behind a NAT."""
+    esp = packet[40:]
+    datagram = struct.pack("!4H", port, 4500, 8 + len(esp), 0) + esp
+    head = struct.pack("!BBHIBBH", 0x45, 0, 20 + len(datagram), 0, 64, 17, 0) + \
+        socket.inet_aton(CARE_OF4) + socket.inet_aton(HOME_AGENT4)
+    total = sum(struct.unpack("!10H", head))
+    total = (total & 0xffff) + (total >> 16)
+    return head[:10] + struct.pack("!H", ~(total + (total >> 16)) & 0xffff) + head[12:] + datagram
+
+
+def inbound_4500(net, workers):
+    """Behind one NAT each node has a port of its own."""
+    net.start(workers, f"sas in {HOMES} {FIRST_HOME} {HA_HOME} {ALGORITHM} {KEY} 64 {workers}",
+              f"{CARE_OF4} {HOME_AGENT4} udp 40000")
+    packets = [in_4500(packet, 61000 + packet[43])
+               for packet in sealed(net, [64 + i // HOMES * 4 for i in range(HOMES * EACH)])]
+    seen = net.exchange(packets)
+    counters = net.check(seen, packets)
+    expect(counters.get("ipsec/in/ok", 0) == len(packets), str(counters))
+    expect(counters.get("udp4500/esp", 0) == len(packets), str(counters))
+    expect(not overtaken(seen), "packets of one SA overtook each other")
+    DataPlane.tell(net.client, "sleep 100\n")  # it reads events between lines
+    ports = {packet[20:22] for packet in packets}
+    expected = sorted(f"esp-mapping {CARE_OF4} {int.from_bytes(port, 'big')}" for port in ports)
+
+    def told():
+        return sorted(line for line in net.client.output().splitlines() if "esp-mapping" in line)
+    wait_until(lambda: len(told()) >= HOMES, 5, "the control plane to be told of each mapping")
+    expect(told() == expected, f"each mapping once: {told()}")
+
+
+@case
+def P13i_packets_from_behind_a_nat_are_opened_in_order_with_2_workers(net):
+    inbound_4500(net, 2)
+
+
+@case
+def P13i_packets_from_behind_a_nat_are_opened_in_order_with_4_workers(net):
+    inbound_4500(net, 4)
+
+
+@case
+def P13_numbers_of_an_sa_leave_in_order_over_ipv4_with_4_workers(net):
+    outbound(net, 4, f"{CARE_OF4} {HOME_AGENT4}")
 
 
 @case

@@ -10,8 +10,9 @@
 //   neighbour PORT ADDRESS MAC
 //   remove-neighbour PORT ADDRESS
 //   prefix PREFIX PORT|virtual
-//   binding HOME-ADDRESS CARE-OF-ADDRESS HOME-AGENT [HOME-PORT]
-//   bindings COUNT FIRST-HOME-ADDRESS CARE-OF-ADDRESS HOME-AGENT
+//   binding HOME-ADDRESS CARE-OF-ADDRESS HOME-AGENT [HOME-PORT] [udp UDP-PORT]
+//   bindings COUNT FIRST-HOME-ADDRESS CARE-OF-ADDRESS HOME-AGENT [udp UDP-PORT]
+//                               over IPv4 if the care-of address is one
 //   unbind HOME-ADDRESS
 //   bypass                      everything passes by IPsec
 //   protect PREFIX              payload of its home addresses under ESP, the rest passes by
@@ -209,9 +210,17 @@ class Session {
         record.home_address = wire(home);
         record.care_of_address = wire(care_of);
         record.home_agent_address = wire(home_agent);
-        if (std::uint16_t home_port = 0; words >> home_port) {
-            record.home_port = home_port;
-            record.flags = channel::kBindingProxyNd;
+        const bool over_ipv4 = record.care_of_address.family == 4;
+        if (over_ipv4) record.encapsulation = channel::Encapsulation::kIpv4;
+        for (std::string word; words >> word;) {
+            if (word == "udp") {
+                record.encapsulation =
+                    over_ipv4 ? channel::Encapsulation::kUdpIpv4 : channel::Encapsulation::kUdpIpv6;
+                words >> record.udp_port;
+            } else {
+                record.home_port = static_cast<std::uint16_t>(std::stoi(word));
+                record.flags = channel::kBindingProxyNd;
+            }
         }
         Ipv6Address address = record.home_address.v6();
         for (std::uint32_t i = 0; i < count; ++i) {
@@ -405,6 +414,9 @@ class Session {
     }
     void show(const channel::EspSource& event, ConstByteSpan) {
         std::cout << "esp-source " << event.spi << "\n";
+    }
+    void show(const channel::EspMapping& event, ConstByteSpan) {
+        std::cout << "esp-mapping " << event.source.v4().to_string() << " " << event.port << "\n";
     }
 
     channel::Client client_;

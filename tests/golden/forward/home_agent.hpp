@@ -34,11 +34,12 @@ class ForwardTest : public DataPlaneTest {
     void start_home_agent(const config::ReassemblyConfig& reassembly = {},
                           std::uint16_t mtu = 1500) {
         start(
-            {.stages = {&tunnel::kParseStage, &tunnel::kClassifyStage, &tunnel::kHomeAddressStage,
-                        &tunnel::kTunnelInStage, &tunnel::kIpsecInStage, &tunnel::kInterceptStage,
-                        &tunnel::kIpsecOutStage, &tunnel::kTunnelOutStage, &forward::kForwardStage,
-                        &forward::kIcmpErrorStage, &forward::kIcmpInStage, &forward::kNdProxyStage,
-                        &forward::kReassembleStage, &forward::kFragmentStage},
+            {.stages = {&tunnel::kParseStage, &tunnel::kClassifyStage, &tunnel::kDsmipInStage,
+                        &tunnel::kHomeAddressStage, &tunnel::kTunnelInStage, &tunnel::kIpsecInStage,
+                        &tunnel::kInterceptStage, &tunnel::kIpsecOutStage, &tunnel::kTunnelOutStage,
+                        &forward::kForwardStage, &forward::kIcmpErrorStage, &forward::kIcmpInStage,
+                        &forward::kNdProxyStage, &forward::kReassembleStage,
+                        &forward::kFragmentStage},
              .mtu = mtu,
              .reassembly = reassembly});
         add_address(kHomeLink, "2001:db8:1::1", 64, true);

@@ -48,9 +48,9 @@ class TunnelTest : public DataPlaneTest {
     /// With `other` in the place of the stage whose id it has.
     void start_home_agent_with(const stage::StageDescription& other, bool copy_mode = false) {
         std::vector<const stage::StageDescription*> stages{
-            &tunnel::kParseStage,    &tunnel::kClassifyStage,  &tunnel::kHomeAddressStage,
-            &tunnel::kTunnelInStage, &tunnel::kIpsecInStage,   &tunnel::kInterceptStage,
-            &tunnel::kIpsecOutStage, &tunnel::kTunnelOutStage,
+            &tunnel::kParseStage,       &tunnel::kClassifyStage, &tunnel::kDsmipInStage,
+            &tunnel::kHomeAddressStage, &tunnel::kTunnelInStage, &tunnel::kIpsecInStage,
+            &tunnel::kInterceptStage,   &tunnel::kIpsecOutStage, &tunnel::kTunnelOutStage,
         };
         std::ranges::replace_if(
             stages, [&](const auto* stage) { return stage->id == other.id; }, &other);

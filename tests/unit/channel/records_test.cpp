@@ -137,6 +137,11 @@ TEST(Records, every_event_is_decoded_with_its_exact_length_only) {
     expect_event(SaLifetime{});
     expect_event(with(PathMtu{}, [](auto& r) { r.home_address = kV6; }));
     expect_event(with(EspSource{}, [](auto& r) { r.home_address = r.source = kV6; }));
+    expect_event(with(EspMapping{}, [](auto& r) {
+        r.home_address = kV6;
+        r.source = WireAddress(*Ipv4Address::parse("192.0.2.1"));
+        r.port = 4500;
+    }));
 }
 
 TEST(Records, a_count_that_does_not_fit_its_policies_is_refused) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "dataplane/table/binding_table.hpp"
 #include "tests/unit/tunnel/packets.hpp"
 
 namespace homeport::forward {
@@ -88,11 +89,49 @@ TEST(QuotedPacket, S1_22_C5_a_sealed_packet_says_its_spi) {
     EXPECT_EQ(quoted.length, test::kC5Rewritten.size());
 }
 
+TEST(QuotedPacket, P9_P10_P13_over_ipv4) {
+    const Ipv4Address from = v4("192.0.2.1");
+    const Ipv4Address to = v4("203.0.113.7");
+    const auto in_udp = [&](std::uint16_t port, const Bytes& payload) {
+        Bytes datagram(8);
+        store_be16(datagram.data(), port);
+        return ipv4(from, to, 17, concat({datagram, payload}));
+    };
+    for (const auto& [quote, overhead] :
+         {std::pair{ipv4(from, to, 41, kInner), 20u}, std::pair{in_udp(4191, kInner), 28u}}) {
+        const QuotedPacket quoted = read_quote(quote);
+        EXPECT_EQ(quoted.kind, Kind::kTunnel);
+        EXPECT_EQ(quoted.home_address, kHomeAddress);
+        EXPECT_EQ(quoted.source, table::v4_mapped(from));
+        EXPECT_EQ(quoted.destination, table::v4_mapped(to));
+        EXPECT_EQ(quoted.overhead, overhead);
+        EXPECT_EQ(quoted.length, quote.size());
+        EXPECT_EQ(quoted.inner_length, kInner.size());
+        for (std::size_t cut = 20; cut < overhead + 40; ++cut) {  // nothing behind the end is read
+            const Bytes part(quote.begin(), quote.begin() + static_cast<std::ptrdiff_t>(cut));
+            EXPECT_NE(read_quote(part).kind, Kind::kTunnel) << cut;
+        }
+    }
+    const Bytes esp{0x20, 0, 0, 3, 0, 0, 0, 1};
+    EXPECT_EQ(read_quote(ipv4(from, to, 50, esp)).spi, 0x20000003u);
+    EXPECT_EQ(read_quote(in_udp(4500, esp)).spi, 0x20000003u);
+    EXPECT_EQ(read_quote(in_udp(4500, {})).kind, Kind::kOther);
+    EXPECT_EQ(read_quote(in_udp(53, kInner)).kind, Kind::kOther);
+    Bytes later = ipv4(from, to, 41, kInner, {.flags_offset = 0x0010});
+    EXPECT_EQ(read_quote(later).kind, Kind::kCutOff);
+}
+
 TEST(QuotedPacket, anything_else_is_other) {
     EXPECT_EQ(read_quote({}).kind, Kind::kOther);
     EXPECT_EQ(read_quote(ipv6(kHomeAgent, kCareOfAddress, 51, Bytes(60, 1))).kind, Kind::kOther);
     EXPECT_EQ(read_quote(ipv6(kHomeAgent, kCareOfAddress, 50, Bytes(3, 1))).kind, Kind::kOther);
-    EXPECT_EQ(read_quote(ipv4(v4("192.0.2.1"), v4("192.0.2.2"), 41, kInner)).kind, Kind::kOther);
+    for (const std::uint8_t protocol : {std::uint8_t{1}, std::uint8_t{6}, std::uint8_t{47}}) {
+        EXPECT_EQ(read_quote(ipv4(v4("192.0.2.1"), v4("192.0.2.2"), protocol, kInner)).kind,
+                  Kind::kOther);
+    }
+    Bytes no_header = ipv4(v4("192.0.2.1"), v4("192.0.2.2"), 41, kInner);
+    no_header[0] = 0x44;
+    EXPECT_EQ(read_quote(no_header).kind, Kind::kOther);
     EXPECT_EQ(read_quote(ipv6(kHomeAgent, kCareOfAddress, 41, Bytes(60, 0x45))).kind,
               Kind::kCutOff);
 }

@@ -188,6 +188,7 @@ class App final : public management::Appliance,
     void commit_store();
     void send_binding(const binding::Entry& entry);
     void remove_binding(const Ipv6Address& home_address);
+    void forget_own_answer(const Ipv6Address& home_address);
     // app_prefixes.cpp
     void send_mobile_prefixes(const binding::Entry& entry);
     void send_ipv4_bindings(const binding::Entry& entry, channel::BindingSet record);

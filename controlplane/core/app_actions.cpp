@@ -165,12 +165,25 @@ void App::remove_binding(const Ipv6Address& home_address) {
     channel::BindingRemove record;
     record.home_address = channel::WireAddress(home_address);
     send(record);
+    forget_own_answer(home_address);
     if (auto held = ipv4_bindings_.extract(home_address); !held.empty()) {
         for (const Ipv4Address& address : held.mapped()) remove_ipv4_binding(address);
     }
     mobile_prefixes_.erase(home_address);  // the data plane's go with the binding
     counter_rows_.give_back(home_address);
     path_mtus_.erase(home_address);
+}
+
+/// While the address was bound the data plane answered the kernel for it. From now on the node
+/// itself may, and the acknowledgement that is to follow must not go to ourselves.
+void App::forget_own_answer(const Ipv6Address& home_address) {
+    if (!mirror_) return;
+    for (const config::HomeLinkConfig& link : config_.controlplane.home_links) {
+        if (link.is_virtual() || !link.prefix.contains(home_address)) continue;
+        const std::uint16_t port = ports_.to_data_plane(ports_.number_of(link.port));
+        if (port == channel::kNoPort) return;
+        (void)mirror_->forget_neighbour(port, home_address);
+    }
 }
 
 void App::carry_out(const mip6::RemoveBinding& action) {

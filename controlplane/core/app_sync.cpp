@@ -193,6 +193,9 @@ void App::route_removed(const IpAddress& prefix, std::uint8_t prefix_length) {
 }
 
 void App::neighbour_set(std::uint16_t port, const IpAddress& address, const MacAddress& mac) {
+    // What the data plane told the kernel about a bound address is nothing to send to.
+    const auto* info = ports_.info(ports_.from_data_plane(port));
+    if (info != nullptr && info->mac == mac) return;
     channel::NeighbourSet record;
     record.address = channel::WireAddress(address);
     record.mac = mac;

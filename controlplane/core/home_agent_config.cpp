@@ -82,6 +82,7 @@ channel::ParametersSet parameters_of(const config::ControlplaneConfig& config) {
                                : channel::Technique::kApi;
     parameters.heuristic_timeout_ms = config.policy.bu_heur_timeout;
     parameters.heuristic_min_packets = config.policy.bu_heur_min_pkts;
+    parameters.protect_payload = config.policy.protect_payload ? 1 : 0;
     parameters.believe_packet_too_big = config.policy.believe_packet_too_big ? 1 : 0;
     switch (config.policy.check_esp_outer) {
         case config::CheckEspOuter::kOff:

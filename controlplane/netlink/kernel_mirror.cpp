@@ -36,6 +36,14 @@ constexpr long kRetryNanoseconds = 250'000'000;
 // Sequence numbers of requests that are no dumps.
 constexpr std::uint32_t kTouchSequence = 0x80000000;
 
+/// An error report, but for one about a neighbour that there was nothing to forget of.
+bool is_refusal(const nlmsghdr& message) {
+    if (message.nlmsg_type != NLMSG_ERROR) return false;
+    if (mnl_nlmsg_get_payload_len(&message) < sizeof(nlmsgerr)) return true;
+    const auto* report = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&message));
+    return report->error != -ENOENT || report->msg.nlmsg_type != RTM_DELNEIGH;
+}
+
 }  // namespace
 
 class KernelMirror::Implementation {
@@ -59,8 +67,11 @@ class KernelMirror::Implementation {
     void clear_port(std::uint16_t port);
     void replay_all(MirrorSink& sink) const;
     bool touch_neighbour(std::uint16_t port, const IpAddress& address);
+    bool forget_neighbour(std::uint16_t port, const IpAddress& address);
 
   private:
+    bool ask(std::uint16_t type, std::uint16_t flags, std::uint8_t neighbour_flags,
+             std::uint16_t port, const IpAddress& address);
     std::expected<void, Error> listen();
     std::expected<void, Error> read_answers();
     void hear(const nlmsghdr& message);
@@ -158,9 +169,7 @@ std::expected<void, Error> KernelMirror::Implementation::read_answers() {
                 while (const nlmsghdr* message = take_message(datagram)) {
                     const auto taken = dump_.take(requests_, *message);
                     if (!taken) return std::unexpected(taken.error());
-                    if (!*taken && message->nlmsg_type == NLMSG_ERROR) {
-                        ++statistics_.refused_requests;
-                    }
+                    if (!*taken && is_refusal(*message)) ++statistics_.refused_requests;
                 }
         }
     }
@@ -208,16 +217,26 @@ void KernelMirror::Implementation::replay_all(MirrorSink& sink) const {
 }
 
 bool KernelMirror::Implementation::touch_neighbour(std::uint16_t port, const IpAddress& address) {
+    return ask(RTM_NEWNEIGH, NLM_F_REQUEST | NLM_F_CREATE, NTF_USE, port, address);
+}
+
+bool KernelMirror::Implementation::forget_neighbour(std::uint16_t port, const IpAddress& address) {
+    return ask(RTM_DELNEIGH, NLM_F_REQUEST, 0, port, address);
+}
+
+bool KernelMirror::Implementation::ask(std::uint16_t type, std::uint16_t flags,
+                                       std::uint8_t neighbour_flags, std::uint16_t port,
+                                       const IpAddress& address) {
     const int index = projection_.index_of(port, state_);
     if (index == 0) return false;
     alignas(nlmsghdr) std::array<char, 128> buffer{};
     nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
-    message->nlmsg_type = RTM_NEWNEIGH;
-    message->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE;
+    message->nlmsg_type = type;
+    message->nlmsg_flags = flags;
     message->nlmsg_seq = kTouchSequence | (++touches_ & (kTouchSequence - 1));
     auto* header = static_cast<ndmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(ndmsg)));
     header->ndm_ifindex = index;
-    header->ndm_flags = NTF_USE;
+    header->ndm_flags = neighbour_flags;
     std::visit(
         [&](const auto& a) {
             header->ndm_family = sizeof a.bytes == 4 ? AF_INET : AF_INET6;
@@ -279,6 +298,9 @@ void KernelMirror::replay_all(MirrorSink& sink) const {
 }
 bool KernelMirror::touch_neighbour(std::uint16_t port, const IpAddress& address) {
     return implementation_->touch_neighbour(port, address);
+}
+bool KernelMirror::forget_neighbour(std::uint16_t port, const IpAddress& address) {
+    return implementation_->forget_neighbour(port, address);
 }
 const MirrorStatistics& KernelMirror::statistics() const {
     return implementation_->statistics();

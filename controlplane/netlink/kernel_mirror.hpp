@@ -38,7 +38,7 @@ struct MirrorStatistics {
     std::uint64_t overruns = 0;            // the kernel could not queue changes
     std::uint64_t resynchronisations = 0;  // tables read anew, the first time included
     std::uint64_t interrupted_dumps = 0;   // a table changed while it was read
-    std::uint64_t refused_requests = 0;    // touch_neighbour() that the kernel did not like
+    std::uint64_t refused_requests = 0;    // of neighbours, that the kernel did not like
 };
 
 class KernelMirror {
@@ -75,6 +75,9 @@ class KernelMirror {
     /// Tells the kernel that a neighbour is in use (NTF_USE): it resolves one that it does not
     /// know, and probes one that is stale. False: no such port, or the kernel took no request.
     bool touch_neighbour(std::uint16_t port, const IpAddress& address);
+    /// Has the kernel forget a neighbour, before the call returns; one that it does not have is
+    /// none already. False: no such port, or the kernel took no request.
+    bool forget_neighbour(std::uint16_t port, const IpAddress& address);
 
     [[nodiscard]] const MirrorStatistics& statistics() const;
 

@@ -368,7 +368,9 @@ struct ParametersSet {
     std::uint8_t tlv_header = 0;               // 1: RFC 5845 header accepted on UDP 4191
     /// 0: a Packet Too Big about tunnels that no SA brought changes nothing (RFC 4301 section 8.2).
     std::uint8_t believe_packet_too_big = 1;
-    std::uint8_t reserved[5] = {};
+    /// 1: some bindings are kBindingProtected, so plaintext is looked at by its source.
+    std::uint8_t protect_payload = 0;
+    std::uint8_t reserved[4] = {};
 };
 
 // ---------------------------------------------------------------- data plane -> control plane

@@ -134,9 +134,9 @@ bool valid(const ParametersSet& record) {
     return record.technique <= Technique::kHeuristic && record.heuristic_min_packets != 0 &&
            record.heuristic_timeout_ms != 0 &&
            at_most(record.check_esp_outer, EspOuterCheck::kDrop) &&
-           is_bool(record.believe_packet_too_big) && record.nat_lock_depth != 0 &&
-           record.nat_lock_timeout_ms != 0 && record.nat_pending_ttl_ms != 0 &&
-           is_bool(record.tlv_header);
+           is_bool(record.believe_packet_too_big) && is_bool(record.protect_payload) &&
+           record.nat_lock_depth != 0 && record.nat_lock_timeout_ms != 0 &&
+           record.nat_pending_ttl_ms != 0 && is_bool(record.tlv_header);
 }
 
 bool valid(const PortInfo& record) {

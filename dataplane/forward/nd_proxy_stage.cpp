@@ -123,6 +123,32 @@ void answer(Worker& worker, rte_mbuf* packet, const PacketMeta& notes,
     }
 }
 
+/// The kernel of this host asks: its packets to bound addresses are tunnelled like everyone's, so
+/// it gets the answer that every neighbor gets. All else that it asks goes out as it made it.
+void handle_of_kernel(Worker& worker, rte_mbuf* packet, PacketMeta& notes, Edges& out) {
+    const auto message = read_neighbor_message(bytes_of(packet), notes.upper_offset);
+    const table::Binding* const binding =
+        message ? binding_of(worker, notes.in_port, message->target) : nullptr;
+    if (binding == nullptr || binding->tentative() || message->is_probe() ||
+        (binding->flags & channel::kBindingProxyNd) == 0) {
+        (void)rte_pktmbuf_prepend(packet, sizeof(EthernetHeader));  // where it still stands
+        notes.flags |= stage::kMetaFrame;
+        out.to(NdProxyEdge::kTx, packet);
+        return;
+    }
+    rte_mbuf* const frame =
+        make_answer(worker, notes.in_port, *message, *binding, worker.ports[notes.in_port].mac);
+    if (frame == nullptr) {
+        out.drop(packet, Counter::kNoBuffer);
+        return;
+    }
+    stage::meta(frame).family = 0;  // a frame all the way
+    worker.count(Counter::kRxGenerated);
+    worker.count(Counter::kNdProxy);
+    out.to(NdProxyEdge::kToKernel, frame);
+    out.absorb(packet);
+}
+
 void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& out) {
     const auto message = has(notes, stage::kMetaL2Intact) && notes.family == 6
                              ? read_neighbor_message(bytes_of(packet), notes.upper_offset)
@@ -144,7 +170,12 @@ void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& ou
 void nd_proxy(Worker& worker, Batch& in, Edges& out) {
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* const packet = in.packets[i];
-        handle(worker, packet, stage::meta(packet), out);
+        PacketMeta& notes = stage::meta(packet);
+        if (has(notes, stage::kMetaOriginated)) {
+            handle_of_kernel(worker, packet, notes, out);
+        } else {
+            handle(worker, packet, notes, out);
+        }
     }
 }
 

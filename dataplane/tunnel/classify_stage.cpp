@@ -88,6 +88,7 @@ class Classification {
 
   private:
     void settle_all(Batch& in);
+    [[nodiscard]] bool lacks_esp(rte_mbuf* packet, const PacketMeta& notes) const;
     void give(ClassifyEdge edge, rte_mbuf* packet) { out_.to(edge, packet); }
     void punt(rte_mbuf* packet, channel::PuntReason reason) {
         stage::meta(packet).reason = static_cast<std::uint8_t>(reason);
@@ -116,6 +117,32 @@ class Classification {
     Edges& out_;
     Batch tunnelled_;
 };
+
+/// RFC 4301 section 5.2: what a bound home address sends comes out of its SA, whatever link it is
+/// said to come from. In tunnels that is for tunnel-in to see, in signalling for ipsec-in.
+bool Classification::lacks_esp(rte_mbuf* packet, const PacketMeta& notes) const {
+    constexpr std::uint16_t kLookedAt =
+        stage::kMetaDecapsulated | stage::kMetaDecrypted | stage::kMetaOriginated;
+    if ((notes.flags & kLookedAt) != 0) return false;
+    const std::uint8_t* const ip = stage::data(packet);
+    const bool is_ipv6 = notes.family == 6;
+    const Ipv6Address source =
+        is_ipv6 ? reinterpret_cast<const Ipv6Header*>(ip)->source
+                : table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->source);
+    if (is_ipv6 && tables_.home_prefixes.find(source) == nullptr) return false;
+    const std::uint32_t slot = tables_.bindings.find(source);
+    if (slot == table::kNoSlot) return false;
+    const table::Binding& binding = tables_.bindings.at(slot);
+    if (binding.tentative() || (binding.flags & channel::kBindingProtected) == 0) return false;
+    const bool has_its_stage = notes.protocol == number(IpProtocol::kEsp) ||
+                               notes.protocol == number(IpProtocol::kMobility) ||
+                               notes.protocol == number(IpProtocol::kFragment);
+    if (has_its_stage && is_ipv6 &&
+        is_own(worker_, reinterpret_cast<const Ipv6Header*>(ip)->destination)) {
+        return false;
+    }
+    return worker_.esp->inbound_policy_check(view_of(packet)) == ipsec::Verdict::kInPolicy;
+}
 
 // ----------------------------------------------------------- destinations that no table is asked
 
@@ -210,8 +237,9 @@ void Classification::settle_link_local(rte_mbuf* packet, PacketMeta& notes) {
 bool Classification::is_neighbor_discovery(rte_mbuf* packet, const PacketMeta& notes) const {
     const int type = upper_octet(packet, notes);
     if (type != kNeighborSolicitation && type != kNeighborAdvertisement) return false;
-    constexpr std::uint16_t kHere = stage::kMetaL2Intact | stage::kMetaOriginated;
-    return (notes.flags & kHere) == stage::kMetaL2Intact && ipv6_of(packet).hop_limit == 255 &&
+    // What this host's own kernel advertises is no news here; what it asks for may be bound.
+    if (has_flag(notes, stage::kMetaOriginated) && type != kNeighborSolicitation) return false;
+    return has_flag(notes, stage::kMetaL2Intact) && ipv6_of(packet).hop_limit == 255 &&
            tables_.home_prefixes.is_home_port(notes.in_port);
 }
 
@@ -427,11 +455,16 @@ void Classification::settle_all(Batch& in) {
     // Tunnelled packets all go to one address or a few: the last one found is tried first.
     const table::LocalAddress* last = nullptr;
     bool tried = false;
+    const bool checks_sources = worker_.parameters->protect_payload != 0;
     unsigned count = 0;
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* const packet = in.packets[i];
         PacketMeta& notes = stage::meta(packet);
         const std::uint8_t* const ip = stage::data(packet);
+        if (checks_sources && lacks_esp(packet, notes)) [[unlikely]] {
+            out_.drop(packet, Counter::kIpsecInPolicy);
+            continue;
+        }
         const std::uint8_t first = ip[offsetof(Ipv6Header, destination)];
         // Global unicast addresses begin with 001 or, unique local ones, with 1111110.
         const bool ordinary = notes.family == 6 && notes.protocol != number(IpProtocol::kIcmpv6) &&

@@ -433,6 +433,15 @@ void DataPlaneTest::check_invariant(const Result& result) {
                              << result.to_string() << ", held " << held;
 }
 
+void DataPlaneTest::set_path_mtu(std::uint32_t spi, const Ipv6Address& peer,
+                                 std::uint16_t path_mtu) {
+    if (matrix_.set_path_mtu(peer, path_mtu)) return;
+    const core::SaNotes* const notes =
+        ipsec_->find({spi, channel::SaDirection::kOutbound, channel::WireAddress(peer)});
+    ASSERT_NE(notes, nullptr);
+    EXPECT_TRUE(state_->sad().set_path_mtu(notes->handle, path_mtu));
+}
+
 Result DataPlaneTest::feed(std::span<const Frame> frames, unsigned batch) {
     begin();
     std::vector<rte_mbuf*> together;

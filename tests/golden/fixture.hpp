@@ -156,6 +156,8 @@ class DataPlaneTest : public ::testing::Test, private core::CommandSink {
     Result run_idle(unsigned rounds = 1);
 
     /// Technique B is in force (S1.8).
+    /// What the main lcore does when it learnt one.
+    void set_path_mtu(std::uint32_t spi, const Ipv6Address& peer, std::uint16_t path_mtu);
     [[nodiscard]] bool heuristic() const { return matrix_.heuristic(); }
     [[nodiscard]] core::WorkerContext& context() { return *context_; }
     [[nodiscard]] stage::Worker& worker() { return context_->worker(); }

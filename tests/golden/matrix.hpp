@@ -59,6 +59,12 @@ class Matrix {
         return record;
     }
 
+    /// Of the SAs towards `peer`. False: IPsec is the product's own, ask that.
+    [[nodiscard]] bool set_path_mtu(const IpAddress& peer, std::uint16_t path_mtu) {
+        if (trivial_ != nullptr) trivial_->set_path_mtu(peer, path_mtu);
+        return trivial_ != nullptr;
+    }
+
     /// After the command was applied.
     template <class Record>
     void apply(const Record& record, ConstByteSpan trailing) {

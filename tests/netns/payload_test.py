@@ -52,7 +52,7 @@ def P3_P4_payload_leaves_only_as_esp(net):
                           f" && (esp.spi == {SPI_PAYLOAD_OUT} || esp.spi == {SPI_PAYLOAD_IN})")
            == [], "headers that do not belong there")
     net.expect_balance()
-    net.expect_no_drops("ipsec.", "mip6.")
+    net.expect_no_drops("ipsec.", "mip6.rt.", "mip6.hao.", "mip6.ba.")
 
 
 @case
@@ -127,6 +127,27 @@ send(IPv6(src="{CARE_OF['a']}", dst="{HOME_AGENT}") / inner, verbose=0)
 
 
 @case
+def RFC4301_5_2_plaintext_of_a_node_that_is_away_is_dropped_wherever_it_comes_from(net):
+    start_at(net, "a")
+    before = net.counter("ipsec.in.policy")
+    for where, source in (("cn", HOME_ADDRESS), ("home", HOME_ADDRESS), ("cn", CORRESPONDENT)):
+        net.scapy(where, f"""
+from scapy.all import *
+for destination in ("2001:db8:3::1", "{HOME_AGENT}"):
+    send(IPv6(src="{source}", dst=destination) / UDP(dport=9) / b"in the clear", verbose=0)
+""")
+    # From the correspondent's link only what is for the home agent passes it.
+    wait_until(lambda: net.counter("ipsec.in.policy") == before + 3, 5, "ipsec.in.policy")
+    expect(net.ping("cn", HOME_ADDRESS), "reachable all the same")
+    expect(net.ping_from_home_address(HOME_AGENT), "reaches the home agent itself, through its SA")
+    expect(net.ping("ha", HOME_ADDRESS), "is reached by the home agent itself")
+    rows = {row["name"]: row for row in net.hactl("show", "spd")["policies"]}
+    expect(rows["payload"]["in_packets"] > 0 and rows["payload"]["out_packets"] > 0,
+           f"packets of entry 6: {rows['payload']}")
+    net.expect_balance()
+
+
+@case
 def P4_payload_from_elsewhere_is_counted_or_dropped(net):
     start_at(net, "a")
     expect(net.ping_from_home_address(CORRESPONDENT), "reaches the correspondent")
@@ -143,6 +164,10 @@ send(IPv6(src="2001:db8:a::bad", dst="{HOME_AGENT}") / ESP(spi={SPI_PAYLOAD_IN},
      data=b"x" * 64), verbose=0)
 """)
     wait_until(lambda: net.counter("mip6.rt.esp_src") == before + 1, 5, "mip6.rt.esp_src")
+    wait_until(lambda: "HP-CP-0046" in net.controlplane.output(), 5, "a line in the log")
+    line = next(line for line in net.controlplane.output().splitlines() if "HP-CP-0046" in line)
+    expect(all(text in line for text in (HOME_ADDRESS, "2001:db8:a::bad", CARE_OF["a"], "dropped")),
+           f"who, from where, and where it is: {line}")
     expect(net.ping_from_home_address(CORRESPONDENT), "its own packets are not dropped")
     net.expect_balance()
 

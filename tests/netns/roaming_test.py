@@ -31,6 +31,21 @@ def tcp_survives_a_to_b_to_home_to_a(net):
 
 
 @case
+def RFC6275_10_4_1_the_home_agents_own_kernel_reaches_the_mobile_node(net):
+    start_at(net, "a")
+    expect(net.ping("mn", HOME_AGENT, 5), "the home agent does not answer the mobile node")
+    wait_until(lambda: net.ping("ha", HOME_ADDRESS, 1), 5, "an answer to the home agent")
+    net.move("a", "home")
+    net.wait_registered("home")
+    wait_until(lambda: net.mn()["state"] == "at-home", 10, "at home")
+    wait_until(lambda: net.ping("ha", HOME_ADDRESS, 1), 5, "an answer from the home link")
+    net.move("home", "b")
+    net.wait_registered("b")
+    wait_until(lambda: net.ping("ha", HOME_ADDRESS, 1), 5, "an answer from b")
+    net.expect_balance()
+
+
+@case
 def S1_13_make_before_break_loses_nothing(net):
     start_at(net, "b")
     ping = Ping(net)

@@ -5,6 +5,7 @@
 #include <array>
 #include <cassert>
 
+#include "controlplane/wire/mobility_header.hpp"
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/parse/header_walk.hpp"
 #include "dataplane/tunnel/decapsulate.hpp"
@@ -39,9 +40,21 @@ bool stays_on_link(const Ipv4Address& destination) {
            destination.is_multicast();
 }
 
+/// What a mobile node sends to its correspondents (RFC 6275 section 9.4, 9.5). This node has no
+/// part of a correspondent; the host behind the TUN device may have one, and answers in any case.
+bool is_for_a_correspondent(std::uint8_t type) {
+    using wire::MobilityType;
+    return type == static_cast<std::uint8_t>(MobilityType::kHomeTestInit) ||
+           type == static_cast<std::uint8_t>(MobilityType::kCareOfTestInit) ||
+           type == static_cast<std::uint8_t>(MobilityType::kBindingUpdate);
+}
+
 bool is_signalling(const Packet& packet, const parse::Headers& headers) {
     if (headers.family != 6) return false;
-    if (headers.protocol == number(IpProtocol::kMobility)) return true;
+    if (headers.protocol == number(IpProtocol::kMobility)) {
+        const std::uint32_t type = headers.upper_offset + 2u;
+        return type >= headers.end || !is_for_a_correspondent(packet.data[type]);
+    }
     return headers.protocol == number(IpProtocol::kIcmpv6) && headers.upper_offset < headers.end &&
            packet.data[headers.upper_offset] == kMobilePrefixAdvertisement;
 }
@@ -208,7 +221,9 @@ PacketPaths::Arrival PacketPaths::inbound(Packet& packet) {
     const std::uint8_t protocol = ip.next_header;
     if (protocol == number(IpProtocol::kEsp)) return sealed(packet);
     if (protocol == number(IpProtocol::kMobility) && ip.destination == addresses_.home_address) {
-        return through_ipsec(packet);
+        const Arrival arrival = through_ipsec(packet);
+        // At home the kernel has it without us.
+        return arrival.what == Arrived::kPayload ? dropped(Counter::kInNotCareOf) : arrival;
     }
     // What else comes here is meant for the kernel or for others, unless the home agent sent it to
     // a care-of address (RFC 6275 section 11.3.3).

@@ -65,6 +65,25 @@ TEST_F(NdProxy, a_solicitation_for_a_bound_address_is_answered) {
     EXPECT_TRUE(result.punted.empty());
 }
 
+TEST_F(NdProxy, this_hosts_own_kernel_is_answered_on_its_tap_and_nobody_hears_it_ask) {
+    const Bytes asked =
+        group_frame(solicitation(kHomeAgent, kHomeAddress.solicited_node(), kHomeAddress,
+                                 link_layer_option(1, port_mac(kHomeLink))),
+                    kHomeAddress.solicited_node());
+    // Unbound, tentative, or not defended: the question goes out as the kernel made it.
+    Result result = feed_from_kernel(kHomeLink, asked);
+    ASSERT_EQ(result.sent[kHomeLink].size(), 1u) << result.to_string();
+    EXPECT_EQ(result.sent[kHomeLink][0], asked);
+    bind();
+    result = feed_from_kernel(kHomeLink, asked);
+    expect_nothing_sent(result);
+    ASSERT_EQ(result.kernel[kHomeLink].size(), 1u) << result.to_string();
+    const Bytes& frame = result.kernel[kHomeLink][0];
+    EXPECT_EQ(Bytes(frame.begin() + 14, frame.end()),
+              advertisement(kHomeAgent, kHomeAgent, kHomeAddress, 0x40));
+    EXPECT_EQ(result.count("nd.proxy"), 1u);
+}
+
 TEST_F(NdProxy, a_unicast_solicitation_from_a_link_local_address_is_answered_from_ours) {
     bind();
     const Bytes packet = solicitation(v6("fe80::77"), kHomeAddress, kHomeAddress, {});

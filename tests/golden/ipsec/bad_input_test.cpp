@@ -202,6 +202,48 @@ TEST_P(BadInput, S1_31_a_message_type_that_the_sa_was_not_made_for) {
                 "ipsec.in.selector_mismatch");
 }
 
+TEST_P(BadInput, ipsec10_out_too_big_for_the_path_of_the_sa) {
+    bind_sealed();
+    set_path_mtu(kSpiPayloadOut, kHomeAddress, 1400);
+    const Bytes large = ipv6(kCorrespondent, kHomeAddress, 17, Bytes(1380, 0x5a));
+    Result result = feed_packet(kOutside, large);
+    // The sender is told, and how the packet ends is noted for it (RFC 4301 section 8.2.1).
+    ASSERT_EQ(at(result, StageId::kIcmpError).size(), 1u) << result.to_string();
+    const Arrived& told = at(result, StageId::kIcmpError)[0];
+    EXPECT_EQ(told.notes.drop, static_cast<std::uint16_t>(Counter::kIpsecOutTooBig));
+    EXPECT_EQ(told.notes.reason, static_cast<std::uint8_t>(stage::IcmpErrorKind::kPacketTooBig));
+    const std::uint32_t mtu = told.notes.parameter;
+    EXPECT_GE(mtu, 1280u);
+    EXPECT_LT(mtu, 1400u);
+    EXPECT_EQ(result.count("ipsec.out.protect"), 0u);
+    // Just that much fits, and 1280 octets do in any case.
+    const Bytes fits = ipv6(kCorrespondent, kHomeAddress, 17, Bytes(mtu - 40, 0x5a));
+    result = feed_packet(kOutside, fits);
+    EXPECT_EQ(result.count("ipsec.out.protect"), 1u) << mtu << ": " << result.to_string();
+    const Bytes one_more = ipv6(kCorrespondent, kHomeAddress, 17, Bytes(mtu - 39, 0x5a));
+    EXPECT_EQ(feed_packet(kOutside, one_more).count("ipsec.out.protect"), 0u);
+    // What this host made itself has nobody to tell.
+    const Bytes own = ipv6(kHomeAgent, kHomeAddress, 17, Bytes(1380, 0x5a));
+    expect_drop(feed_from_kernel(kHomeLink, to_port(kHomeLink, own)), "ipsec.out.too_big");
+}
+
+TEST_P(BadInput, ipsec10_fragments_never_reach_ipsec) {
+    // What would be ipsec.in.fragment: pieces are put together before it, whatever stands around.
+    const Bytes whole = payload(payload_in(), 1);
+    const Bytes esp(whole.begin() + 40, whole.end());
+    for (const std::uint8_t low : {std::uint8_t{1}, std::uint8_t{8}, std::uint8_t{9}}) {
+        const Bytes piece =
+            ipv6(kCareOfAddress, kHomeAgent, 44, concat({{50, 0, 0, low, 0, 0, 0, 9}, esp}));
+        const Result result = feed_packet(kOutside, piece);
+        EXPECT_EQ(at(result, StageId::kReassemble).size(), 1u) << result.to_string();
+        const Bytes behind_options =
+            ipv6(kCareOfAddress, kHomeAgent, 60,
+                 concat({{44, 0, 1, 4, 0, 0, 0, 0}, {50, 0, 0, low, 0, 0, 0, 9}, esp}));
+        EXPECT_EQ(at(feed_packet(kOutside, behind_options), StageId::kReassemble).size(), 1u);
+    }
+    expect_opened(feed_packet(kOutside, whole));
+}
+
 TEST_P(BadInput, ipsec10_out_discard_no_sa_and_used_up) {
     expect_drop(feed_packet(kOutside, ipv6(kCorrespondent, kHomeAddress, 132, Bytes(24))),
                 "ipsec.out.discard");

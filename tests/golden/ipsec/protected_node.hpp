@@ -126,6 +126,12 @@ class ProtectedNodeTest : public TunnelTest {
     static Bytes inner(const Ipv6Address& source = kHomeAddress) {
         return ipv6(source, kCorrespondent, 17, Bytes(24, 0x5a));
     }
+    /// A binding whose payload is sealed: its SA alone says what fits.
+    void bind_sealed() {
+        channel::BindingSet record = binding();
+        record.flags |= channel::kBindingProtected;
+        apply(record);
+    }
     void expect_opened(const Result& result) {
         EXPECT_EQ(result.count("ipsec.in.ok"), 1u) << result.to_string();
         EXPECT_EQ(result.dropped(), 0u) << result.to_string();

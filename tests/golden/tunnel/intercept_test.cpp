@@ -212,16 +212,21 @@ TEST_F(Intercept, P8_the_kernels_packets_to_a_bound_address_are_tunnelled_too) {
 TEST_F(Intercept, P8_all_other_frames_of_the_kernel_leave_as_they_are) {
     Bytes arp(60, 0x11);
     store_be16(arp.data() + 12, 0x0806);
-    Bytes solicitation =
-        ipv6(v6("fe80::1"), v6("ff02::1:ff00:77"), 58, Bytes{135, 0, 0, 0}, {.hop_limit = 255});
+    const Bytes advertisement =
+        ipv6(v6("fe80::1"), v6("ff02::1"), 58, Bytes{136, 0, 0, 0}, {.hop_limit = 255});
     for (const Bytes& frame :
          {arp, from_port(kHomeLink, ipv6(kHomeAgent, v6("2001:db8:1::77"), 6, Bytes(20))),
           from_port(kHomeLink, ipv6(v6("fe80::1"), v6("fe80::77"), 6, Bytes(20))),
-          from_port(kHomeLink, solicitation)}) {
+          from_port(kHomeLink, advertisement)}) {
         const Result result = feed_from_kernel(kHomeLink, frame);
         ASSERT_EQ(result.sent[kHomeLink].size(), 1u) << result.to_string();
         EXPECT_EQ(result.sent[kHomeLink][0], frame);
     }
+    // Its questions go out, too, unless they are about bound addresses.
+    const Bytes solicitation =
+        ipv6(v6("fe80::1"), v6("ff02::1:ff00:77"), 58, Bytes{135, 0, 0, 0}, {.hop_limit = 255});
+    const Result result = feed_from_kernel(kHomeLink, from_port(kHomeLink, solicitation));
+    EXPECT_EQ(at(result, StageId::kNdProxy).size(), 1u) << result.to_string();
 }
 
 TEST_F(Intercept, S1_12_end_to_end_esp_of_a_correspondent_is_payload) {

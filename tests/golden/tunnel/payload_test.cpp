@@ -285,6 +285,34 @@ TEST_P(Payload, P2_plaintext_where_the_policy_demands_esp) {
                 "mip6.rt.need_esp");
 }
 
+TEST_P(Payload, RFC4301_5_2_plaintext_of_a_bound_address_is_dropped_outside_of_tunnels_too) {
+    const Bytes from4 = ipv4(kHomeAddress4, kCorrespondent4, 17, Bytes(24, 1), {});
+    expect_forwarded(feed_packet(kOutside, from_mobile()), from_mobile());
+    channel::ParametersSet parameters;
+    parameters.protect_payload = 1;
+    apply(parameters);
+    const Ipv6Address other = v6("2001:db8:1::101");
+    bind_protected(other, v6("2001:db8:2::201"));
+    for (const std::uint16_t port : {kOutside, kHomeLink}) {
+        expect_drop(feed_packet(port, from_mobile()), "ipsec.in.policy");
+        expect_drop(feed_packet(port, from4), "ipsec.in.policy");
+        for (const Ipv6Address& to : {kHomeAgent, v6("2001:db8:1::9"), other}) {
+            expect_drop(feed_packet(port, ipv6(kHomeAddress, to, 17, Bytes(24, 1))),
+                        "ipsec.in.policy");
+        }
+    }
+    // What comes by the SA goes on; so does what others send, bound or not.
+    expect_forwarded(feed_packet(kOutside, mobile_node_.send(from_mobile())), from_mobile());
+    const Bytes neighbour = ipv6(v6("2001:db8:1::9"), kCorrespondent, 17, Bytes(24, 1));
+    expect_forwarded(feed_packet(kHomeLink, neighbour), neighbour);
+    // Messages under ESP that come from the home address itself, back at home, are opened.
+    const Result update = feed_packet(kHomeLink, test::kC2AsSeenByIpsec);
+    EXPECT_EQ(update.punted.size(), 1u) << update.to_string();
+    // At home nothing is to be sealed (S1.37).
+    unbind();
+    expect_forwarded(feed_packet(kHomeLink, from_mobile()), from_mobile());
+}
+
 TEST_P(Payload, S1_15_no_routing_header_and_no_option) {
     const Result result = feed_packet(kOutside, to_mobile());
     ASSERT_EQ(result.sent[kOutside].size(), 1u);

@@ -167,6 +167,23 @@ TEST_F(PacketPathsTest, N3_binding_acknowledgement_of_vector_C4_is_undone) {
         wire::decode_mobility_header(ConstByteSpan(got).subspan(40), kHomeAgent, kHomeAddress));
 }
 
+TEST_F(PacketPathsTest, S1_34_what_is_for_a_correspondent_goes_to_the_host) {
+    const auto message = [](int type) {
+        return Bytes{59, 1, static_cast<std::uint8_t>(type), 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8};
+    };
+    for (const int type : {1, 2, 5}) {  // Home Test Init, Care-of Test Init, Binding Update
+        const Bytes inner = ipv6(kCorrespondent, kHomeAddress, 135, message(type));
+        ASSERT_EQ(receive(tunnelled(inner)), Arrived::kPayload) << type;
+        EXPECT_EQ(result(), inner);
+        EXPECT_EQ(receive(inner), Arrived::kDropped) << "at home the kernel has it already";
+    }
+    for (const int type : {0, 3, 6, 7}) {
+        EXPECT_EQ(receive(tunnelled(ipv6(kCorrespondent, kHomeAddress, 135, message(type)))),
+                  Arrived::kSignalling)
+            << type;
+    }
+}
+
 TEST_F(PacketPathsTest, N3_at_home_the_acknowledgement_comes_without_routing_header) {
     ASSERT_EQ(receive(vector("C4_BA_IPsec_out")), Arrived::kSignalling);
     EXPECT_TRUE(is_protected);

@@ -391,6 +391,28 @@ TEST_F(Mirror, a_touched_neighbour_is_resolved_by_the_kernel) {
     EXPECT_EQ(mirror->statistics().refused_requests, 0u);
 }
 
+TEST_F(Mirror, a_neighbour_is_forgotten_before_the_call_returns) {
+    ip_command("-6 address add 2001:db8:1::1/64 dev hp0 nodad");
+    ASSERT_TRUE(eventually([&] { return seen->has_address(0, "2001:db8:1::1"); }));
+    for (const char* state : {"reachable", "permanent", "stale"}) {
+        ip_command(std::string("-6 neigh replace 2001:db8:1::8 lladdr 02:00:00:00:00:08 dev hp0 "
+                               "nud ") +
+                   state);
+        ASSERT_TRUE(eventually([&] { return seen->neighbour(0, "2001:db8:1::8") != ""; })) << state;
+        EXPECT_TRUE(mirror->forget_neighbour(0, ip("2001:db8:1::8")));
+        EXPECT_TRUE(
+            run("test -z \"$(ip -6 neigh show 2001:db8:1::8 dev hp0 nud reachable nud stale "
+                "nud delay nud probe nud permanent)\""))
+            << state;
+        EXPECT_TRUE(eventually([&] { return seen->neighbour(0, "2001:db8:1::8") == ""; })) << state;
+    }
+    // One that it does not have is no fault; a port that there is not, is.
+    EXPECT_TRUE(mirror->forget_neighbour(0, ip("2001:db8:1::77")));
+    EXPECT_FALSE(mirror->forget_neighbour(9, ip("2001:db8:1::8")));
+    EXPECT_TRUE(eventually([&] { return mirror->in_sync(); }));
+    EXPECT_EQ(mirror->statistics().refused_requests, 0u);
+}
+
 TEST_F(Mirror, all_that_was_on_an_interface_goes_with_it) {
     ip_command("link add v0 type veth peer name v1");
     ip_command("link set v0 up");

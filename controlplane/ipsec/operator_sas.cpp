@@ -65,7 +65,7 @@ std::string system_text() {
 }  // namespace
 
 std::vector<std::string_view> purposes() {
-    return {"bu", "mps", "rr", "payload"};
+    return {"bu", "mps", "rr", "cn", "payload"};
 }
 
 std::expected<OperatorSas, std::string> OperatorSas::open(std::string path) {

@@ -33,7 +33,7 @@ struct OperatorSa {
     friend bool operator==(const OperatorSa&, const OperatorSa&) = default;
 };
 
-/// What an SA may be for: "bu", "mps", "rr", "payload".
+/// What an SA may be for: "bu", "mps", "rr", "cn", "payload".
 [[nodiscard]] std::vector<std::string_view> purposes();
 
 /// Names an SA: inbound ones by SPI, outbound ones by SPI and home address.

@@ -57,6 +57,22 @@ std::expected<void, std::string> check_numbers(const OperatorSa& sa) {
     return {};
 }
 
+std::optional<Ipv4Address> ipv4_home_address_of(const Ipv6Address& home_address,
+                                                const config::ControlplaneConfig& config) {
+    const auto node = std::ranges::find(config.mobile_nodes, home_address,
+                                        &config::MobileNodeConfig::home_address);
+    if (node != config.mobile_nodes.end()) return node->ipv4_home_address;
+    for (const config::MobileNodeRangeConfig& range : config.mobile_node_ranges) {
+        const std::uint64_t index = home_address.low() - range.first.low();
+        if (!range.ipv4_first || home_address.high() != range.first.high() ||
+            index >= range.count) {
+            continue;
+        }
+        return nth_home_address(*range.ipv4_first, static_cast<std::uint32_t>(index));
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 std::expected<void, std::string> StaticSaSource::check_room(const Sa& sa) const {
@@ -114,9 +130,7 @@ std::expected<void, std::string> StaticSaSource::add(const OperatorSa& wanted,
     sa.home_address = wanted.home_address;
     sa.home_agent = *agent;
     if (*entry == TableEntry::kPayload) {  // it carries the node's IPv4 payload, too
-        const auto node = std::ranges::find(config.mobile_nodes, wanted.home_address,
-                                            &config::MobileNodeConfig::home_address);
-        if (node != config.mobile_nodes.end()) sa.ipv4_home_address = node->ipv4_home_address;
+        sa.ipv4_home_address = ipv4_home_address_of(wanted.home_address, config);
     }
     sa.replay_window = wanted.replay_window;
     sa.extended_sequence = wanted.extended_sequence;

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Payload under ESP between home agent and mobile node: P3, P4, N2, and what S1.37 says of home."""
 import pathlib
+import secrets
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from cases import case, expect, main  # noqa: E402
-from lab import (CARE_OF, CORRESPONDENT, HOME_ADDRESS, HOME_AGENT, HOME_HOST,  # noqa: E402
-                 SPI_PAYLOAD_IN, SPI_PAYLOAD_OUT, RoamingNetwork, wait_until)
-from roaming import Ping, Transfer, start_at  # noqa: E402
+from lab import (ALGORITHM, CARE_OF, CORRESPONDENT, HOME_ADDRESS, HOME_AGENT,  # noqa: E402
+                 HOME_HOST, KEY_LENGTH, SPI_PAYLOAD_IN, SPI_PAYLOAD_OUT, RoamingNetwork,
+                 wait_until)
+from roaming import (CORRESPONDENT4, HOME_ADDRESS4, Ping, Transfer, add_ipv4,  # noqa: E402
+                     start_at)
 from signalling_capture import Capture  # noqa: E402
 
 
@@ -127,6 +130,52 @@ send(IPv6(src="{CARE_OF['a']}", dst="{HOME_AGENT}") / inner, verbose=0)
 
 
 @case
+def S1_35_ipv4_goes_in_an_sa_that_was_added_while_it_runs(net):
+    net.node_extra = f"      ipv4_home_address: {HOME_ADDRESS4}"
+    net.home_link_extra = ", ipv4_prefix: 192.0.2.0/24"
+    net.mn_extra = f"ipv4_home_address: {HOME_ADDRESS4}"
+    net.start()
+    add_ipv4(net)
+    net.plug("a")
+    net.start_mobile_node()
+    net.wait_registered("a")
+    wait_until(lambda: net.mn()["ipv4_home_address"]["bound"], 5, "the IPv4 home address bound")
+    wait_until(lambda: net.ping("cn", HOME_ADDRESS4, 1), 10, "an answer over IPv4")
+    # New SAs beside the old ones: inbound first at the home agent, then the node, then outbound.
+    spis = {"in": 0x10026, "out": 0x20026}
+    for way, spi in spis.items():
+        path = net.lab.directory / f"new-{way}.key"
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(KEY_LENGTH) + "\n")
+        net.hactl("sa", "add", HOME_ADDRESS, "payload", way, "--spi", hex(spi), "--algorithm",
+                  ALGORITHM, "--key-file", path)
+    net.mobile_node.stop()
+    node = net.mn_config.read_text()
+    for old, new in ((f"spi_in: {SPI_PAYLOAD_OUT}", f"spi_in: {spis['out']}"),
+                     (f"spi_out: {SPI_PAYLOAD_IN}", f"spi_out: {spis['in']}"),
+                     ("payload-out.key", "new-out.key"), ("payload-in.key", "new-in.key")):
+        node = node.replace(old, new)
+    net.mn_config.write_text(node)
+    net.start_mobile_node()
+    wait_until(lambda: (net.mn(check=False) or {}).get("state") == "registered", 10, "registered")
+    wait_until(lambda: net.ping("cn", HOME_ADDRESS4, 1), 10, "an answer over IPv4, new SAs")
+    capture = Capture(net.lab, "inet", "a")
+    expect(net.ping("cn", HOME_ADDRESS4, 5), "reachable over IPv4")
+    expect(net.ping("mn", CORRESPONDENT4, 3), "reaches others over IPv4")
+    expect(net.ping("cn", HOME_ADDRESS, 3), "reachable over IPv6 in the same SA")
+    capture.stop()
+    expect_only_esp(capture)
+    found = {int(row["esp.spi"], 16) for row in capture.tshark(["esp.spi"], "esp")}
+    expect(found == set(spis.values()), f"SPIs: {[hex(spi) for spi in found]}")
+    sas = {row["spi"]: row for row in net.hactl("show", "sa")["sas"]}
+    expect(all(sas[f"0x{spi:08x}"]["packets"] >= 11 and sas[f"0x{spi:08x}"]["errors"] == 0
+               for spi in spis.values()), str(sas))
+    wait_until(lambda: min(net.hits("payload-ipv4") + net.hits("payload")) > 0, 5,
+               "packets of entry 6 of both families in show spd")
+    net.expect_balance()
+
+
+@case
 def RFC4301_5_2_plaintext_of_a_node_that_is_away_is_dropped_wherever_it_comes_from(net):
     start_at(net, "a")
     before = net.counter("ipsec.in.policy")
@@ -141,9 +190,7 @@ for destination in ("2001:db8:3::1", "{HOME_AGENT}"):
     expect(net.ping("cn", HOME_ADDRESS), "reachable all the same")
     expect(net.ping_from_home_address(HOME_AGENT), "reaches the home agent itself, through its SA")
     expect(net.ping("ha", HOME_ADDRESS), "is reached by the home agent itself")
-    rows = {row["name"]: row for row in net.hactl("show", "spd")["policies"]}
-    expect(rows["payload"]["in_packets"] > 0 and rows["payload"]["out_packets"] > 0,
-           f"packets of entry 6: {rows['payload']}")
+    wait_until(lambda: min(net.hits("payload")) > 0, 5, "packets of entry 6 in show spd")
     net.expect_balance()
 
 
@@ -234,6 +281,12 @@ class Network(RoamingNetwork):
         """Of the data plane; 0 if it never rose."""
         rows = self.hactl("show", "drops")["counters"]
         return next((row["value"] for row in rows if row["name"] == name), 0)
+
+    def hits(self, name):
+        """(in, out) packets of a policy, as `hactl show spd` has them."""
+        rows = self.hactl("show", "spd")["policies"]
+        row = next(row for row in rows if row["name"] == name)
+        return row["in_packets"], row["out_packets"]
 
     def expect_balance(self):
         drops = self.hactl("show", "drops")

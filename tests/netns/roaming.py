@@ -8,6 +8,7 @@ from cases import expect
 from lab import HOME_ADDRESS, ROOT, wait_until
 
 TCP_PORT = 5001
+HOME_ADDRESS4, CORRESPONDENT4 = "192.0.2.100", "198.51.100.9"
 
 
 class Transfer:
@@ -57,6 +58,18 @@ class Ping:
         sent = int(re.search(r"(\d+) packets transmitted", self.process.output()).group(1))
         # The last ones were on their way when it stopped.
         return sorted(set(range(1, sent - 1)) - self.answered())
+
+
+def add_ipv4(net):
+    """An IPv4 network of the correspondent, and a route to the home address by the home agent."""
+    lab = net.lab
+    lab.ip("cn", f"addr add {CORRESPONDENT4}/24 dev eth0")
+    lab.ip("cn", "route add default via 198.51.100.1")
+    lab.ip("inet", "addr add 198.51.100.1/24 dev cn")
+    lab.ip("inet", "addr add 203.0.113.2/24 dev t-wan")
+    lab.ip("inet", f"route add {HOME_ADDRESS4}/32 via 203.0.113.1")
+    lab.ip("ha", "addr add 203.0.113.1/24 dev hp-wan0")
+    lab.ip("ha", "route add default via 203.0.113.2")
 
 
 def start_at(net, network):

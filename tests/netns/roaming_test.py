@@ -8,11 +8,9 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from cases import case, expect, main  # noqa: E402
 from lab import CARE_OF, HOME_ADDRESS, HOME_AGENT, RoamingNetwork, wait_until  # noqa: E402
-from roaming import Ping, Transfer, start_at  # noqa: E402
+from roaming import (CORRESPONDENT4, HOME_ADDRESS4, Ping, Transfer, add_ipv4,  # noqa: E402
+                     start_at)
 from signalling_capture import Capture  # noqa: E402
-
-HOME_ADDRESS4, CORRESPONDENT4 = "192.0.2.100", "198.51.100.9"
-
 
 @case
 def tcp_survives_a_to_b_to_home_to_a(net):
@@ -91,18 +89,6 @@ def nothing_is_lost_between_home_and_away_that_the_links_did_not_lose(net):
     ping.wait_for_more()
     lost = ping.stop()
     expect(len(lost) <= 2, f"lost {lost}")
-
-
-def add_ipv4(net):
-    """An IPv4 network of the correspondent, and a route to the home address by the home agent."""
-    lab = net.lab
-    lab.ip("cn", f"addr add {CORRESPONDENT4}/24 dev eth0")
-    lab.ip("cn", "route add default via 198.51.100.1")
-    lab.ip("inet", "addr add 198.51.100.1/24 dev cn")
-    lab.ip("inet", "addr add 203.0.113.2/24 dev t-wan")
-    lab.ip("inet", f"route add {HOME_ADDRESS4}/32 via 203.0.113.1")
-    lab.ip("ha", "addr add 203.0.113.1/24 dev hp-wan0")
-    lab.ip("ha", "route add default via 203.0.113.2")
 
 
 @case

@@ -206,6 +206,71 @@ TEST_F(SaSourceTest, a_range_has_sas_of_each_purpose_with_key_files_of_their_own
     EXPECT_EQ(all.at(6101).peer.v6().to_string(), "2001:db8:1::11");
 }
 
+TEST_F(SaSourceTest, S1_35_an_added_payload_sa_carries_ipv4_of_single_nodes_and_of_ranges) {
+    for (const char* purpose : {"", ".payload"}) {
+        key(std::string("2001:db8:1::10") + purpose + ".in.key", 32);
+        key(std::string("2001:db8:1::10") + purpose + ".out.key", 32);
+        key(std::string("2001:db8:1::11") + purpose + ".in.key", 32);
+        key(std::string("2001:db8:1::11") + purpose + ".out.key", 32);
+    }
+    const auto config = read(
+        "  mobile_nodes:\n    - home_address: 2001:db8:1::100\n      ipv4_home_address: "
+        "192.0.2.100\n    - home_address: 2001:db8:1::200\n  mobile_node_ranges:\n    - first: "
+        "2001:db8:1::10\n      ipv4_first: 192.0.2.16\n      count: 2\n      security: {spi_in: "
+        "5000, spi_out: 6000, algorithm: null-hmac-sha256-128, key_directory: " +
+            directory_.string() +
+            ", payload: {spi_in: 5200, spi_out: 6200, algorithm: null-hmac-sha256-128}}\n",
+        "{protect_payload: on}", ", ipv4_prefix: 192.0.2.0/24");
+    auto source = StaticSaSource::load(config.controlplane);
+    ASSERT_TRUE(source) << source.error().front();
+    OperatorSa wanted;
+    wanted.algorithm = "null-hmac-sha256-128";
+    wanted.key_file = key("new", 32);
+    wanted.spi = 7000;
+    for (const auto direction : {channel::SaDirection::kInbound, channel::SaDirection::kOutbound}) {
+        for (const auto& [home, ipv4] :
+             {std::pair("2001:db8:1::100", "192.0.2.100"), std::pair("2001:db8:1::200", ""),
+              std::pair("2001:db8:1::11", "192.0.2.17")}) {
+            wanted.home_address = *Ipv6Address::parse(home);
+            wanted.purpose = "payload";
+            wanted.direction = direction;
+            ++wanted.spi;
+            const auto added = source->add(wanted, config.controlplane);
+            ASSERT_TRUE(added) << added.error();
+            auto ledger = SequenceLedger::in_memory();
+            source->last_sa(ledger, 1, [&, ipv4 = ipv4](channel::SaSet& record) {
+                EXPECT_TRUE(channel::valid(record));
+                EXPECT_EQ(record.spi, wanted.spi);
+                const bool has_ipv4 = *ipv4 != 0;
+                EXPECT_EQ(record.second_peer.family, has_ipv4 ? 4 : 0) << home;
+                if (!has_ipv4) return;
+                EXPECT_EQ(record.second_peer.v4().to_string(), ipv4);
+                EXPECT_EQ(record.second_policy_id, policy_id(TableEntry::kPayloadIpv4));
+            });
+        }
+    }
+}
+
+TEST_F(SaSourceTest, S1_34_an_sa_of_a_correspondent_is_added_like_any_other) {
+    const auto config = read("  mobile_nodes: [{home_address: '2001:db8:1::100'}]\n");
+    auto source = StaticSaSource::load(config.controlplane);
+    ASSERT_TRUE(source) << source.error().front();
+    OperatorSa wanted;
+    wanted.home_address = *Ipv6Address::parse("2001:db8:1::100");
+    wanted.purpose = "cn";
+    wanted.spi = 7000;
+    wanted.algorithm = "null-hmac-sha256-128";
+    wanted.key_file = key("new", 32);
+    const auto added = source->add(wanted, config.controlplane);
+    ASSERT_TRUE(added) << added.error();
+    const auto known = purposes();
+    EXPECT_NE(std::ranges::find(known, "cn"), known.end());
+    wanted.purpose = "4c";
+    const auto refused = source->add(wanted, config.controlplane);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().find("bu, mps, rr, cn or payload"), std::string::npos);
+}
+
 TEST_F(SaSourceTest, only_lab_nodes_without_keys_may_do_without_esp) {
     const std::string nodes = "  mobile_nodes: [{name: bare, home_address: '2001:db8:1::7'}]\n";
     const auto has_bypass = [](const config::Config& config) {

@@ -140,8 +140,8 @@ void WorkerContext::start_packet(rte_mbuf* packet) {
             headers.protocol,
             ConstByteSpan(stage::data(packet), headers.end).subspan(headers.upper_offset))) {
         signalling_spis_.arm(
-            Ipv6Address::load(stage::data(packet) + offsetof(Ipv6Header, destination)),
-            rte_rdtsc());
+            Ipv6Address::load(stage::data(packet) + offsetof(Ipv6Header, destination)), rte_rdtsc(),
+            tunnel::kind_of(headers.protocol));
     }
     stage::PacketMeta& notes = stage::init_meta(packet, order.port);
     notes.family = headers.family;

@@ -20,6 +20,14 @@ struct SignallingPolicies {
     [[nodiscard]] std::span<const std::uint16_t> view() const { return {ids.data(), count}; }
 };
 
+/// Messages of one kind have an SA of their own: entry 2 of table S1-SPD, and entry 3.
+enum class MessageKind : std::uint8_t { kMobility, kPrefixDiscovery };
+inline constexpr std::size_t kMessageKinds = 2;
+[[nodiscard]] inline MessageKind kind_of(std::uint8_t protocol) {
+    return protocol == number(IpProtocol::kIcmpv6) ? MessageKind::kPrefixDiscovery
+                                                   : MessageKind::kMobility;
+}
+
 /// Whether a message that is not sealed, of `protocol` and beginning with `upper`, is one of those
 /// that go to a care-of address with a type 2 routing header: Binding Acknowledgement (RFC 6275),
 /// Home Agent Switch (RFC 5142), Binding Revocation (RFC 5846), Mobile Prefix Advertisement.

@@ -81,12 +81,7 @@ bool SignallingSpis::is_signalling(const Ipv6Address& home_address, std::uint64_
                                    const ipsec::Queries* queries,
                                    const SignallingPolicies* policies) {
     if (settings_.technique == Technique::kHeuristic) {
-        const auto seen = find_or_make(home_address, now)->heuristic.packet(spi, now, limits_);
-        if (seen.timeout) [[unlikely]]
-            note(&Events::timeout);
-        if (seen.mismatch) [[unlikely]]
-            note(&Events::mismatch);
-        return seen.signalling;
+        return guess(*find_or_make(home_address, now), spi, now);
     }
     if (queries == nullptr || policies == nullptr || policies->count == 0) return false;
     const std::uint64_t hash = std::hash<Ipv6Address>{}(home_address);
@@ -110,6 +105,23 @@ bool SignallingSpis::is_signalling(const Ipv6Address& home_address, std::uint64_
 
 // ------------------------------------------------------------------------------------- heuristic
 
+/// Acknowledgements and prefix advertisements have SPIs of their own: each kind learns its own, and
+/// what one kind took for its message is nothing to the other.
+bool SignallingSpis::guess(Peer& peer, std::uint32_t spi, std::uint64_t now) {
+    bool signalling = false;
+    for (std::size_t i = 0; i < kMessageKinds; ++i) {
+        const SpiHeuristic& other = peer.heuristics[1 - i];
+        if (spi == other.signalling_spi() || spi == other.candidate()) continue;
+        const auto seen = peer.heuristics[i].packet(spi, now, limits_);
+        if (seen.timeout) [[unlikely]]
+            note(&Events::timeout);
+        if (seen.mismatch) [[unlikely]]
+            note(&Events::mismatch);
+        signalling |= seen.signalling;
+    }
+    return signalling;
+}
+
 SignallingSpis::Peer* SignallingSpis::find(const Ipv6Address& home_address) {
     Peer* const bucket = &peers_[std::hash<Ipv6Address>{}(home_address) % kBuckets * kWays];
     for (std::size_t i = 0; i < kWays; ++i) {
@@ -126,27 +138,28 @@ SignallingSpis::Peer* SignallingSpis::find_or_make(const Ipv6Address& home_addre
     if (peer == nullptr) {
         Peer* const bucket = &peers_[std::hash<Ipv6Address>{}(home_address) % kBuckets * kWays];
         peer = std::min_element(bucket, bucket + kWays, [](const Peer& a, const Peer& b) {
-            return std::pair(a.heuristic.armed(), a.used) < std::pair(b.heuristic.armed(), b.used);
+            return std::pair(a.armed(), a.used) < std::pair(b.armed(), b.used);
         });
-        if (peer->heuristic.armed()) note(&Events::full);
-        *peer = {.home_address = home_address, .used = 0, .heuristic = {}};
+        if (peer->armed()) note(&Events::full);
+        *peer = {.home_address = home_address, .used = 0, .heuristics = {}};
     }
     peer->used = std::max<std::uint64_t>(now, 1);
     return peer;
 }
 
-void SignallingSpis::arm(const Ipv6Address& home_address, std::uint64_t now) {
+void SignallingSpis::arm(const Ipv6Address& home_address, std::uint64_t now, MessageKind kind) {
     if (settings_.technique != Technique::kHeuristic) return;
     Peer* const peer = find_or_make(home_address, now);
-    if (peer->heuristic.arm(now, limits_)) note(&Events::timeout);
+    if (peer->of(kind).arm(now, limits_)) note(&Events::timeout);
     // Without room the window ends all the same, with the next packet or message.
     if (window_count_ == kWindows) return;
-    windows_[(first_window_ + window_count_++) % kWindows] = {home_address, now + limits_.timeout};
+    windows_[(first_window_ + window_count_++) % kWindows] = {home_address, now + limits_.timeout,
+                                                              kind};
 }
 
-void SignallingSpis::passed_unsealed(const Ipv6Address& home_address) {
+void SignallingSpis::passed_unsealed(const Ipv6Address& home_address, MessageKind kind) {
     if (settings_.technique != Technique::kHeuristic) return;
-    if (Peer* const peer = find(home_address)) peer->heuristic.disarm();
+    if (Peer* const peer = find(home_address)) peer->of(kind).disarm();
 }
 
 void SignallingSpis::expire(std::uint64_t now) {
@@ -154,7 +167,7 @@ void SignallingSpis::expire(std::uint64_t now) {
         const Window& window = windows_[first_window_];
         if (now < window.deadline) return;
         Peer* const peer = find(window.home_address);
-        if (peer != nullptr && peer->heuristic.expire(now)) note(&Events::timeout);
+        if (peer != nullptr && peer->of(window.kind).expire(now)) note(&Events::timeout);
         first_window_ = (first_window_ + 1) % kWindows;
         --window_count_;
     }

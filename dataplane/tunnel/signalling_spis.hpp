@@ -52,9 +52,11 @@ class SignallingSpis {
     void configure(const Settings& settings);
 
     /// A message to `home_address` goes into IPsec. Only the heuristic takes note.
-    void arm(const Ipv6Address& home_address, std::uint64_t now);
+    void arm(const Ipv6Address& home_address, std::uint64_t now,
+             MessageKind kind = MessageKind::kMobility);
     /// It came out again as it was: nothing sealed is to be expected for it.
-    void passed_unsealed(const Ipv6Address& home_address);
+    void passed_unsealed(const Ipv6Address& home_address,
+                         MessageKind kind = MessageKind::kMobility);
 
     /// Whether ESP with `spi` to `home_address` is signalling. `queries` and `policies` only for
     /// the api; null: nothing is.
@@ -85,7 +87,7 @@ class SignallingSpis {
     [[nodiscard]] Events take_events();
 
   private:
-    static constexpr std::size_t kBuckets = 4096;  // of kWays home addresses each, 2 MiB
+    static constexpr std::size_t kBuckets = 4096;  // of kWays home addresses each, 3 MiB
     static constexpr std::size_t kWays = 4;
     static constexpr std::size_t kWindows = 1024;
 
@@ -108,16 +110,23 @@ class SignallingSpis {
 
     struct alignas(64) Peer {
         Ipv6Address home_address;
-        std::uint64_t used = 0;  // ticks; 0: empty
-        SpiHeuristic heuristic;
+        std::uint64_t used = 0;                              // ticks; 0: empty
+        std::array<SpiHeuristic, kMessageKinds> heuristics;  // by MessageKind
+
+        [[nodiscard]] SpiHeuristic& of(MessageKind kind) {
+            return heuristics[static_cast<std::size_t>(kind)];
+        }
+        [[nodiscard]] bool armed() const { return heuristics[0].armed() || heuristics[1].armed(); }
     };
-    static_assert(sizeof(Peer) == 128);
+    static_assert(sizeof(Peer) == 192);
 
     struct Window {
         Ipv6Address home_address;
         std::uint64_t deadline = 0;
+        MessageKind kind{};
     };
 
+    [[nodiscard]] bool guess(Peer& peer, std::uint32_t spi, std::uint64_t now);
     [[nodiscard]] static bool ask(const Ipv6Address& home_address, std::uint32_t spi,
                                   const ipsec::Queries& queries,
                                   const SignallingPolicies& policies);

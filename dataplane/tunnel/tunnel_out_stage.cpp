@@ -109,7 +109,7 @@ bool TunnelOut::is_signalling(rte_mbuf* packet, const PacketMeta& notes) const {
     const Ipv6Address home_address = destination_of(bytes_of(packet));
     if (notes.protocol != number(IpProtocol::kEsp)) {
         if (!takes_routing_header(notes.protocol, upper)) return false;
-        worker_.signalling_spis->passed_unsealed(home_address);
+        worker_.signalling_spis->passed_unsealed(home_address, kind_of(notes.protocol));
         return true;
     }
     if (upper.size() < 8) return false;

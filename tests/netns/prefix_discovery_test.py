@@ -105,6 +105,24 @@ def P7_solicitation_and_advertisement_under_esp(net):
 
 
 @case
+def S1_8_S1_18_P7_the_same_with_the_heuristic_technique(net):
+    net.policy = "    technique: heuristic\n    require_api: off"
+    start_at(net, "a")
+    # The SPI of acknowledgements is known well by now; advertisements have one of their own.
+    for place in ("b", "a", "b"):
+        net.move("a" if place == "b" else "b", place)
+        net.wait_registered(place)
+        wait_until(lambda: net.ping("cn", HOME_ADDRESS), 10, "reachable")
+    expect(net.solicit().returncode == 0, "refused")
+    net.wait_accepted(1)
+    state = net.discovery()
+    expect(state["sent"] == 1, f"the first answer was lost: {state}")
+    net.move("b", "a")
+    net.wait_registered("a")
+    wait_until(lambda: net.ping("cn", HOME_ADDRESS), 10, "reachable")
+
+
+@case
 def RFC6275_10_6_2_a_shorter_lifetime_is_told_and_asked_for(net):
     start_at(net, "a")
     net.solicit()

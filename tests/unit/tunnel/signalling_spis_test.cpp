@@ -257,5 +257,36 @@ TEST_F(Spis, S1_8_another_technique_starts_anew) {
     EXPECT_FALSE(ask(home(1), 0x100)) << "not announced";
 }
 
+TEST(MessageKinds, S1_18_each_kind_of_message_learns_the_spi_of_its_own_sa) {
+    constexpr std::uint32_t kAcknowledgement = 0x20001, kAdvertisement = 0x20002, kData = 0x20006;
+    SignallingSpis classifier;
+    classifier.reserve(64);
+    classifier.configure({.technique = Technique::kHeuristic, .timeout = 1000, .min_packets = 8});
+    std::uint64_t now = 1;
+    const auto is_message = [&](std::uint32_t node, std::uint32_t spi) {
+        return classifier.is_signalling(home(node), spi, ++now, nullptr, nullptr);
+    };
+    const auto data = [&](std::uint32_t node) {
+        for (int i = 0; i < 20; ++i) EXPECT_FALSE(is_message(node, kData));
+    };
+    for (int round = 0; round < 5; ++round) {
+        classifier.arm(home(1), now, MessageKind::kMobility);
+        EXPECT_TRUE(is_message(1, kAcknowledgement)) << round;
+        data(1);
+        classifier.arm(home(1), now, MessageKind::kPrefixDiscovery);
+        EXPECT_TRUE(is_message(1, kAdvertisement)) << round;
+        data(1);
+        // Both on their way at once, in either order, here and where nothing is known yet.
+        for (const std::uint32_t node : {1u, 10u + static_cast<std::uint32_t>(round)}) {
+            classifier.arm(home(node), now, MessageKind::kMobility);
+            classifier.arm(home(node), now, MessageKind::kPrefixDiscovery);
+            EXPECT_TRUE(is_message(node, kAcknowledgement)) << round;
+            EXPECT_TRUE(is_message(node, kAdvertisement)) << round;
+        }
+    }
+    EXPECT_FALSE(is_message(1, kAcknowledgement)) << "no message was announced";
+    EXPECT_EQ(classifier.take_events().mismatch, 0u);
+}
+
 }  // namespace
 }  // namespace homeport::tunnel

@@ -152,7 +152,6 @@ void App::take_punt(const channel::Punt& event, ConstByteSpan packet) {
             info.had_hao = event.had_home_address_option != 0;
             info.port = ports_.from_data_plane(event.port);
             const auto source = ip_address_of(event.recorded_source);
-            info.recorded = source.has_value();
             info.wire_port = event.recorded_port;
             if (event.recorded_local.family == 4) {
                 info.local_endpoint =

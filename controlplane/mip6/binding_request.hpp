@@ -28,8 +28,6 @@ struct ReceiveInfo {
     std::uint16_t wire_port = 0;
     /// Over IPv4: the address and port of ours that it was sent to (S1.71).
     std::optional<binding::OuterSource> local_endpoint{};
-    /// False: nobody noted where the packet came from, `wire_source` is that of the normal form.
-    bool recorded = true;
 };
 
 struct BindingRequest {

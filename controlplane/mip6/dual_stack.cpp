@@ -30,11 +30,11 @@ Ipv6Address mapped(const Ipv4Address& address) {
 
 }  // namespace
 
-/// S1.65b: with the heuristic technique an update from where the binding is leaves no record. What
-/// comes from the home link leaves none either: it never says an IPv4 care-of address, and a
-/// registration from there is none.
+/// S1.65b: with the heuristic technique an update from where the binding is leaves no record, and
+/// seems to come from the home address. What comes from the home link does, too: it never says an
+/// IPv4 care-of address, and a registration from there is none.
 void HomeAgent::use_recorded_source(BindingRequest& request) const {
-    if (request.info.recorded || request.info.had_hao) return;
+    if (request.info.had_hao || request.info.wire_source != IpAddress(request.home_address)) return;
     const Entry* entry = cache_.find(request.home_address);
     if (entry == nullptr || !entry->is_active() || !entry->outer_source) return;
     if (request.update.lifetime.value == 0 &&
@@ -77,9 +77,16 @@ bool HomeAgent::is_denied_over_ipv4(const BindingRequest& request) const {
                });
     };
     return is_bad(outer) || is_bad(std::get<Ipv4Address>(request.care_of_address)) ||
+           is_in_mobile_network(outer) ||
            std::ranges::any_of(config_.home_prefixes, [&](const HomePrefix& home) {
                return home.ipv4_prefix && home.ipv4_prefix->contains(outer);
            });
+}
+
+bool HomeAgent::is_in_mobile_network(const Ipv4Address& address) const {
+    const auto behind =
+        std::ranges::upper_bound(ipv4_mobile_networks_, address, {}, &Ipv4Prefix::address);
+    return behind != ipv4_mobile_networks_.begin() && std::prev(behind)->contains(address);
 }
 
 std::optional<OuterSource> HomeAgent::outer_source_of(const BindingRequest& request) {

@@ -209,6 +209,7 @@ class HomeAgent {
     [[nodiscard]] bool is_own_address(const Ipv4Address& address) const;
     [[nodiscard]] bool is_denied(const Ipv6Address& care_of_address) const;
     [[nodiscard]] bool is_in_mobile_network(const Ipv6Address& address) const;
+    [[nodiscard]] bool is_in_mobile_network(const Ipv4Address& address) const;
     void count(Counter counter, const Ipv6Address& home_address, const IpAddress& wire_source,
                const char* detail = "");
     [[nodiscard]] Actions take_actions();
@@ -257,6 +258,7 @@ class HomeAgent {
 
     std::vector<std::optional<Ipv4Pool>> pools_;  // by index of config_.home_prefixes
     std::set<Ipv4Address> reserved_ipv4_;         // of the pools, but static or our own
+    std::vector<Ipv4Prefix> ipv4_mobile_networks_;  // as mobile_networks_
     std::map<Ipv4Prefix, Ipv6Address> ipv4_owners_;
     /// Bindings by V4ADDR:Z; several only of one mobile node.
     std::unordered_multimap<std::uint64_t, Ipv6Address> mappings_;

@@ -184,6 +184,7 @@ void HomeAgent::build_ipv4_index() {
     ipv4_owners_.clear();
     mappings_.clear();
     reserved_ipv4_.clear();
+    ipv4_mobile_networks_.clear();
     for (const HomePrefix& home : config_.home_prefixes) {
         auto& pool = pools_.emplace_back();
         if (home.ipv4_pool) pool.emplace(home.ipv4_pool->first, home.ipv4_pool->last);
@@ -197,7 +198,10 @@ void HomeAgent::build_ipv4_index() {
     };
     for (const MobileNodePolicy& node : config_.nodes) {
         if (node.ipv4_home_address) reserve(*node.ipv4_home_address);
+        ipv4_mobile_networks_.insert(ipv4_mobile_networks_.end(), node.ipv4_mobile_prefixes.begin(),
+                                     node.ipv4_mobile_prefixes.end());
     }
+    std::ranges::sort(ipv4_mobile_networks_);
     for (const Ipv4Address& own : config_.home_agent_ipv4_addresses) reserve(own);
 }
 

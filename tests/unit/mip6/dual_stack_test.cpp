@@ -218,18 +218,19 @@ TEST_F(Step9OverIpv4, RFC6275_15_1_own_denied_and_home_addresses_are_refused_wit
     config.coa_deny = {test::prefix6("2001:db8:bad::/48"), test::prefix6("::ffff:198.18.0.0/111")};
     restart(config);
     const Update4 cases[] = {
-        {.sequence = 1, .claimed = kHa4},                                    // our own, claimed
-        {.sequence = 2, .source = kOtherHa4, .claimed = kOtherHa4},          // our own, outside
-        {.sequence = 3, .source = v4("198.19.255.1"), .claimed = kPrivate},  // denied, outside
-        {.sequence = 4, .claimed = v4("198.18.0.1")},                        // denied, claimed
-        {.sequence = 5, .source = v4("192.0.2.77"), .claimed = kPrivate},    // home prefix
+        {.sequence = 1, .claimed = kHa4},                                      // our own, claimed
+        {.sequence = 2, .source = kOtherHa4, .claimed = kOtherHa4},            // our own, outside
+        {.sequence = 3, .source = v4("198.19.255.1"), .claimed = kPrivate},    // denied, outside
+        {.sequence = 4, .claimed = v4("198.18.0.1")},                          // denied, claimed
+        {.sequence = 5, .source = v4("192.0.2.77"), .claimed = kPrivate},      // home prefix
+        {.sequence = 6, .source = v4("10.7.1.1"), .claimed = v4("10.7.1.1")},  // mobile network
     };
     for (const Update4& made : cases) {
         EXPECT_EQ(status(send4(made)), 174u) << made.sequence;
     }
     EXPECT_EQ(agent.bindings().size(), 0u);
     // Private networks alike on both sides of a NAT are no loop: packets go to the outer source.
-    EXPECT_EQ(status(send4({.sequence = 6, .claimed = v4("192.0.2.77")})), 0u);
+    EXPECT_EQ(status(send4({.sequence = 7, .claimed = v4("192.0.2.77")})), 0u);
 }
 
 TEST_F(Step9OverIpv4, RFC5555_4_5_with_and_without_home_address_option) {
@@ -418,13 +419,10 @@ TEST_F(Mappings, that_of_UDP_4500_is_noted_for_show_and_belongs_to_its_place) {
 TEST_F(Mappings, P7_a_prefix_advertisement_over_ipv4_goes_the_way_of_the_data) {
     wire::MobilePrefixSolicitation solicitation{7};
     const auto packet = wire::icmpv6_packet(solicitation, kHoa, kHa);
-    const Actions actions = agent.receive(packet,
-                                          {.protected_by_ipsec = true,
-                                           .wire_source = kHoa,
-                                           .had_hao = true,
-                                           .port = kVisitedPort,
-                                           .recorded = false},
-                                          now);
+    const Actions actions = agent.receive(
+        packet,
+        {.protected_by_ipsec = true, .wire_source = kHoa, .had_hao = true, .port = kVisitedPort},
+        now);
     const auto sent = all<SendMobilityMessage>(actions);
     ASSERT_EQ(sent.size(), 1u);
     EXPECT_TRUE(sent[0].by_binding);

@@ -73,13 +73,10 @@ class DualStackTest : public HomeAgentTest {
                          .had_hao = made.hao,
                          .port = kVisitedPort,
                          .wire_port = made.port,
-                         .local_endpoint = binding::OuterSource{made.local, 4191},
-                         .recorded = true};
+                         .local_endpoint = binding::OuterSource{made.local, 4191}};
         if (!made.recorded) {
-            info = {.protected_by_ipsec = true,
-                    .wire_source = made.home_address,
-                    .port = kVisitedPort,
-                    .recorded = false};
+            info = {
+                .protected_by_ipsec = true, .wire_source = made.home_address, .port = kVisitedPort};
         }
         return agent.receive(wire::mobility_packet(update, made.home_address, made.home_agent),
                              info, now);

@@ -100,9 +100,35 @@ void check_prefixes(const ControlplaneConfig& config, const char* key,
     }
 }
 
+// Payload SAs know home addresses: what is behind a mobile router would leave in clear, where the
+// operator said that payload is protected.
+void check_mobile_routers(const ControlplaneConfig& config, Report& report) {
+    for (std::size_t i = 0; i < config.mobile_nodes.size(); ++i) {
+        const MobileNodeConfig& node = config.mobile_nodes[i];
+        const std::string path = element("controlplane.mobile_nodes", i);
+        const bool is_router = !node.mobile_prefixes.empty() || !node.ipv4_mobile_prefixes.empty();
+        if (is_router && config.policy.protect_payload) {
+            report.add_at(path, "mobile prefixes, and policy.protect_payload on",
+                          "protect_payload: off, since payload SAs do not cover mobile networks");
+        }
+        for (const HomeLinkConfig& link : config.home_links) {
+            for (const Ipv4Prefix& prefix : node.ipv4_mobile_prefixes) {
+                if (!link.ipv4_prefix || prefix.length > link.ipv4_prefix->length ||
+                    !overlap(prefix, *link.ipv4_prefix)) {
+                    continue;
+                }
+                report.add_at(
+                    path + ".ipv4_mobile_prefixes", prefix.to_string(),
+                    "a prefix that does not hold the home link's " + link.ipv4_prefix->to_string());
+            }
+        }
+    }
+}
+
 }  // namespace
 
 void check_dual_stack(const ControlplaneConfig& config, Report& report) {
+    check_mobile_routers(config, report);
     for (std::size_t i = 0; i < config.home_links.size(); ++i) {
         if (!config.home_links[i].ipv4_pool) continue;
         check_pool(config, config.home_links[i],

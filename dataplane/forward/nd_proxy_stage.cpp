@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Neighbor discovery for bound addresses on their home link (RFC 6275 section 10.4.1).
+// Neighbor discovery for bound addresses on their home link (RFC 6275 section 10.4.1), and ARP.
 #include <algorithm>
 
+#include "dataplane/forward/arp_proxy.hpp"
 #include "dataplane/forward/neighbor_message.hpp"
 #include "dataplane/forward/stage_support.hpp"
 #include "dataplane/forward/stages.hpp"
@@ -167,11 +168,31 @@ void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& ou
     out.to(NdProxyEdge::kToKernel, packet);
 }
 
+void handle_arp(Worker& worker, rte_mbuf* packet, Edges& out) {
+    rte_mbuf* reply = nullptr;
+    switch (answer_arp(worker, packet, reply)) {
+        case ArpProxyResult::kNotOurs:
+            out.to(NdProxyEdge::kToKernel, packet);
+            return;
+        case ArpProxyResult::kNoBuffer:
+            out.drop(packet, Counter::kNoBuffer);
+            return;
+        case ArpProxyResult::kAnswered:
+            break;
+    }
+    worker.count(Counter::kRxGenerated);
+    worker.count(Counter::kArpProxy);
+    out.to(NdProxyEdge::kTx, reply);
+    out.absorb(packet);
+}
+
 void nd_proxy(Worker& worker, Batch& in, Edges& out) {
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* const packet = in.packets[i];
         PacketMeta& notes = stage::meta(packet);
-        if (has(notes, stage::kMetaOriginated)) {
+        if (notes.family == 0) {
+            handle_arp(worker, packet, out);
+        } else if (has(notes, stage::kMetaOriginated)) {
             handle_of_kernel(worker, packet, notes, out);
         } else {
             handle(worker, packet, notes, out);

@@ -12,7 +12,7 @@
 // * reassemble: fragments to a home agent address. The worker's loop calls Reassembler::expire().
 // * icmp-in: ICMPv6 errors to a home agent address, notes with upper_offset.
 // * nd-proxy: Neighbor Solicitations and Advertisements with hop limit 255 that came in on a home
-//   port, notes with upper_offset, Ethernet header intact.
+//   port, notes with upper_offset, Ethernet header intact; ARP from there, notes with family 0.
 #pragma once
 
 #include "dataplane/stage/stage.hpp"
@@ -25,7 +25,7 @@ extern const stage::StageDescription kForwardStage;
 extern const stage::StageDescription kIcmpErrorStage;
 /// ICMP errors about our tunnels: learns the path MTU, relays (RFC 2473 section 8).
 extern const stage::StageDescription kIcmpInStage;
-/// Answers solicitations for bound addresses (RFC 6275 section 10.4.1).
+/// Answers solicitations for bound addresses (RFC 6275 section 10.4.1), and ARP (RFC 5944 4.6).
 extern const stage::StageDescription kNdProxyStage;
 /// Fragments addressed to us become packets again (RFC 8200 section 4.5, RFC 815, RFC 5722).
 extern const stage::StageDescription kReassembleStage;

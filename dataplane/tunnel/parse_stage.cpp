@@ -16,7 +16,7 @@ using stage::Edges;
 using stage::PacketMeta;
 using stage::Worker;
 
-enum class ParseEdge : std::uint8_t { kClassify, kToKernel, kTx };
+enum class ParseEdge : std::uint8_t { kClassify, kToKernel, kTx, kNdProxy };
 
 constexpr unsigned kPrefetchDistance = 4;
 
@@ -81,12 +81,21 @@ bool parse_packet(rte_mbuf* packet, PacketMeta& notes, Edges& out) {
     return true;
 }
 
+/// A home link may ask for an address that is bound.
+bool is_arp_of_a_home_link(const Worker& worker, rte_mbuf* packet, const PacketMeta& notes) {
+    return load_be16(stage::data(packet) - 2) == kEtherTypeArp &&
+           worker.tables->home_prefixes.is_home_port(notes.in_port);
+}
+
 /// Gives away a frame that is not an IP packet for us.
-void settle_frame(rte_mbuf* packet, PacketMeta& notes, FrameKind kind, Edges& out) {
+void settle_frame(const Worker& worker, rte_mbuf* packet, PacketMeta& notes, FrameKind kind,
+                  Edges& out) {
     if (kind == FrameKind::kNotForUs) {
         out.drop(packet, Counter::kParseL2);
     } else if ((notes.flags & stage::kMetaOriginated) != 0) {
         send_kernel_frame(packet, notes, out);
+    } else if (is_arp_of_a_home_link(worker, packet, notes)) {
+        out.to(ParseEdge::kNdProxy, packet);
     } else {
         out.to(ParseEdge::kToKernel, packet);
     }
@@ -106,7 +115,7 @@ void parse_batch(Worker& worker, Batch& in, Edges& out) {
         if (notes.passes == 0) {
             const FrameKind kind = take_frame(worker, packet, notes);
             if (kind != FrameKind::kIp) [[unlikely]] {
-                settle_frame(packet, notes, kind, out);
+                settle_frame(worker, packet, notes, kind, out);
                 continue;
             }
         }
@@ -124,8 +133,9 @@ const stage::StageDescription kParseStage{
     .function = parse_batch,
     .edges = {{{"classify", stage::StageId::kClassify},
                {"to-kernel", stage::StageId::kToKernel},
-               {"tx", stage::StageId::kTx}}},
-    .edge_count = 3,
+               {"tx", stage::StageId::kTx},
+               {"nd-proxy", stage::StageId::kNdProxy}}},
+    .edge_count = 4,
 };
 
 }  // namespace homeport::tunnel

@@ -79,4 +79,33 @@ def RFC5227_2_1_1_a_probe_for_the_address_hears_that_it_is_in_use(net):
     net.expect_balance()
 
 
+@case
+def S1_17_at_home_the_ipv4_home_address_is_native(net):
+    net.start_away()
+    wait_until(lambda: net.ping("home", HOME_ADDRESS4, 1), 10, "an answer over IPv4")
+    net.plug("home")
+    # The home link's IPv4 routes are the operator's.
+    net.lab.ip("mn", f"route add 192.0.2.0/24 dev home src {HOME_ADDRESS4}")
+    net.unplug("a")
+    net.wait_registered("home")
+    wait_until(lambda: net.mn()["state"] == "at-home", 10, "at home")
+    # Told by gratuitous ARP: the neighbour has the node's own address at once.
+    mac = net.lab.run("mn", ["cat", "/sys/class/net/home/address"]).strip()
+    wait_until(lambda: mac in net.lab.ip("home", f"neigh show {HOME_ADDRESS4}"), 5,
+               "the neighbour entry refreshed")
+    before = net.hactl("show", "drops")
+    expect(net.ping("home", HOME_ADDRESS4, 5), "IPv4 is not native at home")
+    # By the home agent's kernel, as anything on that link (P30).
+    wait_until(lambda: net.ping("ha", HOME_ADDRESS4, 1), 5, "reached by the home agent's host")
+    expect(before.get("difference", 0) == 0, str(before))
+    net.plug("a")
+    net.lab.ip("mn", "route del 192.0.2.0/24 dev home")
+    net.unplug("home")
+    net.wait_registered("a")
+    wait_until(lambda: net.ping("home", HOME_ADDRESS4, 1), 20, "an answer from a again")
+    neighbour = net.lab.ip("home", f"neigh show {HOME_ADDRESS4}")
+    expect(net.port_mac() in neighbour, f"{neighbour}, expected {net.port_mac()}")
+    net.expect_balance()
+
+
 main(HomeLinkNetwork)

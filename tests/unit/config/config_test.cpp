@@ -53,8 +53,8 @@ controlplane:
         cn: {spi_in: 306, spi_out: 307, algorithm: z, key_file_in: g, key_file_out: h}
         payload: {spi_in: 304, spi_out: 305, algorithm: y, key_file_in: e, key_file_out: f, replay_window: 1024}
     - home_address: 2001:db8:9::7
-      mobile_prefixes: ["2001:db8:70::/48", "2001:db8:71::/64"]
-      ipv4_mobile_prefixes: [10.7.0.0/16]
+      mobile_prefixes: []  # not with protect_payload: dual_stack_test.cpp
+      ipv4_mobile_prefixes: []
   mobile_node_ranges:
     - first: 2001:db8:9::1:0
       count: 1000

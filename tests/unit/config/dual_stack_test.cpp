@@ -162,13 +162,15 @@ INSTANTIATE_TEST_SUITE_P(
                    "  mobile_nodes:\n"
                    "    - {home_address: 2001:db8::5, mobile_prefixes: ['2001:db8:70::/48']}\n"
                    "  policy: {protect_payload: on}\n"),
-              "controlplane.mobile_nodes[0]: found mobile prefixes, and policy.protect_payload on, "
+              "/etc/t.yaml:6:7: controlplane.mobile_nodes[0]: found mobile prefixes, and "
+              "policy.protect_payload on, "
               "expected protect_payload: off, since payload SAs do not cover mobile networks"},
         Wrong{"ipv4_mobile_prefix_around_the_home_link",
               with(", ipv4_prefix: 192.0.2.0/24",
                    "  mobile_nodes:\n"
                    "    - {home_address: 2001:db8::5, ipv4_mobile_prefixes: [192.0.0.0/16]}\n"),
-              "controlplane.mobile_nodes[0].ipv4_mobile_prefixes: found 192.0.0.0/16, expected a "
+              "/etc/t.yaml:6:57: controlplane.mobile_nodes[0].ipv4_mobile_prefixes: found "
+              "192.0.0.0/16, expected a "
               "prefix that does not hold the home link's 192.0.2.0/24"},
         Wrong{"ipv4_mobile_prefix_of_one_address",
               with("",

@@ -110,13 +110,20 @@ void fill_in_source(Worker& worker, const rte_mbuf* packet, const PacketMeta& no
     }
     if (notes.family != 6 || stage::length(packet) < sizeof(Ipv6Header)) return;
     const Ipv6Address source = Ipv6Address::load(bytes + offsetof(Ipv6Header, source));
-    punt.recorded_source = channel::WireAddress(source);
-    if (!wants_recorded_source(punt.reason) || worker.reply_to == nullptr) return;
-    // Without a record the packet came as it is: its source is where it came from.
+    if (!wants_recorded_source(punt.reason) || worker.reply_to == nullptr) {
+        punt.recorded_source = channel::WireAddress(source);
+        return;
+    }
     const tunnel::WireEndpoint* const recorded = worker.reply_to->source_of(source, worker.now_tsc);
-    if (recorded == nullptr) return;
-    const bool in_udp = recorded->udp_port != 0;
-    if (in_udp && !is_binding_update(packet, notes, punt.reason)) return;
+    const bool in_udp = recorded != nullptr && recorded->udp_port != 0;
+    // Without a record a message came from home, or from where its binding says (S1.65b): none of
+    // the two is known here.
+    if (recorded == nullptr || (in_udp && !is_binding_update(packet, notes, punt.reason))) {
+        if (punt.reason == PuntReason::kParameterProblem) {
+            punt.recorded_source = channel::WireAddress(source);
+        }
+        return;
+    }
     punt.recorded_source = channel::WireAddress(recorded->address);
     if (in_udp) {
         punt.recorded_port = recorded->udp_port;

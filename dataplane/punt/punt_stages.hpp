@@ -11,6 +11,8 @@ namespace homeport::punt {
 
 /// Takes packets whose notes hold `reason` (channel::PuntReason), and `code` and `parameter` with
 /// it. Those of the reasons kDuplicateAddress and kMldQuery get their Ethernet header back.
+/// A message in normal form gets the record of its wire source, if one was made before IPsec;
+/// without, Punt::recorded_source has family 0.
 /// Policed by the worker's control_policer (punt.policed); a full ring drops (punt.full).
 extern const stage::StageDescription kToControlStage;
 

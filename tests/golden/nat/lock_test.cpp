@@ -87,7 +87,7 @@ TEST_F(NatLock, S1_67_one_over_ipv6_between_two_over_udp) {
             expect_recorded(punted, {.port = punted.record.recorded_port});
             continue;
         }
-        const bool from_home = punted.record.recorded_source == channel::WireAddress(kHomeAddress);
+        const bool from_home = punted.record.recorded_source.family == 0;
         EXPECT_TRUE(from_home ||
                     punted.record.recorded_source == channel::WireAddress(kCareOfAddress));
         EXPECT_EQ(punted.record.had_home_address_option, from_home ? 0 : 1);

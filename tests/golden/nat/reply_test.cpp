@@ -96,6 +96,23 @@ TEST_F(NatReply, P12_an_answer_whose_request_was_not_in_udp_never_goes_over_ipv4
     expect_drop(transmit(acknowledgement(), record), "mip6.ba.no_reply_to");
 }
 
+TEST_F(NatReply, P7_without_reply_to_a_message_goes_the_way_of_data_with_a_routing_header) {
+    bind_behind_nat();
+    const Result result = transmit(acknowledgement());
+    ASSERT_EQ(result.sent[kOutside].size(), 1u) << result.to_string();
+    EXPECT_EQ(result.count("mip6.rh2.sent"), 1u);
+    const Bytes packet = packet_in(result.sent[kOutside][0]);
+    ASSERT_GT(packet.size(), 28u + 64u);
+    EXPECT_EQ(Ipv4Address::load(packet.data() + 12), kHomeAgent4);
+    EXPECT_EQ(Ipv4Address::load(packet.data() + 16), kNat);
+    EXPECT_EQ(load_be16(packet.data() + 22), kNatPort);
+    EXPECT_EQ(packet[28 + 6], 43);
+    EXPECT_EQ(Ipv6Address::load(packet.data() + 28 + 24), kHomeAddress);
+    EXPECT_EQ(packet[28 + 40], 50);
+    EXPECT_EQ(packet[28 + 42], 2) << "routing header type";
+    EXPECT_EQ(Ipv6Address::load(packet.data() + 28 + 48), kHomeAddress);
+}
+
 TEST_F(NatReply, P12_lab_without_esp) {
     bypass_all();
     const Bytes packet = routed(transmit(acknowledgement(), reply_to({})));

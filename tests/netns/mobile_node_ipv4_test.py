@@ -315,6 +315,40 @@ def RFC5555_dynamic_ipv4_home_address(net):
 
 
 @case
+def RFC5555_4_4_4_home_again_it_deregisters_over_ipv6(net):
+    net.start()
+    net.plug("n")
+    net.wait_at(CARE_OF4["n"], "udp-ipv4")
+    net.unplug("n")
+    net.plug("home")
+    net.wait_state("at-home")
+    state = net.ask()
+    expect(state["updates"][-1]["lifetime"] == 0 and state["updates"][-1]["link"] == "home" and
+           "binding4" not in state, str(state["updates"][-1]))
+    expect(net.ping("cn", HOME_ADDRESS) == 5, "not reachable at home")
+    rules = net.lab.ip("mn", "rule show")
+    expect(HOME_ADDRESS4 not in rules and "from 0.0.0.0" not in rules, rules)
+    net.unplug("home")
+    net.plug("v")
+    net.wait_at(CARE_OF4["v"], "ipv4")
+    net.expect_both_families()
+    net.expect_no_faults()
+
+
+@case
+def deregisters_on_exit_over_ipv4_and_leaves_nothing_behind(net):
+    net.start()
+    net.plug("n")
+    net.wait_at(CARE_OF4["n"], "udp-ipv4")
+    wait_until(lambda: net.status()["ipv4_home_address"]["bound"], 5, "IPv4 bound")
+    expect(net.mobile_node.stop() == 0, "exit status")
+    state = net.ask()
+    expect(state["updates"][-1]["lifetime"] == 0 and "binding4" not in state, str(state))
+    expect("4191" not in net.lab.ip("mn", "rule show"), net.lab.ip("mn", "rule show"))
+    net.expect_no_faults()
+
+
+@case
 def an_acknowledgement_with_routing_header_is_taken(net):
     net.start()
     net.policy(routing_header=True)
@@ -346,6 +380,29 @@ def mn_in_not_ha_and_what_else_is_dropped(net):
         before = net.counter(name)
         net.ask("inject4", link="v", packet=raw(packet).hex())
         net.wait_counter(name, before + 1)
+    net.expect_no_faults()
+
+
+@case
+def RFC4213_3_2_fragmentation_needed_lowers_the_tunnel_mtu(net):
+    from scapy.all import ICMP, IP, UDP, Raw, raw
+    net.start()
+    for link, form, outer in (("n", "udp-ipv4", 28), ("v", "ipv4", 20)):
+        net.plug(link)
+        net.wait_at(CARE_OF4[link], form)
+        port = net.status()["tunnel"]["udp_port"]
+        sent = IP(src=CARE_OF4[link], dst=HOME_AGENT4, flags="DF")
+        sent /= UDP(sport=port, dport=4191) / Raw(bytes(1440)) if form == "udp-ipv4" else \
+            Raw(bytes([0x60]) + bytes(1439))
+        if form == "ipv4":
+            sent.proto = 41
+        router = IP(src=ROUTER[link], dst=CARE_OF4[link])
+        error = router / ICMP(type=3, code=4, nexthopmtu=1400) / Raw(raw(sent)[:548])
+        net.ask("inject4", link=link, packet=raw(error).hex())
+        wait_until(lambda expected=1400 - outer: net.status()["tunnel"]["mtu"] == expected, 5,
+                   f"an MTU of {1400 - outer}")
+        expect(net.ping("mn", CORRESPONDENT, size=1400 - outer - 48) == 5, "what fits is lost")
+        net.unplug(link)
     net.expect_no_faults()
 
 

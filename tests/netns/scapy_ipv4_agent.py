@@ -338,8 +338,14 @@ class DualStackAgent(HomeAgent):
     def binding_update(self, link, packet):
         if self.policy["ipv6_silent"]:
             return None
-        before = self.binding
+        before, count = self.binding, len(self.updates)
+        if self.binding4:
+            self.binding = self.address  # known, wherever it is
         done = super().binding_update(link, packet)
+        if self.binding == self.address:
+            self.binding = before
+        if len(self.updates) > count and self.updates[-1]["lifetime"] == 0:
+            self.binding4 = None
         if self.binding is not None and self.binding != before:
             self.binding4 = None
         return done

@@ -55,7 +55,8 @@ DataPath::DataPath(asio::io_context& context, TunDevice& tun, PacketPaths& paths
       options_(options),
       counters_(counters),
       events_(std::move(events)),
-      messages_alarm_(context, [this] { release_messages(); }),
+      gate_(split, counters),
+      gate_alarm_(context, [this] { release_messages(); }),
       esp_alarm_(context, [this] { keep_esp_mapping(); }),
       held_alarm_(context, [this] { drop_expired(); }),
       tun_readiness_(context, tun.descriptor(), [this] { tun_ready(); }) {}
@@ -315,31 +316,23 @@ bool DataPath::send_solicitation(Packet& packet) {
 }
 
 void DataPath::send_prefix_solicitation(ConstByteSpan packet) {
-    if (split_.armed()) return hold_message(SignallingSplit::Kind::kPrefixSolicitation, packet);
+    if (!gate_.pass(SignallingSplit::Kind::kPrefixSolicitation, packet)) return release_messages();
     (void)seal_and_send(SignallingSplit::Kind::kPrefixSolicitation, packet);
 }
 
 void DataPath::send_from_home_address(ConstByteSpan packet) {
     if (route_.kind == Route::Kind::kNone) return counters_.add(Counter::kDropNoBinding);
-    if (split_.armed()) return hold_message(SignallingSplit::Kind::kData, packet);
+    if (!gate_.pass(SignallingSplit::Kind::kData, packet)) return release_messages();
     Packet copy = own_buffer_.fill(packet);
     if (paths_.admit(copy)) leave(copy);
-}
-
-void DataPath::hold_message(SignallingSplit::Kind kind, ConstByteSpan packet) {
-    if (messages_.size() >= kMostHeldMessages) return counters_.add(Counter::kDropHeldMessage);
-    counters_.add(Counter::kMessageHeld);
-    messages_.push_back({kind, {packet.begin(), packet.end()}});
-    if (const auto deadline = split_.next_deadline()) messages_alarm_.set(*deadline);
 }
 
 void DataPath::release_messages() {
     split_.expire(std::chrono::steady_clock::now());
     // Table S1-B: while the window is open, what looks like the update goes its way.
-    if (const auto deadline = split_.next_deadline()) return messages_alarm_.set(*deadline);
+    if (const auto deadline = split_.next_deadline()) return gate_alarm_.set(*deadline);
     update_.reset();
-    auto messages = std::exchange(messages_, {});
-    for (const Message& one : messages) {
+    for (const MessageGate::Message& one : gate_.take()) {
         if (one.kind == SignallingSplit::Kind::kData) {
             send_from_home_address(one.packet);
         } else {

@@ -15,6 +15,7 @@
 #include "tools/mobile-node/access_link.hpp"
 #include "tools/mobile-node/access_link4.hpp"
 #include "tools/mobile-node/counters.hpp"
+#include "tools/mobile-node/message_gate.hpp"
 #include "tools/mobile-node/packet_buffer.hpp"
 #include "tools/mobile-node/packet_paths.hpp"
 #include "tools/mobile-node/readiness.hpp"
@@ -66,7 +67,6 @@ class DataPath {
         bool payload_is_sealed = false;
         std::chrono::seconds esp_keepalive{20};  // 0: none
     };
-    static constexpr std::size_t kMostHeldMessages = 16;
     /// Packets that are kept while there is no route, at most so many and for so long.
     static constexpr std::size_t kMostHeld = 256;
     static constexpr std::chrono::milliseconds kLongestHeld{2000};
@@ -146,7 +146,6 @@ class DataPath {
     bool send_payload(Packet& packet, PacketPaths::Leave how);
     bool send_solicitation(Packet& packet);
     bool seal_and_send(SignallingSplit::Kind kind, ConstByteSpan packet);
-    void hold_message(SignallingSplit::Kind kind, ConstByteSpan packet);
     void release_messages();
     void note_left(PacketPaths::Leave how);
     [[nodiscard]] bool uses_esp_in_udp() const;
@@ -169,12 +168,8 @@ class DataPath {
         std::optional<Egress> way;  // none: at home
     };
     std::optional<Update> update_;
-    struct Message {
-        SignallingSplit::Kind kind{};  // kData: by the way of payload
-        std::vector<std::uint8_t> packet;
-    };
-    std::deque<Message> messages_;
-    Alarm messages_alarm_;
+    MessageGate gate_;
+    Alarm gate_alarm_;
     std::chrono::steady_clock::time_point last_udp_{};
     std::chrono::steady_clock::time_point last_esp_{};
     Alarm esp_alarm_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/mobile-node/home_link.hpp"
 
+#include <arpa/inet.h>
+#include <linux/if_packet.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -76,6 +78,23 @@ Result<HomeLink> HomeLink::open(int index, const std::string& name, const MacAdd
 
 std::vector<std::uint8_t> HomeLink::announcement() const {
     return wire::unsolicited_advertisement(home_address_, home_address_, mac_, false);
+}
+
+bool HomeLink::announce(const Ipv4Address& ipv4_home_address) const {
+    const FileDescriptor fd(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    std::array<std::uint8_t, 28> request{0, 1, 8, 0, 6, 4, 0, 1};
+    mac_.store(request.data() + 8);
+    ipv4_home_address.store(request.data() + 14);
+    ipv4_home_address.store(request.data() + 24);
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    to.sll_protocol = htons(kEtherTypeArp);
+    to.sll_ifindex = index_;
+    to.sll_halen = 6;
+    std::fill_n(to.sll_addr, 6, std::uint8_t{0xff});
+    return fd.is_open() && ::sendto(fd.get(), request.data(), request.size(), 0,
+                                    reinterpret_cast<const sockaddr*>(&to),
+                                    sizeof to) == static_cast<ssize_t>(request.size());
 }
 
 std::optional<SolicitationAnswer> HomeLink::receive() {

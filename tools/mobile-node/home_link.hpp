@@ -47,6 +47,9 @@ class HomeLink {
 
     /// The advertisement to all nodes: a whole packet (O=1, S=0).
     [[nodiscard]] std::vector<std::uint8_t> announcement() const;
+    /// Announces an IPv4 home address, which the kernel answers for, to all neighbors (RFC 5227
+    /// section 2.3): they may still have the home agent's Ethernet address. False: not sent.
+    [[nodiscard]] bool announce(const Ipv4Address& ipv4_home_address) const;
     /// Takes the next packet: nothing if there is none, else what to do about it.
     [[nodiscard]] std::optional<SolicitationAnswer> receive();
 

@@ -105,8 +105,10 @@ Result<void> HostNetwork::set_ipv4_home_address(const std::optional<Ipv4Address>
         }
         ipv4_home_address_ = address;
         (void)ipv4_rule(RTM_DELRULE, 0, *address);  // of a process that was killed
-        if (auto done = ipv4_rule(RTM_NEWRULE, kNew, *address); !done) {
-            return fail("rule from " + address->to_string() + ": " + done.error().text);
+        if (!ipv4_native_) {
+            if (auto done = ipv4_rule(RTM_NEWRULE, kNew, *address); !done) {
+                return fail("rule from " + address->to_string() + ": " + done.error().text);
+            }
         }
     }
     if (bound && address) {
@@ -117,6 +119,18 @@ Result<void> HostNetwork::set_ipv4_home_address(const std::optional<Ipv4Address>
         if (!done) return fail("rule for new IPv4 connections: " + done.error().text);
         ipv4_bound_ = bound;
     }
+    return {};
+}
+
+Result<void> HostNetwork::set_ipv4_native(bool native) {
+    if (native == ipv4_native_) return {};
+    ipv4_native_ = native;
+    if (!ipv4_home_address_) return {};
+    const auto done = native
+                          ? ipv4_rule(RTM_DELRULE, 0, *ipv4_home_address_)
+                          : ipv4_rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, *ipv4_home_address_);
+    if (!done)
+        return fail("rule from " + ipv4_home_address_->to_string() + ": " + done.error().text);
     return {};
 }
 

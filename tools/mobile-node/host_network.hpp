@@ -45,6 +45,8 @@ class HostNetwork {
     /// it, so new connections get it.
     [[nodiscard]] Result<void> set_ipv4_home_address(const std::optional<Ipv4Address>& address,
                                                      bool bound);
+    /// At home what has the IPv4 home address leaves by the kernel's own routes.
+    [[nodiscard]] Result<void> set_ipv4_native(bool native);
     /// Routes for packets that leave natively on the home link `index`: the home prefix is on it.
     /// With `default_route` everything else goes to the home agent, which is a router there; else
     /// by the kernel's own routes for that link.
@@ -85,6 +87,7 @@ class HostNetwork {
     int index_;
     std::optional<Ipv4Address> ipv4_home_address_;  // on the device
     bool ipv4_bound_ = false;
+    bool ipv4_native_ = false;
     std::string home_name_;  // of the home link that home_rule() stands for
     NetlinkSocket netlink_;
     RouterNetwork router_;  // idle, but for a mobile router

@@ -312,6 +312,10 @@ void Mobility::announce() {
     if (data_path_.send(home_->index(), home_->announcement())) {
         counters_.add(Counter::kNdAnnounced);
     }
+    if (config_.ipv4_home_address && !config_.ipv4_home_address->is_unspecified() &&
+        !home_->announce(*config_.ipv4_home_address)) {
+        spdlog::warn("{}: no ARP announcement", home_name_);
+    }
     if (announcements_left_ > 0) announce_alarm_.set(Clock::now() + kBetweenAnnouncements);
 }
 
@@ -470,6 +474,9 @@ void Mobility::update_route() {
         if (auto done = security_.set_at_home(route.kind == Route::Kind::kHome); !done) {
             spdlog::error("{}", done.error().text);
         }
+    }
+    if (auto done = host_.set_ipv4_native(route.kind == Route::Kind::kHome); !done) {
+        spdlog::error("{}", done.error().text);
     }
     if (optimisation_) optimisation_->prepare(ipv6_only(route));
     data_path_.set_route(route);

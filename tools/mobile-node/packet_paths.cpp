@@ -346,7 +346,8 @@ PacketPaths::Arrival PacketPaths::through_ipsec(Packet& packet) {
     }
     // The SAs of a dynamic IPv4 home address take any.
     if (headers.family == 4 && addresses_.ipv4_home_address &&
-        ipv4_header(packet).destination != *addresses_.ipv4_home_address) {
+        ipv4_header(packet).destination != *addresses_.ipv4_home_address &&
+        !network_.holds(ipv4_header(packet).destination)) {
         return dropped(Counter::kInInnerAddress);
     }
     return {Arrived::kPayload, is_protected};

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "controlplane/ipsec/policy_table.hpp"
+#include "tools/mobile-node/message_gate.hpp"
 
 namespace homeport::mobile_node {
 namespace {
@@ -163,6 +164,40 @@ TEST_F(SignallingSplitTest, P7_solicitations_have_windows_of_their_own) {
     split->arm(Kind::kBindingUpdate, now);
     EXPECT_EQ(packet(kUpdate), Kind::kBindingUpdate);
     EXPECT_EQ(counters[Counter::kHeuristicMismatch], 0u);
+}
+
+TEST_F(SignallingSplitTest, S1_47_rule_3_other_messages_wait_while_an_update_is_expected) {
+    start(config::Technique::kHeuristic);
+    MessageGate gate(*split, counters);
+    const std::vector<std::uint8_t> home_test{1}, solicitation{2};
+    EXPECT_TRUE(gate.pass(Kind::kData, home_test));
+    split->arm(Kind::kBindingUpdate, now);
+    EXPECT_FALSE(gate.pass(Kind::kData, home_test));
+    EXPECT_FALSE(gate.pass(Kind::kPrefixSolicitation, solicitation));
+    EXPECT_TRUE(gate.take().empty()) << "still expected";
+    EXPECT_EQ(packet(kUpdate), Kind::kBindingUpdate);
+    const auto waited = gate.take();
+    ASSERT_EQ(waited.size(), 2u);
+    EXPECT_EQ(waited[0].packet, home_test);
+    EXPECT_EQ(waited[1].kind, Kind::kPrefixSolicitation);
+    EXPECT_TRUE(gate.take().empty());
+    EXPECT_EQ(counters[Counter::kMessageHeld], 2u);
+    // Bounded, and the window's end lets them go as well.
+    split->arm(Kind::kBindingUpdate, now);
+    for (std::size_t i = 0; i < MessageGate::kMostHeld + 1; ++i) {
+        EXPECT_FALSE(gate.pass(Kind::kData, home_test));
+    }
+    EXPECT_EQ(counters[Counter::kDropHeldMessage], 1u);
+    now += milliseconds{500};
+    split->expire(now);
+    EXPECT_EQ(gate.take().size(), MessageGate::kMostHeld);
+}
+
+TEST_F(SignallingSplitTest, S1_47_rule_3_technique_api_holds_nothing_back) {
+    start(config::Technique::kApi);
+    MessageGate gate(*split, counters);
+    split->arm(Kind::kBindingUpdate, now);
+    EXPECT_TRUE(gate.pass(Kind::kData, std::vector<std::uint8_t>{1}));
 }
 
 TEST_F(SignallingSplitTest, without_esp_nothing_is_awaited) {

@@ -13,14 +13,14 @@ from roaming import Ping, Transfer, start_at  # noqa: E402
 from signalling_capture import Capture  # noqa: E402
 
 # What is in UDP 4191 is an IP packet.
-DECODE = ["-d", "udp.port==4191,ipv6"]
+DECODE = "udp.port==4191,ipv6"
 FIELDS = ["frame.time_relative", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "udp.srcport",
           "udp.dstport", "esp.spi", "esp.sequence"]
 
 
 def esp_packets(capture):
     """(time, SPI, outermost source, outermost destination) of each ESP packet of the node's SAs."""
-    rows = capture.tshark(FIELDS, "esp", keys=False, options=DECODE)
+    rows = capture.tshark(FIELDS, "esp", keys=False, decode_as=DECODE)
     # Over IPv4 the outermost header is the IPv4 one.
     return [(float(row["frame.time_relative"]), int(row["esp.spi"], 0),
              row["ip.src"] or row["ipv6.src"], row["ip.dst"] or row["ipv6.dst"]) for row in rows]
@@ -106,7 +106,7 @@ def S1_69_data_behind_a_nat_use_two_mappings_and_nothing_else(net):
     wait_until(lambda: net.ping("cn", HOME_ADDRESS, 3), 10, "reachable behind the NAT")
     capture.stop()
     rows = capture.tshark(FIELDS, f"ip.addr == {HOME_AGENT_IPV4} && udp", keys=False,
-                          options=DECODE)
+                          decode_as=DECODE)
     ports = {(row["udp.srcport"], row["udp.dstport"]) for row in rows
              if row["ip.src"] == HOME_AGENT_IPV4 and row["esp.spi"] == f"{SPI_PAYLOAD_OUT:#010x}"}
     row = net.bindings()[0]

@@ -9,7 +9,7 @@ agent's own IPv4 address (RFC 5555, paths P9 to P13).
 """
 import re
 
-from lab import RoamingNetwork
+from lab import CARE_OF, RoamingNetwork, wait_until
 
 HOME_AGENT_IPV4 = "203.0.113.1"
 ROUTER_IPV4 = "203.0.113.2"  # of inet, on the home agent's wan0
@@ -95,7 +95,19 @@ table ip nat {{
         super().write_configuration()
         # In order of preference; which family is used is the mobile node's choice.
         text = self.mn_config.read_text().replace("[home, a, b]", "[home, a, b, v, n]")
+        text = f"home_agent_ipv4: {HOME_AGENT_IPV4}\n{text}"
         self.mn_config.write_text(text)
+
+    def care_of_of(self, network):
+        """The care-of address that the mobile node registers in `network`, its own idea of it."""
+        return {**CARE_OF, **CARE_OF_IPV4}[network]
+
+    def wait_registered(self, network, timeout=15):
+        if network not in CARE_OF_IPV4:
+            super().wait_registered(network, timeout)
+            return
+        wait_until(lambda: self.binding_care_of() == self.care_of_of(network), timeout,
+                   f"binding with care-of address {self.care_of_of(network)}")
 
     def plug(self, network):
         super().plug(network)

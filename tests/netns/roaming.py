@@ -51,6 +51,11 @@ class Ping:
         wait_until(lambda: len([n for n in self.answered() if n > last]) >= count, timeout,
                    f"{count} more answers after number {last}")
 
+    def lost_so_far(self):
+        """Numbers below the last answered one that were not answered."""
+        answered = self.answered()
+        return sorted(set(range(1, max(answered, default=0))) - answered)
+
     def stop(self):
         """Numbers of requests that were not answered."""
         self.process.signal(signal.SIGINT)

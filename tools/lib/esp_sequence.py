@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Reads the ESP sequence numbers of one SA off the wire.
+"""Reads the ESP sequence numbers of one SA off the wire, in whatever it is wrapped.
 
     esp_sequence.py DEVICE SPI      says "ready"; at SIGTERM one JSON object: packets, first, last,
                                     gaps (numbers between first and last that never came), repeated,
-                                    and addresses: the outer destinations, each with its numbers
+                                    and addresses: the outer destinations, each with its first and
+                                    last number, how many, and the form: ip6/esp, ip4/esp,
+                                    ip4/udp4500/esp
 """
 import json
 import signal
@@ -12,12 +14,30 @@ import socket
 import struct
 import sys
 
-ETH_IPV6, ESP = 0x86DD, 50
+ETH_ALL, ETH_IPV4, ETH_IPV6, ESP, UDP, NAT_TRAVERSAL = 3, 0x0800, 0x86DD, 50, 17, 4500
+
+
+def find_esp(frame):
+    """(form, outer destination, offset of the ESP header), or nothing."""
+    kind = struct.unpack_from("!H", frame, 12)[0] if len(frame) >= 34 else 0
+    if kind == ETH_IPV6 and frame[20] == ESP:
+        return "ip6/esp", socket.inet_ntop(socket.AF_INET6, frame[38:54]), 54
+    if kind != ETH_IPV4:
+        return None
+    end = 14 + 4 * (frame[14] & 15)
+    to = socket.inet_ntoa(frame[30:34])
+    if frame[23] == ESP:
+        return "ip4/esp", to, end
+    if frame[23] == UDP and len(frame) >= end + 8:
+        ports = struct.unpack_from("!HH", frame, end)
+        if NAT_TRAVERSAL in ports:
+            return "ip4/udp4500/esp", to, end + 8
+    return None
 
 
 def main():
     device, spi = sys.argv[1], int(sys.argv[2], 0)
-    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_IPV6))
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_ALL))
     wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)
     wire.bind((device, 0))
     numbers, addresses, repeated = set(), {}, 0
@@ -27,21 +47,22 @@ def main():
     print("ready", flush=True)
     while True:
         try:
-            frame = wire.recv(62)
+            frame = wire.recv(128)
         except socket.timeout:
             if stopped:
                 break
             continue
-        if len(frame) < 62 or frame[20] != ESP:
+        where = find_esp(frame)
+        if not where or len(frame) < where[2] + 8:
             continue
-        found, number = struct.unpack("!II", frame[54:62])
+        form, to, offset = where
+        found, number = struct.unpack_from("!II", frame, offset)
         if found != spi:
             continue
         repeated += number in numbers
         numbers.add(number)
-        to = socket.inet_ntop(socket.AF_INET6, frame[38:54])
-        first, _, count = addresses.get(to, (number, number, 0))
-        addresses[to] = (first, number, count + 1)
+        first, _, count, _ = addresses.get(to, (number, number, 0, form))
+        addresses[to] = (first, number, count + 1, form)
     first, last = (min(numbers), max(numbers)) if numbers else (0, 0)
     print(json.dumps({"packets": len(numbers), "first": first, "last": last,
                       "gaps": last - first + 1 - len(numbers) if numbers else 0,

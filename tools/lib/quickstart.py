@@ -11,10 +11,16 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "netns"))
 from lab import (CARE_OF, CORRESPONDENT, HOME_ADDRESS, HOME_AGENT, SPI_PAYLOAD_OUT,  # noqa: E402
-                 Lab, LabError, RoamingNetwork, wait_until)
+                 Lab, LabError, wait_until)
+from nat_network import CARE_OF_IPV4, HOME_AGENT_IPV4, NAT_ADDRESS, NatNetwork  # noqa: E402
 
-TOUR = [("a", "b"), ("b", "home"), ("home", "a")]
-NAMES = {"a": "visited network A", "b": "visited network B", "home": "home link"}
+TOUR = [("a", "n"), ("n", "v"), ("v", "b"), ("b", "home"), ("home", "a")]
+NAMES = {"a": "visited network A (IPv6)", "b": "visited network B (IPv6)",
+         "n": "network N (IPv4 only, behind a NAT)", "v": "network V (IPv4 only)",
+         "home": "home link"}
+# Where the home agent sends to: what the world sees of each place.
+OUTER = {**CARE_OF, "n": NAT_ADDRESS, "v": CARE_OF_IPV4["v"]}
+FORMS = {"ip6/esp": "IPv6, ESP", "ip4/esp": "IPv4, ESP", "ip4/udp4500/esp": "IPv4, UDP 4500, ESP"}
 PING_INTERVAL = 0.05
 TCP_PORT = 5001
 TCP_RATE = 400_000  # octets a second
@@ -67,6 +73,19 @@ def losses(answers, sent, moves):
     return rows
 
 
+def place_of(net):
+    """(NAT verdict, mapping) of the binding in force, for the table."""
+    rows = [row for row in net.bindings() if row.get("state") == "active"]
+    row = rows[0] if rows else {}
+    verdict = {"yes": "NAT", "no": "no NAT", "forced": "forced"}.get(row.get("nat"), "-")
+    mapping = "-"
+    if row.get("nat") in ("yes", "forced"):
+        ports = [source.rpartition(":") for source in (row.get("outer_source"),
+                                                       row.get("esp_source")) if source]
+        mapping = f"{ports[0][0]}, UDP " + " and ".join(port for _, _, port in ports)
+    return verdict, mapping
+
+
 def check(condition, text, problems):
     if not condition:
         problems.append(text)
@@ -79,7 +98,7 @@ def tour(lab, net):
     net.write_configuration()
     net.start_dataplane()
     net.start_controlplane()
-    say(f"Home agent {HOME_AGENT} is up: home prefix 2001:db8:1::/64 on port home0")
+    say(f"Home agent {HOME_AGENT}, {HOME_AGENT_IPV4} is up: home prefix 2001:db8:1::/64 on port home0")
     say("Starting the mobile node in visited network A")
     net.plug("a")
     net.start_mobile_node()
@@ -112,10 +131,11 @@ def tour(lab, net):
         registered = time.time() - before
         ping.wait_for_answer()
         where = ("deregistered, reached on the home link" if new == "home"
-                 else f"registered at {CARE_OF[new]}")
+                 else f"registered at {net.care_of_of(new)}")
         say(f"  {where}, {registered * 1000:.0f} ms after the cable came up")
+        verdict, mapping = place_of(net)
         moves.append({"at": before, "from": old, "to": new, "registered": registered,
-                      "path": "native, as at home" if new == "home" else "ESP tunnel"})
+                      "nat": verdict, "mapping": mapping})
     ping.wait_for_answer()
 
     sender.signal(signal.SIGTERM)
@@ -127,24 +147,29 @@ def tour(lab, net):
           tcp_sent.get("sha256") == tcp_got.get("sha256"),
           f"the TCP transfer broke: {sender.output()[-300:]} {receiver.output()[-300:]}", problems)
 
+    wire.stop()
+    esp = json.loads(wire.output().splitlines()[-1])
     lost = losses(ping.answered(), sent, moves)
-    print("\n  move                 registered after   pings lost   reached by")
+    print("\n  move            registered after  pings lost  NAT     encapsulation         "
+          "mapping at the home agent")
     for move, n in zip(moves, lost):
         path = f"{move['from']:>4} -> {move['to']:<4}"
-        print(f"  {path:<20} {move['registered'] * 1000:>10.0f} ms {n:>13}     {move['path']}")
+        form = FORMS.get(esp["addresses"].get(OUTER.get(move["to"]), [None])[-1], "none")
+        print(f"  {path:<15} {move['registered'] * 1000:>13.0f} ms {n:>11}  {move['nat']:<6}  "
+              f"{'native, as at home' if move['to'] == 'home' else form:<20}  {move['mapping']}")
     print(f"\n  ping: {sent} sent, {answered} answered, {sum(lost)} lost in the moves")
     if tcp_got:
         print(f"  TCP:  {tcp_got['octets'] / 1e6:.1f} MB in one connection over {len(moves)} moves, "
               f"content {'equal' if not problems else 'DIFFERENT'}, "
               f"longest silence {tcp_got['longest_silence']:.2f} s")
-    wire.stop()
-    esp = json.loads(wire.output().splitlines()[-1])
     print(f"  ESP:  SPI {SPI_PAYLOAD_OUT:#x} to the mobile node, on the wire: sequence numbers "
           f"{esp['first']} to {esp['last']}, {esp['packets']} packets, {esp['gaps']} gaps; the SA "
-          "never changed,\n        its packets went to " + " and ".join(esp["addresses"]))
+          "never changed,\n        its packets went to " + ", ".join(esp["addresses"]))
     check(esp["packets"] > 100 and esp["gaps"] == 0 and esp["repeated"] == 0,
           f"the ESP sequence has gaps: {esp}", problems)
-    check(set(esp["addresses"]) == set(CARE_OF.values()), f"outer addresses: {esp}", problems)
+    check(set(esp["addresses"]) == set(OUTER.values()), f"outer addresses: {esp}", problems)
+    check({move["to"]: move["nat"] for move in moves if move["to"] in CARE_OF_IPV4} ==
+          {"n": "NAT", "v": "no NAT"}, f"NAT verdicts: {moves}", problems)
     check(sent - answered - sum(lost) <= 1, "packets were lost while the node stood still", problems)
     for title, arguments in (("hactl show bindings", ("show", "bindings")),
                              ("hactl show drops", ("show", "drops"))):
@@ -179,7 +204,7 @@ Ctrl-C ends it and removes every namespace.""", flush=True)
 
 def main():
     with Lab("quickstart") as lab:
-        net = RoamingNetwork(lab)
+        net = NatNetwork(lab)
         net.protect_payload = True
         try:
             problems = tour(lab, net)

@@ -59,6 +59,7 @@ HomeAgent::HomeAgent(HomeAgentConfig config, TimePoint now, std::uint32_t seed)
       random_(seed),
       now_(now),
       bu_rate_node_(node_buckets(config_)),
+      replay_rate_node_(node_buckets(config_)),
       bu_rate_all_(bucket(config_.bu_rate_all)),
       binding_error_rate_(bucket(config_.binding_error_rate)),
       icmp_rate_(bucket(config_.icmp_rate)),
@@ -70,6 +71,7 @@ HomeAgent::HomeAgent(HomeAgentConfig config, TimePoint now, std::uint32_t seed)
 
 void HomeAgent::make_rate_limiters() {
     bu_rate_node_ = node_buckets(config_);
+    replay_rate_node_ = node_buckets(config_);
     bu_rate_all_ = bucket(config_.bu_rate_all);
     binding_error_rate_ = bucket(config_.binding_error_rate);
     icmp_rate_ = bucket(config_.icmp_rate);
@@ -288,8 +290,8 @@ void HomeAgent::process_binding_update(BindingRequest& request) {
         &HomeAgent::step_10_no_nonce_indices,
         &HomeAgent::step_11_home_registration,
         &HomeAgent::step_12_no_proxy_registration,
-        &HomeAgent::step_12b_rate,
         &HomeAgent::step_13_sequence,
+        &HomeAgent::step_13b_rate,
         &HomeAgent::step_14_registration_type,
         &HomeAgent::step_14_source_changes,
         &HomeAgent::step_14b_note_sequence,

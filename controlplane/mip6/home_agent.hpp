@@ -92,8 +92,9 @@ class HomeAgent {
     StepResult step_10_no_nonce_indices(BindingRequest& request);
     StepResult step_11_home_registration(BindingRequest& request);
     StepResult step_12_no_proxy_registration(BindingRequest& request);
-    StepResult step_12b_rate(BindingRequest& request);
     StepResult step_13_sequence(BindingRequest& request);
+    StepResult step_13b_rate(BindingRequest& request);
+    [[nodiscard]] Ipv6Address rate_key(const BindingRequest& request) const;
     StepResult step_14_registration_type(BindingRequest& request);
     StepResult step_14_source_changes(BindingRequest& request);
     StepResult step_14b_note_sequence(BindingRequest& request);
@@ -249,6 +250,7 @@ class HomeAgent {
     std::deque<Repeat> repeats_;  // all one second ahead: in order of time
 
     KeyedTokenBuckets<Ipv6Address> bu_rate_node_;
+    KeyedTokenBuckets<Ipv6Address> replay_rate_node_;  // of answers to old sequence numbers
     TokenBucket bu_rate_all_;
     TokenBucket binding_error_rate_;
     TokenBucket icmp_rate_;
@@ -256,8 +258,8 @@ class HomeAgent {
     KeyedTokenBuckets<Ipv6Address> mpa_rate_;
     KeyedTokenBuckets<Ipv6Address> source_changes_;
 
-    std::vector<std::optional<Ipv4Pool>> pools_;  // by index of config_.home_prefixes
-    std::set<Ipv4Address> reserved_ipv4_;         // of the pools, but static or our own
+    std::vector<std::optional<Ipv4Pool>> pools_;    // by index of config_.home_prefixes
+    std::set<Ipv4Address> reserved_ipv4_;           // of the pools, but static or our own
     std::vector<Ipv4Prefix> ipv4_mobile_networks_;  // as mobile_networks_
     std::map<Ipv4Prefix, Ipv6Address> ipv4_owners_;
     /// Bindings by V4ADDR:Z; several only of one mobile node.

@@ -72,26 +72,33 @@ StepResult HomeAgent::step_12_no_proxy_registration(BindingRequest& request) {
     return StepResult::go_on();
 }
 
-// Excess is met with silence: mobile nodes take a rejection as final and repeat on silence.
-StepResult HomeAgent::step_12b_rate(BindingRequest& request) {
+/// The node that a rate is counted for, whichever of its home addresses it uses.
+Ipv6Address HomeAgent::rate_key(const BindingRequest& request) const {
     const MobileNodePolicy* policy = policy_of(request.home_address);
-    const Ipv6Address& key =
-        policy != nullptr ? policy->home_addresses.front() : request.home_address;
-    if (!bu_rate_node_.take(key, now_)) {
-        return StepResult::drop(Counter::kBuRateLimitedNode, "too many of this node");
-    }
-    if (!bu_rate_all_.take(now_)) {
-        return StepResult::drop(Counter::kBuRateLimitedAll, "too many in all");
-    }
-    return StepResult::go_on();
+    return policy != nullptr ? policy->home_addresses.front() : request.home_address;
 }
 
 // 9.5.1. An entry in delete-wait keeps its sequence number (10.3.2).
 StepResult HomeAgent::step_13_sequence(BindingRequest& request) {
     const binding::Entry* entry = cache_.find(request.home_address);
     if (entry != nullptr && !is_newer_sequence(request.update.sequence, entry->sequence)) {
+        if (!replay_rate_node_.take(rate_key(request), now_)) {
+            return StepResult::drop(Counter::kBuRateLimitedNode, "too many old ones of this node");
+        }
         return StepResult::reject(BindingStatus::kSequenceNumberOutOfWindow,
                                   "sequence number not greater than the last");
+    }
+    return StepResult::go_on();
+}
+
+// Excess is met with silence: mobile nodes take a rejection as final and repeat on silence. Behind
+// the sequence number, so that repeating what was captured takes nothing from honest nodes.
+StepResult HomeAgent::step_13b_rate(BindingRequest& request) {
+    if (!bu_rate_node_.take(rate_key(request), now_)) {
+        return StepResult::drop(Counter::kBuRateLimitedNode, "too many of this node");
+    }
+    if (!bu_rate_all_.take(now_)) {
+        return StepResult::drop(Counter::kBuRateLimitedAll, "too many in all");
     }
     return StepResult::go_on();
 }

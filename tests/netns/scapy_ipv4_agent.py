@@ -13,8 +13,8 @@ import struct
 import sys
 import time
 
-from scapy_home_agent import HomeAgent, packed, text
-from scapy.all import ESP, IP, IPv6, SecurityAssociation, UDP, raw
+from scapy_home_agent import HomeAgent, text
+from scapy.all import ESP, IP, IPv6, SecurityAssociation, raw
 from scapy.layers.inet6 import MIP6MH_BA, MIP6OptUnknown, in6_chksum
 
 ETH_ALL, ETH_IPV4, ETH_ARP = 3, 0x0800, 0x0806

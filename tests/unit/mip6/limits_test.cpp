@@ -52,6 +52,16 @@ TEST_F(Limits, rate_in_all) {
     expect_status(update(1), 0);
 }
 
+TEST_F(Limits, repeated_old_ones_do_not_silence_the_node_itself) {
+    config.bu_rate_node = {1, 2};
+    config.bu_rate_all = {1, 3};
+    restart(config);
+    expect_status(update(7), 0);
+    for (int i = 0; i < 2; ++i) expect_status(update(7), 135);
+    for (int i = 0; i < 20; ++i) expect_drop(update(7), Counter::kBuRateLimitedNode);
+    expect_status(update(8), 0);
+}
+
 TEST_F(Limits, dropped_ones_cost_no_tokens_of_the_checks_before) {
     config.bu_rate_node = {1, 1};
     restart(config);

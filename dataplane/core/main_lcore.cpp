@@ -148,8 +148,7 @@ bool MainLcore::from_taps() {
             frame->data_len = static_cast<std::uint16_t>(length);
             frame->pkt_len = static_cast<std::uint32_t>(length);
             count(Counter::kRxKernel);
-            const FromMain order{
-                .kind = FromMain::Kind::kKernelFrame, .port = port->number};
+            const FromMain order{.kind = FromMain::Kind::kKernelFrame, .port = port->number};
             std::memcpy(frame->buf_addr, &order, sizeof order);
             if (rte_ring_enqueue(workers_.front()->from_main(), frame) != 0) {
                 count(Counter::kHandoverFull);

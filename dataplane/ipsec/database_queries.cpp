@@ -84,8 +84,8 @@ std::optional<SelectorAnswer> DatabaseQueries::selectors_for_spi(Spi spi) const 
     return answer;
 }
 
-void DatabaseQueries::remotes_for_spis(std::span<const Spi> spis,
-                                       std::optional<Ipv6Address>* remotes) const {
+void DatabaseQueries::selectors_for_spi(std::span<const Spi> spis,
+                                        std::optional<Ipv6Address>* remotes) const {
     constexpr std::size_t kMost = 64;
     std::array<const SecurityAssociation*, kMost> associations;
     const SaStore& store = sad_.store();

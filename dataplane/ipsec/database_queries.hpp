@@ -19,8 +19,8 @@ class DatabaseQueries final : public Queries {
                                             const std::optional<IpAddress>& remote) const override;
     [[nodiscard]] SpiAnswers spi_for_policy(const SelectorTuple& tuple) const override;
     [[nodiscard]] std::optional<SelectorAnswer> selectors_for_spi(Spi spi) const override;
-    void remotes_for_spis(std::span<const Spi> spis,
-                          std::optional<Ipv6Address>* remotes) const override;
+    void selectors_for_spi(std::span<const Spi> spis,
+                           std::optional<Ipv6Address>* remotes) const override;
     [[nodiscard]] std::uint64_t generation() const override {
         return spd_.generation() + sad_.generation();
     }

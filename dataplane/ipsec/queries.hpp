@@ -88,22 +88,26 @@ class Queries {
     [[nodiscard]] virtual SpiAnswers spi_for_policy(const SelectorTuple& tuple) const = 0;
     /// Nothing if no inbound SA has this SPI.
     [[nodiscard]] virtual std::optional<SelectorAnswer> selectors_for_spi(Spi spi) const = 0;
+    /// The same about up to 64 SPIs at once, and of the answers only the remote address of tunnel
+    /// mode SAs whose selector has a single one: remotes[i] is that of spis[i].
+    virtual void selectors_for_spi(std::span<const Spi> spis,
+                                   std::optional<Ipv6Address>* remotes) const = 0;
     /// Grows with each change of SAs or policies.
     [[nodiscard]] virtual std::uint64_t generation() const = 0;
-
-    /// selectors_for_spi() for up to 64 SPIs at once, and of the answers only the remote address of
-    /// tunnel mode SAs whose selector has a single one: remotes[i] is that of spis[i].
-    virtual void remotes_for_spis(std::span<const Spi> spis,
-                                  std::optional<Ipv6Address>* remotes) const {
-        for (std::size_t i = 0; i < spis.size(); ++i) {
-            remotes[i].reset();
-            const auto selectors = selectors_for_spi(spis[i]);
-            if (!selectors || selectors->mode != Mode::kTunnel) continue;
-            const auto remote = selectors->remote_address();
-            if (!remote) continue;
-            if (const auto* v6 = std::get_if<Ipv6Address>(&*remote)) remotes[i] = *v6;
-        }
-    }
 };
+
+/// The same question about many SPIs, one after the other: for implementations that know no faster
+/// way.
+inline void ask_one_by_one(const Queries& queries, std::span<const Spi> spis,
+                           std::optional<Ipv6Address>* remotes) {
+    for (std::size_t i = 0; i < spis.size(); ++i) {
+        remotes[i].reset();
+        const auto selectors = queries.selectors_for_spi(spis[i]);
+        if (!selectors || selectors->mode != Mode::kTunnel) continue;
+        const auto remote = selectors->remote_address();
+        if (!remote) continue;
+        if (const auto* v6 = std::get_if<Ipv6Address>(&*remote)) remotes[i] = *v6;
+    }
+}
 
 }  // namespace homeport::ipsec

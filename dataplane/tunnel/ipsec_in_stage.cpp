@@ -113,8 +113,8 @@ unsigned check_sources(Worker& worker, rte_mbuf** packets, unsigned count, Edges
         sealed.places[sealed.count++] = static_cast<std::uint8_t>(i);
     }
     if (sealed.count == 0) return count;
-    worker.ipsec_queries->remotes_for_spis(std::span(sealed.spis.data(), sealed.count),
-                                           sealed.home_addresses.data());
+    worker.ipsec_queries->selectors_for_spi(std::span(sealed.spis.data(), sealed.count),
+                                            sealed.home_addresses.data());
     unsigned known = 0;
     for (unsigned i = 0; i < sealed.count; ++i) {
         if (!sealed.home_addresses[i]) continue;

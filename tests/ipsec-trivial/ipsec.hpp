@@ -93,6 +93,10 @@ class Ipsec final : public ipsec::Processor, public ipsec::Queries {
         ipsec::PolicyId policy, const std::optional<IpAddress>& remote) const override;
     [[nodiscard]] ipsec::SpiAnswers spi_for_policy(
         const ipsec::SelectorTuple& tuple) const override;
+    void selectors_for_spi(std::span<const ipsec::Spi> spis,
+                           std::optional<Ipv6Address>* remotes) const override {
+        ipsec::ask_one_by_one(*this, spis, remotes);
+    }
     [[nodiscard]] std::optional<ipsec::SelectorAnswer> selectors_for_spi(
         ipsec::Spi spi) const override;
     [[nodiscard]] std::uint64_t generation() const override { return generation_; }

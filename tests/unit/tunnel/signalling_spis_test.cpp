@@ -29,9 +29,9 @@ class Answers final : public ipsec::Queries {
         ADD_FAILURE() << "not needed";
         return {};
     }
-    void selectors_for_spi(std::span<const ipsec::Spi> asked,
+    void selectors_for_spi(std::span<const ipsec::Spi> many,
                            std::optional<Ipv6Address>* remotes) const override {
-        ipsec::ask_one_by_one(*this, asked, remotes);
+        ipsec::ask_one_by_one(*this, many, remotes);
     }
     [[nodiscard]] std::optional<ipsec::SelectorAnswer> selectors_for_spi(
         ipsec::Spi) const override {

@@ -107,7 +107,12 @@ OuterDone put_sealed_dsmip_headers(Worker& worker, rte_mbuf* packet,
     const auto mapping =
         worker.tables->return_paths.esp_mapping(stage::meta(packet).binding, binding);
     const bool in_udp = seals_in_udp(binding, mapping.has_value());
-    if (in_udp && !mapping) return {Counter::kDsmipOutNo4500Mapping};
+    if (in_udp && !mapping) {
+        // Until the node shows its port on UDP 4500: where its binding update came from (S1.19). A
+        // packet that was sealed is not lost, and the sequence of its SA has no gap (S1.14).
+        const OuterDone nested = put_ipv4(worker, packet, binding, true);
+        return nested.drop ? OuterDone{Counter::kDsmipOutNo4500Mapping} : nested;
+    }
     const EspOverIpv4 outer{
         .source = table::v4_of(binding.home_agent_address),
         .destination = in_udp ? mapping->address : table::v4_of(binding.care_of_address),

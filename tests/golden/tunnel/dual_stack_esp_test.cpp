@@ -12,6 +12,23 @@ class SealedDualStack : public DualStack, public ::testing::WithParamInterface<b
   protected:
     void SetUp() override { start_dual_stack(true, GetParam()); }
 
+    /// Nested in UDP 4191, to where the binding update came from, for want of a mapping on UDP
+    /// 4500. Returns the sequence number.
+    static std::uint32_t expect_nested(const Result& result) {
+        const Bytes packet = sent(result);
+        if (packet.size() < 76) {
+            ADD_FAILURE() << "a packet of " << packet.size() << " octets";
+            return 0;
+        }
+        EXPECT_EQ(packet[9], 17);
+        EXPECT_EQ(load_be16(packet.data() + 20), kDsmipPort);
+        EXPECT_EQ(load_be16(packet.data() + 22), kPortZ);
+        EXPECT_EQ(packet[28] >> 4, 6);
+        EXPECT_EQ(packet[28 + 6], 50);
+        EXPECT_EQ(Ipv6Address::load(packet.data() + 28 + 24), kHomeAddress);
+        return load_be32(packet.data() + 72);
+    }
+
     static Bytes nested(const Bytes& sealed, std::uint16_t port = kPortZ,
                         const Ipv4Address& source = kCareOf4) {
         return ipv4(source, kHomeAgent4, 17, udp4(source, port, kHomeAgent4, 4191, sealed));
@@ -137,9 +154,10 @@ TEST_P(SealedDualStack, P13_vectors_C5_rewritten_v4_and_v4udp) {
     }
 }
 
-TEST_P(SealedDualStack, P13_nothing_leaves_behind_a_nat_before_its_port_is_known) {
+TEST_P(SealedDualStack,
+       P13_S1_19_before_its_port_on_4500_is_known_a_node_behind_a_nat_gets_it_nested) {
     bind_by(Encapsulation::kUdpIpv4, kSealed);
-    expect_drop(feed_packet(kOutside, payload_to(false, 64)), "dsmip.out.no_4500_mapping");
+    (void)expect_nested(feed_packet(kOutside, payload_to(false, 64)));
     const Bytes inner = payload_from(false, 64);
     const Result learnt = feed_packet(kOutside, in_4500(esp_of(inner)));
     EXPECT_EQ(sent(learnt), payload_from(false, 63));
@@ -165,10 +183,10 @@ TEST_P(SealedDualStack, RFC3947_5_3_an_authentic_packet_moves_the_mapping) {
     channel::BindingSet moved = binding_by(Encapsulation::kUdpIpv4, kHomeAddress, kSealed);
     moved.care_of_address = channel::WireAddress(v4("203.0.113.9"));
     apply(moved);
-    expect_drop(feed_packet(kOutside, payload_to(false, 64)), "dsmip.out.no_4500_mapping");
+    (void)expect_nested(feed_packet(kOutside, payload_to(false, 64)));
     unbind();
     apply(moved);
-    expect_drop(feed_packet(kOutside, payload_to(false, 64)), "dsmip.out.no_4500_mapping");
+    (void)expect_nested(feed_packet(kOutside, payload_to(false, 64)));
 }
 
 TEST_P(SealedDualStack, S1_68_forged_and_replayed_packets_move_nothing) {
@@ -307,8 +325,7 @@ TEST_P(SealedDualStack, S1_11_S1_13_S1_14_one_sequence_over_every_kind_of_networ
     bind_protected();
     expect_next(sent(feed_packet(kOutside, payload_to(false, 64))), 40);
     bind_by(Encapsulation::kUdpIpv4, kSealed);
-    expect_drop(feed_packet(kOutside, payload_to(false, 64)), "dsmip.out.no_4500_mapping");
-    ++next;  // sealed before it was dropped
+    EXPECT_EQ(expect_nested(feed_packet(kOutside, payload_to(false, 64))), next++);
     teach_mapping();
     expect_next(sent(feed_packet(kOutside, payload_to(false, 64))), 28);
     bind_by(Encapsulation::kIpv4, kSealed);

@@ -238,13 +238,13 @@ TEST_F(SaSourceTest, S1_35_an_added_payload_sa_carries_ipv4_of_single_nodes_and_
             const auto added = source->add(wanted, config.controlplane);
             ASSERT_TRUE(added) << added.error();
             auto ledger = SequenceLedger::in_memory();
-            source->last_sa(ledger, 1, [&, ipv4 = ipv4](channel::SaSet& record) {
+            source->last_sa(ledger, 1, [&, inside = ipv4](channel::SaSet& record) {
                 EXPECT_TRUE(channel::valid(record));
                 EXPECT_EQ(record.spi, wanted.spi);
-                const bool has_ipv4 = *ipv4 != 0;
+                const bool has_ipv4 = *inside != 0;
                 EXPECT_EQ(record.second_peer.family, has_ipv4 ? 4 : 0) << home;
                 if (!has_ipv4) return;
-                EXPECT_EQ(record.second_peer.v4().to_string(), ipv4);
+                EXPECT_EQ(record.second_peer.v4().to_string(), inside);
                 EXPECT_EQ(record.second_policy_id, policy_id(TableEntry::kPayloadIpv4));
             });
         }

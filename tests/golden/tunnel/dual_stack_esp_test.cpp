@@ -21,7 +21,7 @@ class SealedDualStack : public DualStack, public ::testing::WithParamInterface<b
             return 0;
         }
         EXPECT_EQ(packet[9], 17);
-        EXPECT_EQ(load_be16(packet.data() + 20), kDsmipPort);
+        EXPECT_EQ(load_be16(packet.data() + 20), 4191);
         EXPECT_EQ(load_be16(packet.data() + 22), kPortZ);
         EXPECT_EQ(packet[28] >> 4, 6);
         EXPECT_EQ(packet[28 + 6], 50);

@@ -7,8 +7,10 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from cases import case, expect, main  # noqa: E402
-from lab import HOME_ADDRESS, SPI_BA, SPI_BU, SPI_PAYLOAD_IN, SPI_PAYLOAD_OUT, wait_until  # noqa: E402
-from nat_network import CARE_OF_IPV4, HOME_AGENT_IPV4, NAT_ADDRESS, NatNetwork  # noqa: E402
+from lab import (CORRESPONDENT, HOME_ADDRESS, SPI_BA, SPI_BU, SPI_PAYLOAD_IN,  # noqa: E402
+                 SPI_PAYLOAD_OUT, wait_until)
+from nat_network import (CARE_OF_IPV4, HOME_AGENT_IPV4, NAT_ADDRESS, ROUTER_OF,  # noqa: E402
+                         NatNetwork)
 from roaming import Ping, Transfer, start_at  # noqa: E402
 from signalling_capture import Capture  # noqa: E402
 
@@ -118,6 +120,52 @@ def S1_69_data_behind_a_nat_use_two_mappings_and_nothing_else(net):
                                "!(udp.port == 4500)", keys=False)
     expect(strangers == [], f"outside the two mappings: {strangers[:5]}")
     net.expect_balance()
+
+
+def expect_whole_transfer(net):
+    transfer, ping = Transfer(net), Ping(net)
+    ping.wait_for_more(20, 20)
+    large = net.lab.run("mn", ["ping", "-n", "-c", "3", "-i", "0.2", "-W", "2", "-s", "1200", "-I",
+                               HOME_ADDRESS, CORRESPONDENT], check=False)
+    expect(" 0% packet loss" in large.stdout, f"1248 octets from the mobile node: {large.stdout}")
+    ping.stop()
+    received = transfer.finish()
+    expect(received["octets"] > 100_000, str(received))
+    net.expect_balance()
+
+
+@case
+def P13_a_path_of_1280_octets_behind_the_nat(net):
+    net.start()
+    for where in (("mn", "n"), ("nat", "inside")):
+        net.lab.ip(where[0], f"link set dev {where[1]} mtu 1280")
+    net.plug("n")
+    net.start_mobile_node()
+    net.wait_registered("n")
+    expect_whole_transfer(net)
+
+
+@case
+def P13_a_path_that_eats_icmp_and_takes_1400_octets(net):
+    # Nobody is told what does not fit: both ends are, by tunnel.path_mtu and by the route's MTU.
+    net.controlplane_extra += "  tunnel: {path_mtu: 1400}\n"
+    net.start()
+    for where in (("inet", "nat"), ("nat", "outside")):
+        net.lab.ip(where[0], f"link set dev {where[1]} mtu 1400")
+    for router in ("inet", "nat"):
+        net.lab.run(router, ["nft", "-f", "-"], stdin="""table inet silent {
+    chain output {
+        type filter hook output priority 0;
+        icmp type destination-unreachable drop
+        icmpv6 type packet-too-big drop
+    }
+}
+""")
+    net.plug("n")
+    net.lab.ip("mn", f"route replace default via {ROUTER_OF['n']} dev n metric 210 mtu lock 1400")
+    net.start_mobile_node()
+    net.wait_registered("n")
+    expect_whole_transfer(net)
 
 
 class Network(NatNetwork):

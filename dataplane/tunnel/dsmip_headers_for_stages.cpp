@@ -15,12 +15,6 @@ using channel::Encapsulation;
 using stage::PacketMeta;
 using stage::Worker;
 
-/// Two workers never use the same one at the same time; only packets without DF use one up.
-std::uint16_t identification_for(Worker& worker, bool dont_fragment) {
-    if (dont_fragment) return 0;
-    return static_cast<std::uint16_t>(worker.identification++ * worker.worker_count + worker.index);
-}
-
 /// Makes room for `octets` before the packet; null: there is none.
 std::uint8_t* grow(rte_mbuf* packet, std::uint16_t octets) {
     if (stage::length(packet) + std::uint32_t{octets} > 0xffff) return nullptr;
@@ -40,7 +34,7 @@ OuterDone put_ipv4(Worker& worker, rte_mbuf* packet, const table::Binding& bindi
         .ttl = worker.parameters->tunnel_hop_limit,
         .protocol = number(in_udp ? IpProtocol::kUdp : plain),
         .dont_fragment = dont_fragment,
-        .identification = identification_for(worker, dont_fragment),
+        .identification = dont_fragment ? std::uint16_t{0} : next_identification(worker),
         .total_length = static_cast<std::uint16_t>(length + overhead)};
     std::uint8_t* const outer = grow(packet, overhead);
     if (outer == nullptr) return {Counter::kNoBuffer};
@@ -119,7 +113,7 @@ OuterDone put_sealed_dsmip_headers(Worker& worker, rte_mbuf* packet,
         .source_port = in_udp ? kNatTraversalPort : std::uint16_t{0},
         .destination_port = in_udp ? mapping->port : std::uint16_t{0}};
     ipsec::Packet view = view_of(packet);
-    if (!replace_ipv6_by_ipv4(view, outer, identification_for(worker, false), binding.path_mtu)) {
+    if (!replace_ipv6_by_ipv4(view, outer, next_identification(worker), binding.path_mtu)) {
         return {Counter::kTunOutFragFail};
     }
     apply(view, packet);

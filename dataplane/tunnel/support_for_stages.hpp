@@ -96,4 +96,9 @@ inline void count_in(const stage::Worker& worker, const table::Binding& binding,
     __atomic_store_n(&row.in_bytes, row.in_bytes + octets, __ATOMIC_RELAXED);
 }
 
+/// Identification of an IPv4 header without DF: two workers never use the same one at a time.
+[[nodiscard]] inline std::uint16_t next_identification(stage::Worker& worker) {
+    return static_cast<std::uint16_t>(worker.identification++ * worker.worker_count + worker.index);
+}
+
 }  // namespace homeport::tunnel

@@ -118,11 +118,6 @@ bool is_bad_source(const Worker& worker, const Ipv6Address& source) {
     return !source.is_unicast_routable() || is_own(worker, source);
 }
 
-/// No two workers use the same one at a time.
-std::uint16_t identification_of(Worker& worker) {
-    return static_cast<std::uint16_t>(worker.identification++ * worker.worker_count + worker.index);
-}
-
 /// Of the packet inside, which becomes the packet. False: it was dropped.
 bool make_normal_form(Worker& worker, rte_mbuf* packet, std::uint16_t inner_offset,
                       const UdpSignalling& inside, std::uint16_t flags, Edges& out) {
@@ -214,7 +209,7 @@ bool put_reply_headers(Worker& worker, rte_mbuf* packet, const WireEndpoint& rep
                        .ttl = worker.parameters->tunnel_hop_limit,
                        .protocol = number(IpProtocol::kUdp),
                        .dont_fragment = false,
-                       .identification = identification_of(worker),
+                       .identification = next_identification(worker),
                        .total_length = static_cast<std::uint16_t>(view.length)});
     apply(view, packet);
     PacketMeta& notes = stage::meta(packet);

@@ -78,6 +78,7 @@ class App final : public management::Appliance,
         return data_plane_->statistics();
     }
     [[nodiscard]] std::span<const channel::PortInfo> ports() const override;
+    [[nodiscard]] std::span<const channel::FlowRuleInfo> flow_rules() const override;
     void visit_routes(const std::function<void(const channel::RouteSet&)>& visit) const override;
     [[nodiscard]] std::optional<std::uint32_t> counter_index(
         const Ipv6Address& home_address) const override {
@@ -163,6 +164,7 @@ class App final : public management::Appliance,
     void on_event(const channel::SaLifetime& event) override;
     void on_event(const channel::PathMtu& event) override;
     void on_event(const channel::EspSource& event) override;
+    void on_event(const channel::FlowRuleInfo& event) override;
     void on_event(const channel::EspMapping& event) override;
     void take_punt(const channel::Punt& event, ConstByteSpan packet);
     void take_frame(const channel::Punt& event, ConstByteSpan frame);

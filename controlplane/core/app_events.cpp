@@ -92,6 +92,10 @@ void App::on_event(const channel::PortInfo& event) {
     if (phase_ == Phase::kRunning && !was_known) synchronize();
 }
 
+void App::on_event(const channel::FlowRuleInfo& event) {
+    ports_.learn(event);
+}
+
 void App::on_event(const channel::Acknowledge&) {}
 
 void App::on_event(const channel::CommandFailed& event) {

@@ -49,6 +49,10 @@ std::span<const channel::PortInfo> App::ports() const {
     return ports_.infos();
 }
 
+std::span<const channel::FlowRuleInfo> App::flow_rules() const {
+    return ports_.flow_rules();
+}
+
 void App::visit_routes(const std::function<void(const channel::RouteSet&)>& visit) const {
     if (!mirror_) return;
     RouteVisitor visitor(visit);

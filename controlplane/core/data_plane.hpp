@@ -37,6 +37,7 @@ class DataPlaneEvents {
     virtual void on_event(const channel::PathMtu& event) = 0;
     virtual void on_event(const channel::EspSource& event) = 0;
     virtual void on_event(const channel::EspMapping& event) = 0;
+    virtual void on_event(const channel::FlowRuleInfo& event) = 0;
 };
 
 class DataPlane {

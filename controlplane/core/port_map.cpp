@@ -3,10 +3,18 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "dataplane/channel/records.hpp"
 
 namespace homeport::core {
+
+namespace {
+
+/// Of all ports together: what a data plane says is bounded here, too.
+constexpr std::size_t kMaxFlowRules = channel::kMaxPorts * 128;
+
+}  // namespace
 
 PortMap::PortMap(const std::vector<config::PortConfig>& ports) {
     for (const config::PortConfig& port : ports) names_.push_back(port.name);
@@ -21,6 +29,17 @@ bool PortMap::learn(const channel::PortInfo& info) {
     const bool changed = std::memcmp(&*it, &info, sizeof info) != 0;
     *it = info;
     return changed;
+}
+
+void PortMap::learn(const channel::FlowRuleInfo& rule) {
+    std::erase_if(flow_rules_, [&](const channel::FlowRuleInfo& known) {
+        return known.port == rule.port && (known.index == rule.index || known.index >= rule.rules);
+    });
+    if (flow_rules_.size() == kMaxFlowRules) return;
+    const auto place = std::ranges::find_if(flow_rules_, [&](const channel::FlowRuleInfo& known) {
+        return std::pair(known.port, known.index) > std::pair(rule.port, rule.index);
+    });
+    flow_rules_.insert(place, rule);
 }
 
 std::uint16_t PortMap::number_of(std::string_view name) const {

@@ -20,9 +20,14 @@ class PortMap {
     explicit PortMap(const std::vector<config::PortConfig>& ports);
 
     /// Forgets what an earlier data plane said.
-    void forget() { infos_.clear(); }
+    void forget() {
+        infos_.clear();
+        flow_rules_.clear();
+    }
     /// True if this changes anything.
     bool learn(const channel::PortInfo& info);
+
+    void learn(const channel::FlowRuleInfo& rule);
 
     /// Number of the port in the configuration; kNoPort for a name that is not there.
     [[nodiscard]] std::uint16_t number_of(std::string_view name) const;
@@ -35,11 +40,14 @@ class PortMap {
     /// All configured ports were told of.
     [[nodiscard]] bool is_complete() const { return infos_.size() >= names_.size(); }
     [[nodiscard]] std::span<const channel::PortInfo> infos() const { return infos_; }
+    /// In the order of ports and rules.
+    [[nodiscard]] std::span<const channel::FlowRuleInfo> flow_rules() const { return flow_rules_; }
     [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
 
   private:
     std::vector<std::string> names_;
     std::vector<channel::PortInfo> infos_;
+    std::vector<channel::FlowRuleInfo> flow_rules_;
 };
 
 }  // namespace homeport::core

@@ -54,6 +54,8 @@ class Appliance {
     /// Null without a data plane.
     [[nodiscard]] virtual const channel::StatisticsReader* statistics() const = 0;
     [[nodiscard]] virtual std::span<const channel::PortInfo> ports() const = 0;
+    /// rte_flow rules of all ports, in force or not; by port, then by number.
+    [[nodiscard]] virtual std::span<const channel::FlowRuleInfo> flow_rules() const = 0;
     /// Routes as they were sent to the data plane.
     virtual void visit_routes(const std::function<void(const channel::RouteSet&)>& visit) const = 0;
     /// Row of the binding in the statistics.

@@ -37,6 +37,8 @@ enum class CounterKind : std::uint8_t {
     X(kKernelFull, "kernel.full", kDrop)                    /* ring to the exception TAP full */ \
     X(kKernelPoliced, "kernel.policed", kDrop) \
     X(kHandoverFull, "handover.full", kDrop)                /* ring to another worker full */ \
+    X(kSignallingFull, "signalling.full", kDrop)            /* a queue of signalling full: of a worker, or to another one */ \
+    X(kRxOverload, "rx.overload", kDrop)                    /* data of a receive queue that ran over, taken off to find the signalling behind it */ \
     X(kNoBuffer, "mbuf.exhausted", kDrop) \
     X(kParseL2, "parse.l2", kDrop)                          /* not Ethernet II with IPv4/IPv6/ARP, or not for this port */ \
     X(kParseTruncated, "parse.truncated", kDrop)            /* shorter than its headers say */ \
@@ -126,7 +128,10 @@ enum class CounterKind : std::uint8_t {
     X(kMip6RtEspSourceSeen, "mip6.rt.esp_src_seen", kEvent) /* the same with check_esp_outer log: it goes on */ \
     X(kIcmpTooBigIgnored, "icmp.ptb_ignored", kEvent)       /* Packet Too Big without ESP, while policy believe_packet_too_big is off */ \
     X(kTunOutRewritten, "tun.out.rewritten", kEvent)        /* P3: sealed, destination changed to the care-of address */ \
-    X(kUnresolvedToKernel, "forward.unresolved_to_kernel", kEvent)
+    X(kUnresolvedToKernel, "forward.unresolved_to_kernel", kEvent) \
+    X(kHandoverSent, "handover.sent", kEvent)               /* given to the worker that owns the SA */ \
+    X(kHandoverSignalling, "handover.signalling", kEvent)   /* of these: signalling */ \
+    X(kSignallingFirst, "signalling.first", kEvent)         /* signalling that passed data of its own receive queue */
 // clang-format on
 
 enum class Counter : std::uint16_t {

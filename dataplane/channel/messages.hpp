@@ -15,7 +15,7 @@
 namespace homeport::channel {
 
 inline constexpr std::uint32_t kMagic = 0x48504348;  // "HPCH"
-inline constexpr std::uint32_t kAbiVersion = 4;
+inline constexpr std::uint32_t kAbiVersion = 5;
 
 inline constexpr std::uint16_t kNoPort = 0xffff;
 inline constexpr std::uint32_t kNoIndex = 0xffffffff;
@@ -387,6 +387,7 @@ enum class EventType : std::uint16_t {
     kPathMtu,
     kEspMapping,
     kEspSource,
+    kFlowRuleInfo,
 };
 
 struct EventHeader {
@@ -410,6 +411,38 @@ struct PortInfo {
     char name[32] = {};              // of the DPDK port, as configured
     char kernel_interface[16] = {};  // its exception TAP
     char driver[32] = {};
+};
+
+enum class FlowRuleState : std::uint8_t {
+    kInstalled = 1,  // in the network interface
+    kSoftware = 2,   // workers do the same
+};
+/// Where a flow rule that is not installed ended.
+enum class FlowRuleRefusal : std::uint8_t {
+    kNone = 0,
+    kNotWanted,  // `flow_rules` of the port is off
+    kFamily,     // the file of pmd-config does not name it
+    kNoQueue,    // the port has no queue for it
+    kValidate,   // rte_flow_validate() refused it
+    kCreate,     // rte_flow_create() did, after the driver had found it good
+};
+/// One rule that rte_flow was, or could have been, asked for; sent behind the PortInfo of its port.
+/// Rules of a port are numbered from 0 to `rules` - 1.
+struct FlowRuleInfo {
+    static constexpr auto kType = EventType::kFlowRuleInfo;
+    EventHeader header;
+    std::uint16_t port = kNoPort;
+    std::uint16_t index = 0;
+    std::uint16_t rules = 0;     // of this port
+    std::uint16_t priority = 0;  // 0 is matched first
+    FlowRuleState state = FlowRuleState::kSoftware;
+    FlowRuleRefusal refusal = FlowRuleRefusal::kNone;
+    std::uint16_t error_type = 0;  // enum rte_flow_error_type
+    std::int32_t error_code = 0;   // errno; 0: none
+    char name[32] = {};            // "signalling esp ipv6"
+    char match[128] = {};          // as testpmd writes it
+    char action[32] = {};
+    char reason[160] = {};  // type and message of the refusal, in words
 };
 
 /// All commands up to `number` were applied, failed ones excepted (those got kCommandFailed).
@@ -558,6 +591,7 @@ static_assert(ChannelRecord<BeginSync> && ChannelRecord<AddressSet> && ChannelRe
 static_assert(ChannelRecord<PortInfo> && ChannelRecord<Acknowledge> &&
               ChannelRecord<CommandFailed> && ChannelRecord<SyncDone> && ChannelRecord<Punt> &&
               ChannelRecord<Trace> && ChannelRecord<SaHighWater> && ChannelRecord<SaLifetime> &&
-              ChannelRecord<PathMtu> && ChannelRecord<EspMapping> && ChannelRecord<EspSource>);
+              ChannelRecord<PathMtu> && ChannelRecord<EspMapping> && ChannelRecord<EspSource> &&
+              ChannelRecord<FlowRuleInfo>);
 
 }  // namespace homeport::channel

@@ -181,5 +181,13 @@ bool valid(const EspSource& record) {
 bool valid(const EspMapping& record) {
     return is_address(record.home_address) && is_address(record.source) && record.port != 0;
 }
+bool valid(const FlowRuleInfo& record) {
+    return record.port < kMaxPorts && record.index < record.rules &&
+           record.state >= FlowRuleState::kInstalled &&
+           at_most(record.state, FlowRuleState::kSoftware) &&
+           at_most(record.refusal, FlowRuleRefusal::kCreate) && is_terminated(record.name) &&
+           is_terminated(record.match) && is_terminated(record.action) &&
+           is_terminated(record.reason);
+}
 
 }  // namespace homeport::channel

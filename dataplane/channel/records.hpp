@@ -60,6 +60,7 @@ namespace homeport::channel {
 [[nodiscard]] bool valid(const PathMtu& record);
 [[nodiscard]] bool valid(const EspSource& record);
 [[nodiscard]] bool valid(const EspMapping& record);
+[[nodiscard]] bool valid(const FlowRuleInfo& record);
 
 /// Octets that must follow the struct of a record.
 template <class Record>
@@ -158,7 +159,7 @@ template <class Handler>
 std::expected<void, DecodeError> dispatch_event(ConstByteSpan bytes, Handler&& handler) {
     return detail::Dispatcher<EventHeader, std::remove_reference_t<Handler>, Punt, Acknowledge,
                               CommandFailed, SyncDone, PortInfo, Trace, SaHighWater, SaLifetime,
-                              PathMtu, EspSource, EspMapping>::run(bytes, handler);
+                              PathMtu, EspSource, EspMapping, FlowRuleInfo>::run(bytes, handler);
 }
 
 [[nodiscard]] constexpr CommandError command_error_of(DecodeError error) {

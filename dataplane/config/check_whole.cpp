@@ -43,6 +43,12 @@ void check_dataplane(const DataplaneConfig& config, Report& report) {
             report.add_at(path + ".tap", "'" + port.tap + "' again",
                           "each exception TAP once (names longer than 15 characters are cut)");
         }
+        for (const unsigned worker : port.workers) {
+            if (worker < config.workers.count) continue;
+            report.add_at(path + ".workers", "worker " + std::to_string(worker),
+                          "numbers below " + std::to_string(config.workers.count) +
+                              ", as many as dataplane.workers has");
+        }
         const std::string device = port.device.substr(0, port.device.find(','));
         if (!device.empty() && !devices.insert(device).second) {
             report.add_at(path + ".device", "'" + device + "' again", "each device once");

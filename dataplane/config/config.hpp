@@ -34,6 +34,11 @@ struct PortConfig {
     std::uint16_t mtu = 1500;         // octets, 1280..9198
     std::uint16_t queues = 0;         // receive queues; 0: one a worker, as far as the device goes
     std::string pmd_config = "auto";  // name of a file in pmd_config_dir, or auto by driver
+    std::vector<unsigned> workers{};  // that poll it, by their place in `workers`; empty: all
+    bool flow_rules = true;           // rte_flow rules are tried
+    /// Frames of a receive queue that runs over which are looked at for signalling, before the data
+    /// among them; 0: none. None given: as pmd-config says of the family.
+    std::optional<std::uint32_t> look_ahead{};
 
     friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };

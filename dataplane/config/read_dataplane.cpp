@@ -20,6 +20,7 @@ constexpr std::array<std::pair<std::string_view, CryptoCpu>, 5> kCryptoCpuTable{
 
 constexpr unsigned kMaxLcore = 1023;
 constexpr std::size_t kMaxPorts = 32;
+constexpr std::uint32_t kMaxLookAhead = 4096;
 
 // `workers:` is a number of lcores, a list of them, or a map with the key `lcores`.
 void read_worker_list(Report& report, const Value& list, WorkerConfig& out) {
@@ -111,6 +112,24 @@ void read_port(Report& report, const Value& element, std::vector<PortConfig>& ou
     if (const auto pmd = section.find("pmd_config")) {
         if (pmd->string(port.pmd_config, 64) && !is_name(port.pmd_config)) {
             pmd->fail("auto, or the name of a file of pmd_config_dir without its ending");
+        }
+    }
+    if (const auto workers = section.find("workers")) {
+        for_each(report, *workers, "numbers of workers", [&](const Value& value) {
+            unsigned worker = 0;
+            if (!value.number(worker, 0, kMaxLcore)) return;
+            if (std::ranges::find(port.workers, worker) != port.workers.end()) {
+                return value.fail("each worker once");
+            }
+            port.workers.push_back(worker);
+        });
+    }
+    if (const auto rules = section.find("flow_rules")) rules->boolean(port.flow_rules);
+    if (const auto ahead = section.find("look_ahead")) {
+        std::uint32_t frames = 0;
+        if (!(ahead->is_scalar() && ahead->text() == "auto") &&
+            ahead->number(frames, 0, kMaxLookAhead, "frames, or auto")) {
+            port.look_ahead = frames;
         }
     }
     section.finish();

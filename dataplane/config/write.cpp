@@ -60,6 +60,11 @@ void write_port(YAML::Emitter& out, const PortConfig& port) {
     map.put("mtu", port.mtu);
     map.put("queues", port.queues == 0 ? "auto" : std::to_string(port.queues));
     map.put("pmd_config", port.pmd_config);
+    if (!port.workers.empty()) {
+        map.list("workers", port.workers, [&](unsigned worker) { out << worker; });
+    }
+    map.put("flow_rules", port.flow_rules);
+    if (port.look_ahead) map.put("look_ahead", *port.look_ahead);
 }
 
 void write_dataplane(YAML::Emitter& out, const DataplaneConfig& dp) {

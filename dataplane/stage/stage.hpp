@@ -81,6 +81,7 @@ enum MetaFlags : std::uint16_t {
     kMetaOuterChecked = 1 << 11,   // check_esp_outer was applied to its wire source
     kMetaNewSource =
         1 << 12,  // its source is news, if it is authentic (dsmip_source_for_stages.hpp)
+    kMetaSignalling = 1 << 13,  // looks like signalling: its queues to other workers are their own
 };
 
 /// Notes of one packet for the stages of one run. They end at the edges of IPsec: stages write them

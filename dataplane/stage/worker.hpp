@@ -98,14 +98,16 @@ struct Worker {
     bool wakes_main = false;  // set by whoever gives the main lcore something; cleared by the loop
     rte_ring* to_control = nullptr;  // mbufs for the event ring, read by the main lcore
     rte_ring* to_main = nullptr;     // MainRequest elements (rte_ring_elem)
-    std::array<rte_ring*, RTE_MAX_LCORE> to_worker{};  // hand-over, by worker index
+    std::array<rte_ring*, RTE_MAX_LCORE> to_worker{};             // hand-over, by worker index
+    std::array<rte_ring*, RTE_MAX_LCORE> signalling_to_worker{};  // the same, of kMetaSignalling
 
     std::uint64_t* counters = nullptr;  // channel::kCounterCount words, written here alone
     channel::BindingRow* binding_rows = nullptr;  // this worker's rows; null: not counted
     std::uint64_t* adjacency_packets = nullptr;   // by adjacency index
 
     Policer icmp_policer;
-    Policer control_policer;
+    Policer control_policer;         // of what anybody can send
+    Policer sealed_control_policer;  // of what came by an SA
     Policer kernel_policer;
     Policer report_policer;            // of what is told for the log
     std::uint64_t now_tsc = 0;         // at the start of the batch

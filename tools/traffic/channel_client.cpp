@@ -419,6 +419,12 @@ class Session {
         std::cout << "esp-mapping " << event.source.v4().to_string() << " " << event.port << "\n";
     }
 
+    void show(const channel::FlowRuleInfo& event, ConstByteSpan) {
+        std::cout << "flow-rule " << event.port << " " << channel::text_of(event.name) << " "
+                  << (event.state == channel::FlowRuleState::kInstalled ? "installed" : "software")
+                  << "\n";
+    }
+
     channel::Client client_;
     std::uint64_t acknowledged_ = 0;
 };

@@ -136,6 +136,7 @@ TEST(Records, every_event_is_decoded_with_its_exact_length_only) {
     expect_event(SaHighWater{});
     expect_event(SaLifetime{});
     expect_event(with(PathMtu{}, [](auto& r) { r.home_address = kV6; }));
+    expect_event(with(FlowRuleInfo{}, [](auto& r) { r.port = 0, r.rules = 1; }));
     expect_event(with(EspSource{}, [](auto& r) { r.home_address = r.source = kV6; }));
     expect_event(with(EspMapping{}, [](auto& r) {
         r.home_address = kV6;
@@ -218,6 +219,14 @@ TEST(Records, values_out_of_range_are_refused) {
     expect_bad_value(with(PortInfo{}, [](auto&) {}));
     expect_bad_value(
         with(PortInfo{}, [](auto& r) { r.port = 0, std::memset(r.kernel_interface, 'x', 16); }));
+    expect_bad_value(with(FlowRuleInfo{}, [](auto& r) { r.rules = 1; }));  // no port
+    expect_bad_value(with(FlowRuleInfo{}, [](auto& r) { r.port = 0, r.rules = r.index = 1; }));
+    expect_bad_value(with(FlowRuleInfo{}, [](auto& r) {
+        r.port = 0, r.rules = 1, r.state = static_cast<FlowRuleState>(0);
+    }));
+    expect_bad_value(with(FlowRuleInfo{}, [](auto& r) {
+        r.port = 0, r.rules = 1, std::memset(r.reason, 'x', sizeof r.reason);
+    }));
     expect_bad_value(with(Punt{}, [](auto& r) { r.length = 8; }), 8);  // no reason
     expect_bad_value(with(Trace{}, [](auto& r) { r.captured = 129, r.packet_length = 200; }));
     expect_bad_value(with(CommandFailed{}, [](auto& r) { std::memset(r.text, 'x', 128); }));

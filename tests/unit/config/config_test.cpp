@@ -26,7 +26,7 @@ dataplane:
   max_adjacencies: 3000
   max_sas: 4000
   ports:
-    - {name: home0, device: "net_tap0,iface=x0", tap: hp-home, mac: "02:00:00:00:00:01", mtu: 1400, queues: 2, pmd_config: net_tap}
+    - {name: home0, device: "net_tap0,iface=x0", tap: hp-home, mac: "02:00:00:00:00:01", mtu: 1400, queues: 2, pmd_config: net_tap, workers: [1], flow_rules: off, look_ahead: 128}
     - name: wan0
       device: 0000:01:00.0
   reassembly: {entries: 10, timeout_ms: 2000, per_source: 5}
@@ -96,6 +96,12 @@ TEST(Config, every_key_arrives_in_its_member) {
     ASSERT_EQ(dp.ports.size(), 2u);
     EXPECT_EQ(dp.ports[0].mac->to_string(), "02:00:00:00:00:01");
     EXPECT_EQ(dp.ports[0].queues, 2);
+    EXPECT_EQ(dp.ports[0].workers, std::vector<unsigned>{1});
+    EXPECT_FALSE(dp.ports[0].flow_rules);
+    EXPECT_EQ(dp.ports[0].look_ahead, 128u);
+    EXPECT_TRUE(dp.ports[1].workers.empty());
+    EXPECT_TRUE(dp.ports[1].flow_rules);
+    EXPECT_FALSE(dp.ports[1].look_ahead);
     EXPECT_EQ(dp.ports[1].tap, "hp-wan0");
     EXPECT_EQ(dp.ports[1].queues, 0);
     EXPECT_EQ(dp.reassembly.timeout_ms, 2000u);

@@ -63,7 +63,7 @@ void write_port(YAML::Emitter& out, const PortConfig& port) {
     if (!port.workers.empty()) {
         map.list("workers", port.workers, [&](unsigned worker) { out << worker; });
     }
-    map.put("flow_rules", port.flow_rules);
+    map.put("flow_rules", on_off(port.flow_rules));
     if (port.look_ahead) map.put("look_ahead", *port.look_ahead);
 }
 

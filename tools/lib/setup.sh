@@ -16,7 +16,7 @@ packages_lab=(
 )
 # What only the checks need.
 packages_check=(
-    clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev git pyflakes3
+    clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev git pyflakes3 valgrind
 )
 
 say() { printf '%s\n' "$*"; }

@@ -112,8 +112,9 @@ std::expected<std::uint32_t, management::CommandError> App::add_sa(sa::OperatorS
     log_.write(Message::kSaAdded, naming(wanted.spi, wanted.direction, wanted.home_address) +
                                       " for " + wanted.purpose + " was added");
     if (phase_ == Phase::kRunning) {
-        note_issued(sa_source_->last_sa(*ledger_, worker_count(),
-                                        [this](channel::SaSet& record) { send(record); }));
+        note_issued(sa_source_->last_sa(
+            *ledger_, worker_count(),
+            [this](channel::SaSet& record, ConstByteSpan networks) { send(record, networks); }));
         data_plane_->flush();
     }
     return wanted.spi;

@@ -115,8 +115,9 @@ void App::send_security() {
     replace.count = static_cast<std::uint32_t>(policies.size());
     send(replace, ConstByteSpan(reinterpret_cast<const std::uint8_t*>(policies.data()),
                                 policies.size() * sizeof(channel::PolicyRecord)));
-    note_issued(sa_source_->for_each_sa(*ledger_, worker_count(),
-                                        [this](channel::SaSet& record) { send(record); }));
+    note_issued(sa_source_->for_each_sa(
+        *ledger_, worker_count(),
+        [this](channel::SaSet& record, ConstByteSpan networks) { send(record, networks); }));
 }
 
 // On a real home link the kernel must have the home agent's address: it answers for it.

@@ -78,6 +78,7 @@ class Table {
         for_each_prefix(&Table::refresh_request);
         bypass_icmp();
         bypass_mobility();
+        payload_networks();
         bypass_others();
         for_each_prefix(&Table::route_optimised);
         for_each_prefix(&Table::payload);
@@ -180,6 +181,36 @@ class Table {
         mobility(TableEntry::kCareOfTestIn, "coti-cot", kCotI, kCot);
         mobility(TableEntry::kCorrespondentUpdate, "bu-ba-correspondents", kBa, kBu);
     }
+    // An SA stands for its router's home address, which is not what packets to a network have: each
+    // network has an entry, which leads to one SA.
+    void payload_networks() {
+        if (!options_.protect_payload) return;
+        std::size_t next[2] = {0, 0};
+        for (const MobileNetwork& network : options_.mobile_networks) {
+            const bool is_ipv4 = std::holds_alternative<Ipv4Address>(network.addresses.first);
+            PolicyEntry made =
+                entry(is_ipv4 ? TableEntry::kPayloadNetworkIpv4 : TableEntry::kPayloadNetwork,
+                      next[is_ipv4]++, is_ipv4 ? "payload-network-ipv4" : "payload-network",
+                      select(is_ipv4 ? std::vector{AddressRange::of(Ipv4Prefix{})}
+                                     : std::vector<AddressRange>{},
+                             {network.addresses}, ProtocolSelector::any(), ValueSelector::any(),
+                             ValueSelector::any()));
+            made = tunnel(std::move(made), network.home_agent);
+            made.protect.populate_remote = false;
+            made.protect.tunnel_remote = network.home_address;
+            add(std::move(made));
+        }
+    }
+    /// Between two home prefixes may be a mobile network and nothing else: no packet is left for an
+    /// entry behind that of the network.
+    [[nodiscard]] bool is_of_a_network(const AddressRange& range) const {
+        return options_.protect_payload &&
+               std::ranges::any_of(options_.mobile_networks, [&](const MobileNetwork& network) {
+                   return network.addresses.first.index() == range.first.index() &&
+                          network.addresses.first <= range.first &&
+                          range.last <= network.addresses.last;
+               });
+    }
     void bypass_others() {
         std::vector<AddressRange> homes;
         std::vector<AddressRange> ipv4_homes;
@@ -189,12 +220,14 @@ class Table {
         }
         const auto others = complement(std::move(homes));
         for (std::size_t i = 0; i < others.size(); ++i) {
+            if (is_of_a_network(others[i])) continue;
             add(entry(TableEntry::kOtherTraffic, i, "other-traffic",
                       select({}, {others[i]}, ProtocolSelector::any(), ValueSelector::any(),
                              ValueSelector::any())));
         }
         const auto ipv4_others = complement_ipv4(std::move(ipv4_homes));
         for (std::size_t i = 0; i < ipv4_others.size(); ++i) {
+            if (is_of_a_network(ipv4_others[i])) continue;
             add(entry(TableEntry::kOtherIpv4, i, "ipv4",
                       select({AddressRange::of(Ipv4Prefix{})}, {ipv4_others[i]},
                              ProtocolSelector::any(), ValueSelector::any(), ValueSelector::any())));

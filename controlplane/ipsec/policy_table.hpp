@@ -37,7 +37,9 @@ enum class TableEntry : std::uint8_t {
     kCareOfTestOut,
     kCareOfTestIn,
     kCorrespondentUpdate,  // BU and BA between a mobile node and its correspondents
-    kOtherTraffic,         // whatever has no home address at the mobile node's end
+    kPayloadNetwork,       // 6, of networks behind mobile routers, which may be anywhere
+    kPayloadNetworkIpv4,
+    kOtherTraffic,  // whatever has no home address at the mobile node's end
     kOtherIpv4,
     kRouteOptimised,  // a mobile node's traffic with correspondents by the direct way (S1.36)
     kPayload = 0x60,  // 6
@@ -74,6 +76,13 @@ struct ProtectedPrefix {
     std::optional<ipsec::AddressRange> ipv4_home_addresses{};
 };
 
+/// A network behind a mobile router (RFC 3963; RFC 5555 section 3.1.1, flag P), of either family.
+struct MobileNetwork {
+    ipsec::AddressRange addresses;
+    Ipv6Address home_address;  ///< of the router
+    Ipv6Address home_agent;    ///< that it registers with
+};
+
 struct PolicyOptions {
     /// Entry 6: ESP tunnel mode for payload, and for ICMP errors about it, which quote it (RFC 4301
     /// section 6.2); else bypass. Also off on a mobile node at home (S1.37).
@@ -84,6 +93,9 @@ struct PolicyOptions {
     /// Mobile node only: correspondents that have its binding. Their traffic does not enter the
     /// tunnel; the entries stand right before entry 6 (S1.36). At most kMaxIndex + 1.
     std::vector<Ipv6Address> route_optimised{};
+    /// Networks whose payload is protected where `protect_payload` is on; they do not meet. At most
+    /// kMaxIndex + 1 of each family. The id of an entry is that of its place among its family.
+    std::vector<MobileNetwork> mobile_networks{};
     /// Lab, mobile node only: binding updates without ESP.
     bool unprotected = false;
 };

@@ -71,6 +71,9 @@ channel::PolicyRecord to_record(const ipsec::PolicyEntry& entry) {
     }
     record.mode = entry.protect.mode == ipsec::Mode::kTunnel ? channel::SaMode::kTunnel
                                                              : channel::SaMode::kTransport;
+    if (entry.protect.tunnel_remote) {
+        record.tunnel_remote = channel::WireAddress(*entry.protect.tunnel_remote);
+    }
     record.per_remote_address = entry.protect.populate_remote ? 1 : 0;
     record.signalling = is_signalling(table_entry(entry.id)) ? 1 : 0;
     channel::copy_text(record.name, entry.name);

@@ -73,6 +73,23 @@ Ipv4Address nth_home_address(const Ipv4Address& first, std::uint32_t index) {
     return address;
 }
 
+std::vector<MobileNetwork> mobile_networks_of(const ControlplaneConfig& config) {
+    std::vector<MobileNetwork> networks;
+    for (const MobileNodeConfig& node : config.mobile_nodes) {
+        const std::size_t link = link_of(config, node.home_address);
+        if (link >= config.home_links.size()) continue;
+        const auto agent = config.home_agent_address(config.home_links[link].prefix);
+        if (!agent) continue;
+        const auto add = [&](const ipsec::AddressRange& addresses) {
+            networks.push_back({addresses, node.home_address, *agent});
+        };
+        for (const Ipv6Prefix& prefix : node.mobile_prefixes) add(ipsec::AddressRange::of(prefix));
+        for (const Ipv4Prefix& prefix : node.ipv4_mobile_prefixes)
+            add(ipsec::AddressRange::of(prefix));
+    }
+    return networks;
+}
+
 std::vector<ipsec::PolicyEntry> policies_of(const ControlplaneConfig& config) {
     std::vector<ProtectedPrefix> prefixes;
     for (const HomeLinkConfig& link : config.home_links) {
@@ -86,6 +103,7 @@ std::vector<ipsec::PolicyEntry> policies_of(const ControlplaneConfig& config) {
     PolicyOptions options;
     options.protect_payload = config.policy.protect_payload;
     options.protect_return_routability = config.policy.protect_return_routability;
+    options.mobile_networks = mobile_networks_of(config);
     const auto unprotected = config.policy.allow_unprotected ? unprotected_nodes(config)
                                                              : std::vector<ProtectedPrefix>{};
     return home_agent_policies(prefixes, unprotected, options);
@@ -234,6 +252,7 @@ std::expected<StaticSaSource, std::vector<std::string>> StaticSaSource::load(
     StaticSaSource source;
     source.lab_static_gcm_ = config.policy.lab_static_gcm;
     source.policies_ = policies_of(config);
+    if (config.policy.protect_payload) source.note_networks(mobile_networks_of(config));
     auto errors = Loader(config, source).run();
     for (std::string& finding : lint_order(source.policies_)) errors.push_back(std::move(finding));
     for (const ipsec::LintFinding& finding : ipsec::lint(source.policies_)) {
@@ -242,6 +261,33 @@ std::expected<StaticSaSource, std::vector<std::string>> StaticSaSource::load(
     if (!errors.empty()) return std::unexpected(std::move(errors));
     std::ranges::stable_sort(source.sas_, {}, &Sa::spi);
     return source;
+}
+
+// An SA names the entries of its router's networks.
+void StaticSaSource::note_networks(const std::vector<MobileNetwork>& networks) {
+    const auto entry_for = [this](const ipsec::AddressRange& addresses) {
+        return std::ranges::find_if(policies_, [&](const ipsec::PolicyEntry& entry) {
+            const TableEntry kind = table_entry(entry.id);
+            return (kind == TableEntry::kPayloadNetwork ||
+                    kind == TableEntry::kPayloadNetworkIpv4) &&
+                   entry.selectors.remote.front() == addresses;
+        });
+    };
+    for (const MobileNetwork& network : networks) {
+        const auto entry = entry_for(network.addresses);
+        if (entry == policies_.end()) continue;
+        channel::SaNetwork made;
+        made.policy_id = entry->id;
+        made.low = channel::WireAddress(network.addresses.first);
+        made.high = channel::WireAddress(network.addresses.last);
+        networks_[network.home_address].push_back(made);
+    }
+}
+
+std::span<const channel::SaNetwork> StaticSaSource::networks_of(const Sa& sa) const {
+    if (networks_.empty() || table_entry(sa.policy) != TableEntry::kPayload) return {};
+    const auto found = networks_.find(sa.home_address);
+    return found == networks_.end() ? std::span<const channel::SaNetwork>{} : found->second;
 }
 
 channel::SaSet StaticSaSource::record_of(const Sa& sa, std::uint32_t workers) const {
@@ -269,6 +315,7 @@ channel::SaSet StaticSaSource::record_of(const Sa& sa, std::uint32_t workers) co
         record.second_policy_id = policy_id(TableEntry::kPayloadIpv4, policy_index(sa.policy));
         record.second_peer = channel::WireAddress(*sa.ipv4_home_address);
     }
+    record.network_count = static_cast<std::uint8_t>(networks_of(sa).size());
     if (is_tunnel(table_entry(sa.policy))) {
         record.mode = channel::SaMode::kTunnel;
         record.tunnel_local = channel::WireAddress(sa.home_agent);
@@ -284,15 +331,13 @@ channel::SaSet StaticSaSource::record_of(const Sa& sa, std::uint32_t workers) co
     return record;
 }
 
-SaSource::Issued StaticSaSource::for_each_sa(
-    SequenceLedger& ledger, std::uint32_t workers,
-    const std::function<void(channel::SaSet&)>& visit) const {
+SaSource::Issued StaticSaSource::for_each_sa(SequenceLedger& ledger, std::uint32_t workers,
+                                             const Visit& visit) const {
     return issue(sas_, ledger, workers, visit);
 }
 
 SaSource::Issued StaticSaSource::issue(std::span<const Sa> sas, SequenceLedger& ledger,
-                                       std::uint32_t workers,
-                                       const std::function<void(channel::SaSet&)>& visit) const {
+                                       std::uint32_t workers, const Visit& visit) const {
     std::vector<std::uint64_t> first_sequences;
     first_sequences.reserve(sas.size());
     for (const Sa& sa : sas) {
@@ -308,7 +353,9 @@ SaSource::Issued StaticSaSource::issue(std::span<const Sa> sas, SequenceLedger& 
         }
         channel::SaSet record = record_of(sas[i], workers);
         record.first_sequence = first_sequences[i];
-        visit(record);
+        const auto networks = networks_of(sas[i]);
+        visit(record,
+              {reinterpret_cast<const std::uint8_t*>(networks.data()), networks.size_bytes()});
         explicit_bzero(&record, sizeof record);
     }
     return issued;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -37,8 +38,9 @@ class SaSource {
     /// Calls `visit` for each SA, after the ledger knows what it may use from now on. The record's
     /// header is not filled in; the record is wiped after the call. `workers` (at least 1) share
     /// the SAs among them.
+    using Visit = std::function<void(channel::SaSet&, ConstByteSpan networks)>;
     virtual Issued for_each_sa(SequenceLedger& ledger, std::uint32_t workers,
-                               const std::function<void(channel::SaSet&)>& visit) const = 0;
+                               const Visit& visit) const = 0;
     /// What `show sa` tells of an SA: those of the configuration in the order of their SPIs, then
     /// those that were added, in that order.
     struct Description {
@@ -71,7 +73,7 @@ class StaticSaSource final : public SaSource {
         return policies_;
     }
     Issued for_each_sa(SequenceLedger& ledger, std::uint32_t workers,
-                       const std::function<void(channel::SaSet&)>& visit) const override;
+                       const Visit& visit) const override;
     void describe(const std::function<void(const Description&)>& visit) const override;
     [[nodiscard]] std::size_t sa_count() const override { return sas_.size(); }
 
@@ -80,8 +82,7 @@ class StaticSaSource final : public SaSource {
     [[nodiscard]] std::expected<void, std::string> add(const OperatorSa& sa,
                                                        const config::ControlplaneConfig& config);
     /// The same for the last one alone as for_each_sa() does for all.
-    Issued last_sa(SequenceLedger& ledger, std::uint32_t workers,
-                   const std::function<void(channel::SaSet&)>& visit) const;
+    Issued last_sa(SequenceLedger& ledger, std::uint32_t workers, const Visit& visit) const;
     /// What removes it from the data plane; nothing if no SA has this name.
     [[nodiscard]] std::optional<channel::SaRemove> remove(const SaName& name);
     [[nodiscard]] std::vector<Ipv6Address> peers_of(std::uint32_t spi,
@@ -116,13 +117,16 @@ class StaticSaSource final : public SaSource {
     class Loader;
 
     [[nodiscard]] channel::SaSet record_of(const Sa& sa, std::uint32_t workers) const;
+    void note_networks(const std::vector<MobileNetwork>& networks);
+    /// Of the router that an SA for payload belongs to.
+    [[nodiscard]] std::span<const channel::SaNetwork> networks_of(const Sa& sa) const;
     [[nodiscard]] Issued issue(std::span<const Sa> sas, SequenceLedger& ledger,
-                               std::uint32_t workers,
-                               const std::function<void(channel::SaSet&)>& visit) const;
+                               std::uint32_t workers, const Visit& visit) const;
     [[nodiscard]] std::expected<void, std::string> check_room(const Sa& sa) const;
 
     std::vector<ipsec::PolicyEntry> policies_;
     std::vector<Sa> sas_;
+    std::map<Ipv6Address, std::vector<channel::SaNetwork>> networks_;  // by home address
     std::vector<std::string> nodes_without_keys_;
     std::vector<std::string> nodes_without_payload_keys_;
     bool lab_static_gcm_ = false;
@@ -134,6 +138,10 @@ class StaticSaSource final : public SaSource {
 
 /// What the control plane's configuration makes of table S1-SPD.
 [[nodiscard]] std::vector<ipsec::PolicyEntry> policies_of(const config::ControlplaneConfig& config);
+
+/// Networks behind the mobile routers of the configuration, in the order of their entries.
+[[nodiscard]] std::vector<MobileNetwork> mobile_networks_of(
+    const config::ControlplaneConfig& config);
 
 /// The record of an entry with at most one range in each selector, as those of policy_table.hpp
 /// are. In a SelectorRecord "any address" has family 0, and values of the mobility header are its

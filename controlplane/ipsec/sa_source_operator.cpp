@@ -149,7 +149,7 @@ std::expected<void, std::string> StaticSaSource::add(const OperatorSa& wanted,
 }
 
 SaSource::Issued StaticSaSource::last_sa(SequenceLedger& ledger, std::uint32_t workers,
-                                         const std::function<void(channel::SaSet&)>& visit) const {
+                                         const Visit& visit) const {
     return issue(std::span(sas_).last(sas_.empty() ? 0 : 1), ledger, workers, visit);
 }
 

@@ -242,7 +242,18 @@ struct SelectorRecord {
 };
 static_assert(sizeof(SelectorRecord) == 112);
 
-/// Adds or replaces an SA. The record is wiped from the ring after it was read.
+/// A network behind a mobile router whose payload an SA carries too: the entry of the SPD that
+/// stands for the network, for no remote address, and the network as that entry's remote selector.
+struct SaNetwork {
+    std::uint16_t policy_id = 0;
+    std::uint8_t reserved[6] = {};
+    WireAddress low, high;
+};
+static_assert(sizeof(SaNetwork) == 56);
+inline constexpr std::size_t kMaxSaNetworks = 64;
+
+/// Adds or replaces an SA; `network_count` SaNetworks follow. The record is wiped from the ring
+/// after it was read.
 struct SaSet {
     static constexpr auto kType = CommandType::kSaSet;
     CommandHeader header;
@@ -269,7 +280,8 @@ struct SaSet {
     std::uint8_t encryption_key[36] = {};
     std::uint8_t integrity_key[64] = {};
     std::uint8_t static_key = 0;
-    std::uint8_t reserved[5] = {};
+    std::uint8_t network_count = 0;  // at most kMaxSaNetworks
+    std::uint8_t reserved[4] = {};
     /// The SA belongs to this entry too, for this remote address, and its selectors are the same
     /// with that address: payload of a node's IPv4 home address. Family 0: it does not.
     std::uint16_t second_policy_id = 0;
@@ -297,8 +309,9 @@ struct PolicyRecord {
     std::uint8_t reserved[2] = {};
     char name[32] = {};
     SelectorRecord selector;
+    WireAddress tunnel_remote;  // kTunnel without per_remote_address: where its SAs end
 };
-static_assert(sizeof(PolicyRecord) == 152);
+static_assert(sizeof(PolicyRecord) == 176);
 
 /// The whole ordered SPD: `count` PolicyRecords follow. A refused one leaves the old one in force.
 struct SpdReplace {
@@ -582,12 +595,12 @@ static_assert(ChannelRecord<BeginSync> && ChannelRecord<AddressSet> && ChannelRe
               ChannelRecord<NeighbourSet> && ChannelRecord<HomePrefixSet> &&
               ChannelRecord<BindingSet> && ChannelRecord<SaSet> && ChannelRecord<SaRemove> &&
               ChannelRecord<SpdReplace> && ChannelRecord<PolicyRecord> &&
-              ChannelRecord<TransmitPacket> && ChannelRecord<TransmitFrame> &&
-              ChannelRecord<TraceStart> && ChannelRecord<ParametersSet> &&
-              ChannelRecord<AddressRemove> && ChannelRecord<RouteRemove> &&
-              ChannelRecord<NeighbourRemove> && ChannelRecord<HomePrefixRemove> &&
-              ChannelRecord<BindingRemove> && ChannelRecord<MobilePrefixSet> &&
-              ChannelRecord<MobilePrefixRemove>);
+              ChannelRecord<SaNetwork> && ChannelRecord<TransmitPacket> &&
+              ChannelRecord<TransmitFrame> && ChannelRecord<TraceStart> &&
+              ChannelRecord<ParametersSet> && ChannelRecord<AddressRemove> &&
+              ChannelRecord<RouteRemove> && ChannelRecord<NeighbourRemove> &&
+              ChannelRecord<HomePrefixRemove> && ChannelRecord<BindingRemove> &&
+              ChannelRecord<MobilePrefixSet> && ChannelRecord<MobilePrefixRemove>);
 static_assert(ChannelRecord<PortInfo> && ChannelRecord<Acknowledge> &&
               ChannelRecord<CommandFailed> && ChannelRecord<SyncDone> && ChannelRecord<Punt> &&
               ChannelRecord<Trace> && ChannelRecord<SaHighWater> && ChannelRecord<SaLifetime> &&

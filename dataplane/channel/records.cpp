@@ -95,6 +95,10 @@ bool valid(const SelectorRecord& record) {
            record.remote_low.family == record.remote_high.family &&
            (record.protocol <= 0xff || record.protocol >= 0xfffe);
 }
+bool valid(const SaNetwork& record) {
+    return is_address(record.low) && record.low.family == record.high.family &&
+           record.low.bytes <= record.high.bytes;
+}
 bool valid(const SaSet& record) {
     return at_most(record.direction, SaDirection::kOutbound) &&
            at_most(record.mode, SaMode::kTunnel) && is_bool(record.extended_sequence) &&
@@ -103,7 +107,8 @@ bool valid(const SaSet& record) {
            is_address_or_none(record.peer) && is_address_or_none(record.second_peer) &&
            valid(record.selector) && is_terminated(record.algorithm) &&
            record.encryption_key_length <= sizeof record.encryption_key &&
-           record.integrity_key_length <= sizeof record.integrity_key;
+           record.integrity_key_length <= sizeof record.integrity_key &&
+           record.network_count <= kMaxSaNetworks;
 }
 bool valid(const SaRemove& record) {
     return at_most(record.direction, SaDirection::kOutbound) && is_address_or_none(record.peer);
@@ -111,7 +116,8 @@ bool valid(const SaRemove& record) {
 bool valid(const PolicyRecord& record) {
     return at_most(record.action, PolicyAction::kProtect) &&
            at_most(record.mode, SaMode::kTunnel) && is_bool(record.per_remote_address) &&
-           is_bool(record.signalling) && is_terminated(record.name) && valid(record.selector);
+           is_bool(record.signalling) && is_terminated(record.name) && valid(record.selector) &&
+           is_address_or_none(record.tunnel_remote);
 }
 bool valid(const SpdReplace&) {
     return true;  // the receiver checks the policies behind it one by one

@@ -39,6 +39,7 @@ namespace homeport::channel {
 [[nodiscard]] bool valid(const MobilePrefixSet& record);
 [[nodiscard]] bool valid(const MobilePrefixRemove& record);
 [[nodiscard]] bool valid(const SelectorRecord& record);
+[[nodiscard]] bool valid(const SaNetwork& record);
 [[nodiscard]] bool valid(const SaSet& record);
 [[nodiscard]] bool valid(const SaRemove& record);
 [[nodiscard]] bool valid(const PolicyRecord& record);
@@ -67,6 +68,8 @@ template <class Record>
 [[nodiscard]] std::size_t trailing_length(const Record& record) {
     if constexpr (requires { record.count; }) {
         return std::size_t{record.count} * sizeof(PolicyRecord);
+    } else if constexpr (requires { record.network_count; }) {
+        return std::size_t{record.network_count} * sizeof(SaNetwork);
     } else if constexpr (requires { record.length; }) {
         return record.length;
     } else {
@@ -80,6 +83,13 @@ template <class Record>
     PolicyRecord policy;
     std::memcpy(&policy, trailing.data() + index * sizeof policy, sizeof policy);
     return policy;
+}
+
+/// The same of the networks behind an SaSet.
+[[nodiscard]] inline SaNetwork network_at(ConstByteSpan trailing, std::size_t index) {
+    SaNetwork network;
+    std::memcpy(&network, trailing.data() + index * sizeof network, sizeof network);
+    return network;
 }
 
 enum class DecodeError : std::uint8_t {

@@ -100,17 +100,35 @@ void check_prefixes(const ControlplaneConfig& config, const char* key,
     }
 }
 
-// Payload SAs know home addresses: what is behind a mobile router would leave in clear, where the
-// operator said that payload is protected.
+// Where payload is protected, each network has an entry in the SPD, and the SA of its router names
+// them all.
+void check_protected_networks(const ControlplaneConfig& config, Report& report) {
+    constexpr std::size_t kMostOfRouter = 64;
+    constexpr std::size_t kMostOfFamily = 512;
+    if (!config.policy.protect_payload) return;
+    std::size_t ipv6 = 0;
+    std::size_t ipv4 = 0;
+    for (std::size_t i = 0; i < config.mobile_nodes.size(); ++i) {
+        const MobileNodeConfig& node = config.mobile_nodes[i];
+        const std::size_t of_router =
+            node.mobile_prefixes.size() + node.ipv4_mobile_prefixes.size();
+        ipv6 += node.mobile_prefixes.size();
+        ipv4 += node.ipv4_mobile_prefixes.size();
+        if (of_router <= kMostOfRouter) continue;
+        report.add_at(element("controlplane.mobile_nodes", i),
+                      std::to_string(of_router) + " mobile prefixes",
+                      "at most 64 of one node, since policy.protect_payload is on");
+    }
+    if (std::max(ipv6, ipv4) <= kMostOfFamily) return;
+    report.add_at("controlplane.mobile_nodes",
+                  std::to_string(std::max(ipv6, ipv4)) + " mobile prefixes",
+                  "at most 512 of each family, since policy.protect_payload is on");
+}
+
 void check_mobile_routers(const ControlplaneConfig& config, Report& report) {
     for (std::size_t i = 0; i < config.mobile_nodes.size(); ++i) {
         const MobileNodeConfig& node = config.mobile_nodes[i];
         const std::string path = element("controlplane.mobile_nodes", i);
-        const bool is_router = !node.mobile_prefixes.empty() || !node.ipv4_mobile_prefixes.empty();
-        if (is_router && config.policy.protect_payload) {
-            report.add_at(path, "mobile prefixes, and policy.protect_payload on",
-                          "protect_payload: off, since payload SAs do not cover mobile networks");
-        }
         for (const HomeLinkConfig& link : config.home_links) {
             for (const Ipv4Prefix& prefix : node.ipv4_mobile_prefixes) {
                 if (!link.ipv4_prefix || prefix.length > link.ipv4_prefix->length ||
@@ -129,6 +147,7 @@ void check_mobile_routers(const ControlplaneConfig& config, Report& report) {
 
 void check_dual_stack(const ControlplaneConfig& config, Report& report) {
     check_mobile_routers(config, report);
+    check_protected_networks(config, report);
     for (std::size_t i = 0; i < config.home_links.size(); ++i) {
         if (!config.home_links[i].ipv4_pool) continue;
         check_pool(config, config.home_links[i],

@@ -34,8 +34,8 @@ class CommandApplier {
     table::Applied apply(const Record& record, ConstByteSpan = {}) {
         return state_.writer().apply(record);
     }
-    table::Applied apply(const channel::SaSet& record, ConstByteSpan = {}) {
-        return ipsec_.apply(record);
+    table::Applied apply(const channel::SaSet& record, ConstByteSpan networks = {}) {
+        return ipsec_.apply(record, networks);
     }
     table::Applied apply(const channel::SaRemove& record, ConstByteSpan = {}) {
         return ipsec_.apply(record);

@@ -63,7 +63,26 @@ std::string naming(const SaKey& key) {
     return text;
 }
 
+/// Networks behind the peer: entries of the SPD that lead to the SA without a remote address.
+std::expected<void, std::string> add_networks(const channel::SaSet& record, ConstByteSpan networks,
+                                              const ipsec::Selectors& like,
+                                              ipsec::SaParameters& parameters) {
+    for (std::size_t i = 0; i < record.network_count; ++i) {
+        const channel::SaNetwork network = channel::network_at(networks, i);
+        if (!channel::valid(network)) {
+            return std::unexpected("network " + std::to_string(i) + " is not an address range");
+        }
+        parameters.policies.push_back({network.policy_id, std::nullopt});
+        if (parameters.direction != ipsec::Direction::kInbound) continue;
+        parameters.selectors.push_back(like);
+        parameters.selectors.back().remote = {
+            {*address_of(network.low), *address_of(network.high)}};
+    }
+    return {};
+}
+
 std::expected<ipsec::SaParameters, WriteError> parameters_of(const channel::SaSet& record,
+                                                             ConstByteSpan networks,
                                                              unsigned workers) {
     const std::string name = naming(key_of(record));
     const std::string_view algorithm_name = channel::text_of(record.algorithm);
@@ -106,12 +125,15 @@ std::expected<ipsec::SaParameters, WriteError> parameters_of(const channel::SaSe
     if (parameters.direction == ipsec::Direction::kInbound) {
         parameters.selectors.push_back(*selectors);
         if (second_peer) {
-            selectors->remote = {ipsec::AddressRange::of(*second_peer)};
-            parameters.selectors.push_back(std::move(*selectors));
+            parameters.selectors.push_back(*selectors);
+            parameters.selectors.back().remote = {ipsec::AddressRange::of(*second_peer)};
         }
     }
     parameters.policies.push_back({record.policy_id, address_of(record.peer)});
     if (second_peer) parameters.policies.push_back({record.second_policy_id, second_peer});
+    if (auto added = add_networks(record, networks, *selectors, parameters); !added) {
+        return refuse(name + ": " + added.error());
+    }
     parameters.lifetime = {record.soft_bytes,   record.hard_bytes,   record.soft_packets,
                            record.hard_packets, record.soft_seconds, record.hard_seconds};
     parameters.born = monotonic_seconds() - record.age_seconds;
@@ -144,6 +166,7 @@ std::expected<ipsec::PolicyEntry, std::string> entry_of(const channel::PolicyRec
             entry.protect.mode = record.mode == channel::SaMode::kTunnel ? ipsec::Mode::kTunnel
                                                                          : ipsec::Mode::kTransport;
             entry.protect.populate_remote = record.per_remote_address != 0;
+            entry.protect.tunnel_remote = address_of(record.tunnel_remote);
             break;
     }
     return entry;
@@ -200,21 +223,24 @@ SaKey key_of(const ipsec::SecurityAssociation& sa) {
 IpsecWriter::IpsecWriter(SharedState& state, unsigned workers, std::uint32_t max_sas)
     : state_(state), workers_(workers), seed_(rte_rand()), max_rows_(max_sas) {}
 
-std::uint64_t IpsecWriter::fingerprint(const channel::SaSet& record) const {
+std::uint64_t IpsecWriter::fingerprint(const channel::SaSet& record, ConstByteSpan networks) const {
     channel::SaSet copy = record;
     copy.header = {};
     // A restored SA goes on, wherever it is by now.
     copy.first_sequence = 0;
     copy.age_seconds = 0;
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(&copy);
     // FNV-1a over words with a secret start: tells changes apart, reveals no key.
     std::uint64_t sum = seed_ ^ 14695981039346656037u;
-    for (std::size_t at = 0; at + 8 <= sizeof copy; at += 8) {
-        std::uint64_t word;
-        std::memcpy(&word, bytes + at, sizeof word);
-        sum = (sum ^ word) * 1099511628211u;
-        sum ^= sum >> 29;
-    }
+    const auto add = [&sum](ConstByteSpan bytes) {
+        for (std::size_t at = 0; at + 8 <= bytes.size(); at += 8) {
+            std::uint64_t word;
+            std::memcpy(&word, bytes.data() + at, sizeof word);
+            sum = (sum ^ word) * 1099511628211u;
+            sum ^= sum >> 29;
+        }
+    };
+    add({reinterpret_cast<const std::uint8_t*>(&copy), sizeof copy});
+    add(networks);
     explicit_bzero(&copy, sizeof copy);
     return sum;
 }
@@ -358,15 +384,15 @@ std::vector<channel::WireAddress> IpsecWriter::peers_of(std::uint32_t spi, std::
 
 // ------------------------------------------------------------------------------------- records
 
-Applied IpsecWriter::apply(const channel::SaSet& record) {
+Applied IpsecWriter::apply(const channel::SaSet& record, ConstByteSpan networks) {
     const SaKey key = key_of(record);
-    const std::uint64_t print = fingerprint(record);
+    const std::uint64_t print = fingerprint(record, networks);
     const ipsec::SecurityAssociation* const known = find(key);
     if (known != nullptr && notes_of(*known).fingerprint == print) {
         notes_of(*known).epoch = epoch_;
         return {};
     }
-    auto parameters = parameters_of(record, workers_);
+    auto parameters = parameters_of(record, networks, workers_);
     if (!parameters) return std::unexpected(parameters.error());
     // Same name, other content: one cannot stand beside the other.
     if (known != nullptr) drop(*known);
@@ -388,6 +414,19 @@ Applied IpsecWriter::apply(const channel::SaRemove& record) {
     return {};
 }
 
+/// An entry without populate_remote is all that says whose packets an SA seals: where its addresses
+/// changed (its id may stand for another network by now), the SA must not go on.
+void IpsecWriter::drop_sas_of_changed(const std::vector<ipsec::PolicyEntry>& entries) {
+    for (const ipsec::PolicyEntry& old : state_.spd().entries()) {
+        if (old.action != ipsec::Action::kProtect || old.protect.populate_remote) continue;
+        const auto now = std::ranges::find(entries, old.id, &ipsec::PolicyEntry::id);
+        if (now != entries.end() && now->selectors == old.selectors) continue;
+        for (ipsec::SecurityAssociation* sa : store().find_all_outbound({old.id, {}})) {
+            if (sa != nullptr && is_known(*sa)) drop(*sa);
+        }
+    }
+}
+
 Applied IpsecWriter::apply(const channel::SpdReplace& record, ConstByteSpan policies) {
     std::vector<ipsec::PolicyEntry> entries;
     tunnel::SignallingPolicies signalling;
@@ -404,6 +443,7 @@ Applied IpsecWriter::apply(const channel::SpdReplace& record, ConstByteSpan poli
         }
         entries.push_back(std::move(*entry));
     }
+    drop_sas_of_changed(entries);  // before new packets find the old SA
     if (auto done = state_.spd().replace(std::move(entries)); !done) {
         return refuse(done.error().text);
     }

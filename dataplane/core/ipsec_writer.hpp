@@ -33,9 +33,12 @@ class IpsecWriter {
 
     /// An SA that is there already, with the same content, is left as it is: its sequence numbers
     /// and its replay window go on.
-    table::Applied apply(const channel::SaSet& record);
+    /// `networks`: record.network_count SaNetworks.
+    table::Applied apply(const channel::SaSet& record, ConstByteSpan networks = {});
     table::Applied apply(const channel::SaRemove& record);
-    /// `policies`: record.count PolicyRecords. On an error the old policies stay in force.
+    /// `policies`: record.count PolicyRecords. On an error the old policies stay in force. SAs that
+    /// an entry of the old ones leads to by its id alone, for other addresses than it has now, are
+    /// removed: they come again with what they are for now.
     table::Applied apply(const channel::SpdReplace& record, ConstByteSpan policies);
 
     void begin_sync();
@@ -81,12 +84,14 @@ class IpsecWriter {
     static constexpr std::uint32_t kNoRow = 0xffff'ffff;
     static constexpr std::uint32_t kNone = 0xffff'ffff;
 
-    [[nodiscard]] std::uint64_t fingerprint(const channel::SaSet& record) const;
+    [[nodiscard]] std::uint64_t fingerprint(const channel::SaSet& record,
+                                            ConstByteSpan networks) const;
     void note(ipsec::SaHandle handle, const channel::SaSet& record, std::uint64_t fingerprint);
     void drop(const ipsec::SecurityAssociation& sa);
     /// It came over the channel.
     [[nodiscard]] bool is_known(const ipsec::SecurityAssociation& sa) const;
     [[nodiscard]] Notes& notes_of(const ipsec::SecurityAssociation& sa);
+    void drop_sas_of_changed(const std::vector<ipsec::PolicyEntry>& entries);
     [[nodiscard]] const ipsec::SaStore& store() const { return state_.sad().store(); }
     [[nodiscard]] std::uint32_t& first_with(std::uint32_t spi);
     void add_to_list(std::uint32_t index, std::uint32_t spi);

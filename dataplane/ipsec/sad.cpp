@@ -7,8 +7,9 @@ namespace homeport::ipsec {
 
 namespace {
 
-constexpr std::size_t kMaxSelectors = 8;
-constexpr std::size_t kMaxPolicies = 4;
+// The addresses of a node, and the networks behind it.
+constexpr std::size_t kMaxSelectors = 66;
+constexpr std::size_t kMaxPolicies = 66;
 constexpr std::uint8_t kMaxOwner = 63;
 
 std::string naming(const SaParameters& p) {

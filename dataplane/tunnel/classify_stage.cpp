@@ -118,8 +118,9 @@ class Classification {
     Batch tunnelled_;
 };
 
-/// RFC 4301 section 5.2: what a bound home address sends comes out of its SA, whatever link it is
-/// said to come from. In tunnels that is for tunnel-in to see, in signalling for ipsec-in.
+/// RFC 4301 section 5.2: what a bound home address, or a network behind it, sends comes out of its
+/// SA, whatever link it is said to come from. In tunnels that is for tunnel-in to see, in
+/// signalling for ipsec-in.
 bool Classification::lacks_esp(rte_mbuf* packet, const PacketMeta& notes) const {
     constexpr std::uint16_t kLookedAt =
         stage::kMetaDecapsulated | stage::kMetaDecrypted | stage::kMetaOriginated;
@@ -130,7 +131,8 @@ bool Classification::lacks_esp(rte_mbuf* packet, const PacketMeta& notes) const 
         is_ipv6 ? reinterpret_cast<const Ipv6Header*>(ip)->source
                 : table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->source);
     if (is_ipv6 && tables_.home_prefixes.find(source) == nullptr) return false;
-    const std::uint32_t slot = tables_.bindings.find(source);
+    std::uint32_t slot = tables_.bindings.find(source);
+    if (slot == table::kNoSlot) slot = tables_.mobile_network_of(source);
     if (slot == table::kNoSlot) return false;
     const table::Binding& binding = tables_.bindings.at(slot);
     if (binding.tentative() || (binding.flags & channel::kBindingProtected) == 0) return false;

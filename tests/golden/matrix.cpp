@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -61,7 +62,18 @@ void add_second_use(const Record& record, trivial::Association& a) {
     }
 }
 
-trivial::Association association_of(const channel::SaSet& record) {
+/// Networks behind the peer are entries of their own, which name no address.
+void add_networks(const channel::SaSet& record, ConstByteSpan networks, trivial::Association& a) {
+    for (std::size_t i = 0; i < record.network_count; ++i) {
+        const channel::SaNetwork network = channel::network_at(networks, i);
+        a.uses.push_back({network.policy_id, std::nullopt});
+        if (a.selectors.empty()) continue;
+        a.selectors.push_back(a.selectors[0]);
+        a.selectors.back().remote = {{*address_of(network.low), *address_of(network.high)}};
+    }
+}
+
+trivial::Association association_of(const channel::SaSet& record, ConstByteSpan networks) {
     trivial::Association a;
     a.direction = record.direction == channel::SaDirection::kInbound ? ipsec::Direction::kInbound
                                                                      : ipsec::Direction::kOutbound;
@@ -82,6 +94,7 @@ trivial::Association association_of(const channel::SaSet& record) {
         if (selectors) a.selectors.push_back(*selectors);
     }
     add_second_use(record, a);
+    add_networks(record, networks, a);
     return a;
 }
 
@@ -148,20 +161,22 @@ void Matrix::take_place(stage::Worker& worker) const {
 }
 
 void Matrix::drop(const Known& known) {
-    const trivial::Association a = association_of(known.record);
+    const trivial::Association a = association_of(known.record, known.networks);
     trivial_->remove(a.direction, a.spi, a.uses[0]);
 }
 
 /// One that is there already goes on where it is.
-void Matrix::follow(const channel::SaSet& record, ConstByteSpan) {
+void Matrix::follow(const channel::SaSet& record, ConstByteSpan networks) {
     const auto known = associations_.find(key_of(record));
-    if (known != associations_.end() && same_content(known->second.record, record)) {
+    if (known != associations_.end() && same_content(known->second.record, record) &&
+        std::ranges::equal(known->second.networks, networks)) {
         known->second.epoch = epoch_;
         return;
     }
     if (known != associations_.end()) drop(known->second);
-    EXPECT_TRUE(trivial_->add(association_of(record))) << channel::text_of(record.algorithm);
-    associations_[key_of(record)] = {record, epoch_};
+    EXPECT_TRUE(trivial_->add(association_of(record, networks)))
+        << channel::text_of(record.algorithm);
+    associations_[key_of(record)] = {record, {networks.begin(), networks.end()}, epoch_};
 }
 
 void Matrix::follow(const channel::SaRemove& record, ConstByteSpan) {

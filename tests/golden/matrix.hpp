@@ -75,10 +75,11 @@ class Matrix {
   private:
     struct Known {
         channel::SaSet record;
+        trivial::Bytes networks;
         unsigned epoch = 0;
     };
 
-    void follow(const channel::SaSet& record, ConstByteSpan);
+    void follow(const channel::SaSet& record, ConstByteSpan networks);
     void follow(const channel::SaRemove& record, ConstByteSpan);
     void follow(const channel::SpdReplace& record, ConstByteSpan policies);
     void follow(const channel::BeginSync& record, ConstByteSpan);

@@ -70,10 +70,6 @@ void check_mobile_router(const Config& config, config::Report& report) {
         report.add_at("mobile_router", "no prefix",
                       "prefixes or ipv4_prefixes of the LAN, in either mode");
     }
-    if (config.payload) {
-        report.add_at("security.payload", "keys, and a mobile router",
-                      "none: payload SAs do not cover mobile networks");
-    }
     for (const Ipv6Prefix& prefix : router.prefixes) {
         if (!prefix.contains(config.home_address) && !prefix.contains(config.home_agent)) continue;
         report.add_at("mobile_router.prefixes", prefix.to_string(),

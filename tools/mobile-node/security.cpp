@@ -20,6 +20,14 @@ constexpr std::uint32_t kMostAssociations = 16;
 constexpr unsigned kEspHeader = 8;   // SPI and sequence number
 constexpr unsigned kEspTrailer = 2;  // pad length and next header
 
+/// Whether the entry `one` of the policy is served by the SAs for `entry`.
+bool belongs_to(sa::TableEntry one, sa::TableEntry entry) {
+    using enum sa::TableEntry;
+    if (one == entry) return true;
+    return entry == kPayload &&
+           (one == kPayloadIpv4 || one == kPayloadNetwork || one == kPayloadNetworkIpv4);
+}
+
 }  // namespace
 
 Security::Security() : spd_(reclaimer_) {}
@@ -60,6 +68,13 @@ Result<void> Security::put_policies() {
         (config_.return_routability || config_.correspondent) && !at_home_;
     options.protect_payload = config_.payload && !at_home_;
     options.unprotected = config_.lab_unprotected;
+    const auto add_network = [&](const ipsec::AddressRange& addresses) {
+        options.mobile_networks.push_back({addresses, config_.home_address, config_.home_agent});
+    };
+    const mip6::MobileRouterConfig& router = config_.mobile_router.protocol;
+    for (const Ipv6Prefix& prefix : router.prefixes) add_network(ipsec::AddressRange::of(prefix));
+    for (const Ipv4Prefix& prefix : router.ipv4_prefixes)
+        add_network(ipsec::AddressRange::of(prefix));
     options.route_optimised = route_optimised_;
     auto entries = sa::mobile_node_policies(config_.home_address, config_.home_agent, options,
                                             config_.ipv4_home_address);
@@ -136,9 +151,7 @@ Result<void> Security::add_association(sa::TableEntry entry, const SaPair& pair,
     parameters.replay_window = is_outbound ? std::uint16_t{0} : pair.replay_window;
     parameters.static_key = true;
     for (const ipsec::PolicyEntry& one : spd_.entries()) {
-        const bool both_families = entry == sa::TableEntry::kPayload &&
-                                   one.id == sa::policy_id(sa::TableEntry::kPayloadIpv4);
-        if (one.id != sa::policy_id(entry) && !both_families) continue;
+        if (!belongs_to(sa::table_entry(one.id), entry)) continue;
         parameters.policies.push_back({one.id, std::nullopt});
         parameters.selectors.push_back(one.selectors);
     }

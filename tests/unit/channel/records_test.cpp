@@ -211,6 +211,8 @@ TEST(Records, values_out_of_range_are_refused) {
         r.prefix_length = 33;
     }));
     expect_bad_value(with(SaSet{}, [](auto& r) { r.encryption_key_length = 37; }));
+    expect_bad_value(with(SaSet{}, [](auto& r) { r.network_count = kMaxSaNetworks + 1; }),
+                     (kMaxSaNetworks + 1) * sizeof(SaNetwork));
     expect_bad_value(with(SaSet{}, [](auto& r) { r.integrity_key_length = 65; }));
     expect_bad_value(with(SaSet{}, [](auto& r) { std::memset(r.algorithm, 'a', 32); }));
     expect_bad_value(with(SaSet{}, [](auto& r) { r.direction = static_cast<SaDirection>(2); }));

@@ -157,14 +157,6 @@ INSTANTIATE_TEST_SUITE_P(
                    "    - {home_address: 2001:db8::5, mobile_prefixes: ['2001:db8::/32']}\n"),
               "/etc/t.yaml:6:53: controlplane.mobile_nodes[0].mobile_prefixes[0]: found "
               "2001:db8::/32, expected a prefix without the home agent's own address 2001:db8::1"},
-        Wrong{"mobile_prefix_with_protected_payload",
-              with("",
-                   "  mobile_nodes:\n"
-                   "    - {home_address: 2001:db8::5, mobile_prefixes: ['2001:db8:70::/48']}\n"
-                   "  policy: {protect_payload: on}\n"),
-              "/etc/t.yaml:6:7: controlplane.mobile_nodes[0]: found mobile prefixes, and "
-              "policy.protect_payload on, "
-              "expected protect_payload: off, since payload SAs do not cover mobile networks"},
         Wrong{"ipv4_mobile_prefix_around_the_home_link",
               with(", ipv4_prefix: 192.0.2.0/24",
                    "  mobile_nodes:\n"

@@ -169,6 +169,50 @@ TEST(PolicyTable, S1_33_the_mobile_nodes_payload_entries_mirror_the_home_agents)
               std::vector{AddressRange::of(IpAddress(ipv4))});
 }
 
+TEST(PolicyTable, RFC3963_S1_35_networks_have_entries_before_those_that_let_others_pass) {
+    PolicyOptions options;
+    options.protect_payload = true;
+    // The second lies between the two home prefixes and leaves nothing of what is there.
+    const auto network = [](const AddressRange& range) {
+        return MobileNetwork{range, kHomeAddress, kHomeAgent};
+    };
+    options.mobile_networks = {
+        network(AddressRange::of(*Ipv6Prefix::parse("2001:db8:5000::/48"))),
+        network({two_links()[0].home_addresses.last, two_links()[0].home_addresses.last}),
+        network(AddressRange::of(*Ipv4Prefix::parse("10.5.0.0/16")))};
+    const auto others = complement({two_links()[0].home_addresses, two_links()[1].home_addresses});
+    ASSERT_EQ(others.size(), 3u);
+    options.mobile_networks[1].addresses = others[1];
+    const auto entries = home_agent_policies(two_links(), {}, options);
+    EXPECT_EQ(lint_order(entries), std::vector<std::string>{});
+    ipsec::ImmediateReclaimer reclaimer;
+    ipsec::SecurityPolicyDatabase database(reclaimer);
+    const auto replaced = database.replace(entries);
+    EXPECT_TRUE(replaced) << replaced.error().text;
+    for (const std::size_t i : {0u, 1u}) {
+        const PolicyEntry* made = find(entries, TableEntry::kPayloadNetwork, i);
+        ASSERT_NE(made, nullptr);
+        EXPECT_EQ(made->action, Action::kProtect);
+        EXPECT_EQ(made->protect.mode, Mode::kTunnel);
+        EXPECT_FALSE(made->protect.populate_remote);
+        EXPECT_EQ(made->protect.tunnel_remote, IpAddress(kHomeAddress));
+        EXPECT_LT(made, find(entries, TableEntry::kOtherTraffic, 0));
+    }
+    EXPECT_EQ(find(entries, TableEntry::kOtherTraffic, 1), nullptr);
+    ASSERT_NE(find(entries, TableEntry::kPayloadNetworkIpv4), nullptr);
+
+    // The same at the mobile router: local, and its own end of the tunnel.
+    options.mobile_networks.erase(options.mobile_networks.begin() + 1);
+    const auto mobile = mobile_node_policies(kHomeAddress, kHomeAgent, options);
+    const PolicyEntry* own = find(mobile, TableEntry::kPayloadNetwork);
+    ASSERT_NE(own, nullptr);
+    EXPECT_EQ(own->selectors.local[0].to_string(), "2001:db8:5000::/48");
+    EXPECT_EQ(own->protect.tunnel_local, IpAddress(kHomeAddress));
+    EXPECT_EQ(own->protect.tunnel_remote, IpAddress(kHomeAgent));
+    const auto taken = database.replace(mobile);
+    EXPECT_TRUE(taken) << taken.error().text;
+}
+
 TEST(PolicyTable, complement_of_ipv4_reaches_both_ends) {
     const auto range = [](const char* text) { return AddressRange::of(*Ipv4Prefix::parse(text)); };
     EXPECT_EQ(complement_ipv4({}).size(), 1u);

@@ -50,7 +50,7 @@ class SaSourceTest : public testing::Test {
     static std::map<std::uint32_t, channel::SaSet> records(const SaSource& source,
                                                            SequenceLedger& ledger) {
         std::map<std::uint32_t, channel::SaSet> all;
-        source.for_each_sa(ledger, 4, [&](channel::SaSet& sa) { all[sa.spi] = sa; });
+        source.for_each_sa(ledger, 4, [&](channel::SaSet& sa, ConstByteSpan) { all[sa.spi] = sa; });
         return all;
     }
 
@@ -172,6 +172,50 @@ TEST_F(SaSourceTest, S1_11_payload_goes_in_tunnels_to_the_home_address_of_both_f
     EXPECT_EQ(without->nodes_without_payload_keys(), std::vector<std::string>{"bare"});
 }
 
+TEST_F(SaSourceTest, RFC3963_S1_35_a_routers_payload_sa_names_its_networks) {
+    const auto config = read(
+        "  mobile_nodes:\n    - {home_address: 2001:db8:1::99, mobile_prefixes: "
+        "['2001:db8:4000::/48']}\n    - home_address: 2001:db8:1::100\n"
+        "      mobile_prefixes: ['2001:db8:5000::/48']\n"
+        "      ipv4_mobile_prefixes: [10.5.0.0/16]\n      security: {payload: {spi_in: 1006, "
+        "spi_out: 2006, algorithm: null-hmac-sha256-128, key_file_in: " +
+            key("in", 32) + ", key_file_out: " + key("out", 32) +
+            "}, bu: {spi_in: 1001, spi_out: 2001, algorithm: null-hmac-sha256-128, key_file_in: " +
+            key("bin", 32) + ", key_file_out: " + key("bout", 32) + "}}\n",
+        "{protect_payload: on}");
+    const auto source = StaticSaSource::load(config.controlplane);
+    ASSERT_TRUE(source) << source.error().front();
+    auto ledger = SequenceLedger::in_memory();
+    source->for_each_sa(ledger, 1, [&](channel::SaSet& sa, ConstByteSpan networks) {
+        ASSERT_EQ(networks.size(), channel::trailing_length(sa));
+        ASSERT_TRUE(channel::valid(sa));
+        if (sa.spi == 1001 || sa.spi == 2001) {
+            EXPECT_EQ(sa.network_count, 0);
+            return;
+        }
+        ASSERT_EQ(sa.network_count, 2);
+        const auto ipv6 = channel::network_at(networks, 0);
+        const auto ipv4 = channel::network_at(networks, 1);
+        EXPECT_TRUE(channel::valid(ipv6) && channel::valid(ipv4));
+        // The first network of IPv6 is the other node's.
+        EXPECT_EQ(ipv6.policy_id, policy_id(TableEntry::kPayloadNetwork, 1));
+        EXPECT_EQ(ipv6.low.v6().to_string(), "2001:db8:5000::");
+        EXPECT_EQ(ipv6.high.v6().to_string(), "2001:db8:5000:ffff:ffff:ffff:ffff:ffff");
+        EXPECT_EQ(ipv4.policy_id, policy_id(TableEntry::kPayloadNetworkIpv4, 0));
+        EXPECT_EQ(ipv4.low.v4().to_string(), "10.5.0.0");
+        EXPECT_EQ(ipv4.high.v4().to_string(), "10.5.255.255");
+    });
+    // Where payload is not protected, networks have no entry.
+    const auto plain = read(
+        "  mobile_nodes: [{home_address: 2001:db8:1::99, mobile_prefixes: "
+        "['2001:db8:4000::/48']}]\n");
+    const auto without = StaticSaSource::load(plain.controlplane);
+    ASSERT_TRUE(without);
+    for (const ipsec::PolicyEntry& entry : without->policies()) {
+        EXPECT_NE(table_entry(entry.id), TableEntry::kPayloadNetwork);
+    }
+}
+
 TEST_F(SaSourceTest, a_range_has_sas_of_each_purpose_with_key_files_of_their_own) {
     for (const char* purpose : {"", ".rr", ".cn", ".payload"}) {
         for (const char* end : {"10", "11"}) {
@@ -238,7 +282,7 @@ TEST_F(SaSourceTest, S1_35_an_added_payload_sa_carries_ipv4_of_single_nodes_and_
             const auto added = source->add(wanted, config.controlplane);
             ASSERT_TRUE(added) << added.error();
             auto ledger = SequenceLedger::in_memory();
-            source->last_sa(ledger, 1, [&, inside = ipv4](channel::SaSet& record) {
+            source->last_sa(ledger, 1, [&, inside = ipv4](channel::SaSet& record, ConstByteSpan) {
                 EXPECT_TRUE(channel::valid(record));
                 EXPECT_EQ(record.spi, wanted.spi);
                 const bool has_ipv4 = *inside != 0;
@@ -329,7 +373,8 @@ TEST_F(SaSourceTest, an_sa_without_sequence_numbers_left_is_not_put_in_force) {
     auto ledger = SequenceLedger::in_memory();
     ledger.note(2001, 0xffffff00);
     std::size_t visited = 0;
-    const auto issued = source->for_each_sa(ledger, 1, [&](channel::SaSet&) { ++visited; });
+    const auto issued =
+        source->for_each_sa(ledger, 1, [&](channel::SaSet&, ConstByteSpan) { ++visited; });
     EXPECT_EQ(issued.used_up, std::vector<std::uint32_t>{2001});
     EXPECT_EQ(visited, 1u);
 }

@@ -12,12 +12,16 @@ namespace homeport::core {
 
 std::span<const stage::StageDescription> all_stages() {
     static const std::array<stage::StageDescription, stage::kStageCount> stages{
-        tunnel::kParseStage,     tunnel::kClassifyStage,    forward::kReassembleStage,
-        tunnel::kDsmipInStage,   tunnel::kHomeAddressStage, tunnel::kTunnelInStage,
-        tunnel::kIpsecInStage,   forward::kNdProxyStage,    forward::kIcmpInStage,
-        tunnel::kInterceptStage, tunnel::kIpsecOutStage,    tunnel::kTunnelOutStage,
-        forward::kForwardStage,  forward::kIcmpErrorStage,  forward::kFragmentStage,
-        punt::kToControlStage,   punt::kToKernelStage,      port::kTxStage,
+        tunnel::kExpressStage,    tunnel::kParseStage,
+        tunnel::kClassifyStage,   forward::kReassembleStage,
+        tunnel::kDsmipInStage,    tunnel::kHomeAddressStage,
+        tunnel::kTunnelInStage,   tunnel::kIpsecInStage,
+        forward::kNdProxyStage,   forward::kIcmpInStage,
+        tunnel::kInterceptStage,  tunnel::kIpsecOutStage,
+        tunnel::kTunnelOutStage,  forward::kForwardStage,
+        forward::kIcmpErrorStage, forward::kFragmentStage,
+        punt::kToControlStage,    punt::kToKernelStage,
+        port::kTxStage,
     };
     return stages;
 }

@@ -87,6 +87,7 @@ std::expected<void, std::string> WorkerContext::build(const config::DataplaneCon
     worker_.lcore = setup.lcore;
     worker_.worker_count = setup.count;
     worker_.tables = &state_.tables();
+    worker_.route_cache = &route_cache_;
     worker_.ipsec_queries = &state_.queries();
     worker_.ipsec_copy_mode = config.ipsec.copy_mode;
     worker_.reply_to = &reply_to_;

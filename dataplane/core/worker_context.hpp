@@ -21,6 +21,7 @@
 #include "dataplane/stage/driver.hpp"
 #include "dataplane/stage/trace.hpp"
 #include "dataplane/stage/worker.hpp"
+#include "dataplane/table/route_cache.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/signalling_spis.hpp"
 
@@ -158,6 +159,7 @@ class WorkerContext {
     Waker* waker_;
     std::unique_ptr<ipsec::EspEngine> esp_;
     tunnel::ReplyToTable reply_to_;
+    table::RouteCache route_cache_;
     tunnel::SignallingSpis signalling_spis_;
     std::unique_ptr<forward::Reassembler> reassembler_;
     std::unique_ptr<stage::Tracer> tracer_;

@@ -107,7 +107,7 @@ void WorkerContext::receive(std::uint16_t port, std::span<rte_mbuf* const> frame
             }
             whole[count++] = frame;
         }
-        driver_->inject(state_.ready() ? StageId::kParse : StageId::kToKernel,
+        driver_->inject(state_.ready() ? StageId::kExpress : StageId::kToKernel,
                         std::span(whole.data(), count));
         run_stages();
     }

@@ -39,6 +39,18 @@ class CompiledPolicies {
         return policies_.back();
     }
 
+    /// The entry that every packet of this family and protocol matches, whatever its addresses and
+    /// ports; null: that depends.
+    [[nodiscard]] const CompiledPolicy* certain(Family family, std::uint8_t protocol) const {
+        const List list = lists_[family == Family::kIpv6][protocol];
+        if (list.begin == list.end) return &policies_.back();
+        const CompiledPolicy& policy = policies_[candidates_[list.begin]];
+        const CompiledSelectors& selectors = policy.selectors;
+        const bool any =
+            selectors.local.empty() && selectors.remote.empty() && selectors.any_values;
+        return any ? &policy : nullptr;
+    }
+
   private:
     static constexpr unsigned kUnknownProtocol = 256;
 

@@ -74,7 +74,8 @@ struct EspEngine::State {
     [[nodiscard]] Verdict policy_verdict(const HeaderInfo& packet);
 
     // Steps of outbound_burst.
-    [[nodiscard]] bool select_policy(Packet& packet, std::size_t index, Verdict& verdict);
+    [[nodiscard]] bool select_policy(Packet& packet, std::size_t index, Verdict& verdict,
+                                     PolicyHits::Run& run);
     [[nodiscard]] Verdict prepare_seal(Packet& packet, std::size_t index, CipherWork& work);
     // Steps of inbound_burst.
     [[nodiscard]] bool classify(Packet& packet, std::size_t index, Verdict& verdict);

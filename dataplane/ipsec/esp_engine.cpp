@@ -105,6 +105,19 @@ const SecurityAssociation* outbound_association(const SecurityPolicyDatabase& sp
 
 }  // namespace
 
+std::optional<Processor::BypassEntry> EspEngine::bypasses_all(Family family,
+                                                              std::uint8_t protocol) const {
+    const CompiledPolicy* const policy = state_->spd.compiled().certain(family, protocol);
+    if (policy == nullptr || policy->action != Action::kBypass) return std::nullopt;
+    return policy->hits;
+}
+
+void EspEngine::count_bypassed(BypassEntry entry, std::uint64_t packets, std::uint64_t octets) {
+    state_->hits.count(Direction::kOutbound, entry, octets, packets);
+    auto& counter = state_->counts[static_cast<std::size_t>(Verdict::kOutBypass)];
+    counter.store(counter.load(std::memory_order_relaxed) + packets, std::memory_order_relaxed);
+}
+
 std::uint32_t EspEngine::mtu_for(const Packet& packet) const {
     HeaderInfo header;
     if (!walk_headers(packet.bytes(), header)) return 0;

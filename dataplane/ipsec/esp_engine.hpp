@@ -33,6 +33,9 @@ class EspEngine final : public Processor {
     void inbound(std::span<Packet* const> packets, std::span<Verdict> verdicts) override;
     [[nodiscard]] Verdict inbound_policy_check(const Packet& packet) const override;
     [[nodiscard]] std::uint32_t mtu_for(const Packet& packet) const override;
+    [[nodiscard]] std::optional<BypassEntry> bypasses_all(Family family,
+                                                          std::uint8_t protocol) const override;
+    void count_bypassed(BypassEntry entry, std::uint64_t packets, std::uint64_t octets) override;
     [[nodiscard]] std::optional<std::uint8_t> outbound_owner(const Packet& packet) const override;
     [[nodiscard]] std::optional<std::uint8_t> inbound_owner(const Packet& packet) const override;
 

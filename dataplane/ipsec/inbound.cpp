@@ -100,8 +100,35 @@ Verdict EspEngine::State::policy_verdict(const HeaderInfo& packet) {
     return policy.action == Action::kBypass ? Verdict::kInBypass : Verdict::kInDiscard;
 }
 
-bool EspEngine::State::classify(Packet& packet, std::size_t index, Verdict& verdict) {
+namespace {
+
+/// ESP right behind an IPv6 header, as nearly all of it is. Of `header` is set what opening such a
+/// packet takes; its addresses are nobody's business then.
+[[gnu::always_inline]] inline bool is_bare_esp(Packet& packet, HeaderInfo& header) {
+    constexpr std::uint32_t kHeader = sizeof(Ipv6Header);
+    if (packet.length < kHeader + kEspHeader || packet.data[0] >> 4 != 6 ||
+        packet.data[offsetof(Ipv6Header, next_header)] != number(IpProtocol::kEsp)) {
+        return false;
+    }
+    const std::uint32_t total = kHeader + load_be16(packet.data + 4);
+    if (total < kHeader + kEspHeader || total > packet.length) return false;
+    if (total < packet.length) packet.set_length(total);
+    header.family = Family::kIpv6;
+    header.ip_length = total;
+    header.upper_offset = kHeader;
+    header.upper_name_offset = offsetof(Ipv6Header, next_header);
+    return true;
+}
+
+}  // namespace
+
+[[gnu::always_inline]] inline bool EspEngine::State::classify(Packet& packet, std::size_t index,
+                                                              Verdict& verdict) {
     HeaderInfo& header = headers[index];
+    if (is_bare_esp(packet, header)) [[likely]] {
+        store.prefetch_inbound(Spi{load_be32(packet.data + sizeof(Ipv6Header))});
+        return true;
+    }
     if (!walk_headers(packet.bytes(), header)) {
         verdict = Verdict::kInMalformed;
         return false;
@@ -123,7 +150,9 @@ bool EspEngine::State::classify(Packet& packet, std::size_t index, Verdict& verd
     return true;
 }
 
-Verdict EspEngine::State::prepare_open(Packet& packet, std::size_t index, CipherWork& work) {
+[[gnu::always_inline]] inline Verdict EspEngine::State::prepare_open(Packet& packet,
+                                                                     std::size_t index,
+                                                                     CipherWork& work) {
     const HeaderInfo& header = headers[index];
     std::uint8_t* esp = packet.data + header.upper_offset;
     SecurityAssociation* sa = work.sa;
@@ -167,7 +196,9 @@ Verdict EspEngine::State::prepare_open(Packet& packet, std::size_t index, Cipher
     return Verdict::kInOk;
 }
 
-Verdict EspEngine::State::finish_open(Packet& packet, const HeaderInfo& outer, CipherWork& work) {
+[[gnu::always_inline]] inline Verdict EspEngine::State::finish_open(Packet& packet,
+                                                                    const HeaderInfo& outer,
+                                                                    CipherWork& work) {
     SecurityAssociation& sa = *work.sa;
     const SaProfile& profile = *sa.profile;
     const auto refuse = [&sa](SaCold::Error error, Verdict verdict) {

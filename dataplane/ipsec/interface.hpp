@@ -18,6 +18,7 @@
 #include <optional>
 #include <span>
 
+#include "dataplane/ipsec/address_key.hpp"
 #include "dataplane/ipsec/packet.hpp"
 #include "dataplane/ipsec/verdict.hpp"
 
@@ -30,6 +31,22 @@ class Processor {
     /// SPD lookup, then bypass, discard or seal each packet. `verdicts` must be as long as
     /// `packets`. All packets of a batch are distinct.
     virtual void outbound(std::span<Packet* const> packets, std::span<Verdict> verdicts) = 0;
+
+    /// An SPD entry that bypasses whole protocols, for count_bypassed().
+    using BypassEntry = std::uint16_t;
+    /// Whether outbound() would bypass every sound packet of this family and upper-layer protocol,
+    /// whatever its addresses and ports: then the caller need not ask for each, and says with
+    /// count_bypassed() how many there were. Nothing: that depends on the packet.
+    [[nodiscard]] virtual std::optional<BypassEntry> bypasses_all(Family family,
+                                                                  std::uint8_t protocol) const {
+        (void)family, (void)protocol;
+        return std::nullopt;
+    }
+    /// Counts `packets` of `octets` in all as outbound() would have. In the run in which
+    /// bypasses_all() said `entry`.
+    virtual void count_bypassed(BypassEntry entry, std::uint64_t packets, std::uint64_t octets) {
+        (void)entry, (void)packets, (void)octets;
+    }
 
     /// Opens ESP packets; checks all others against the policy.
     virtual void inbound(std::span<Packet* const> packets, std::span<Verdict> verdicts) = 0;

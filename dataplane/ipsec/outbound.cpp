@@ -132,9 +132,73 @@ void patch_transport_headers(std::uint8_t* at, const HeaderInfo& headers, std::u
     store_be16(at + 10, internet_checksum({at, headers.insert_offset}));
 }
 
+/// prepare_seal() for SAs whose profile is_common: everything is of fixed length. False: something
+/// about the packet is out of the ordinary, and nothing has changed.
+[[gnu::always_inline]] inline bool prepare_common(SecurityAssociation& sa, const HeaderInfo& header,
+                                                  Packet& packet, std::size_t index,
+                                                  CipherWork& work) {
+    constexpr std::uint32_t kOuter = sizeof(Ipv6Header);
+    constexpr std::uint32_t kIv = 8;
+    constexpr std::uint32_t kIcv = 16;
+    constexpr std::uint32_t kBefore = kOuter + kEspHeader + kIv;
+    const SaProfile& profile = *sa.profile;
+    const std::uint32_t padding = (0u - (header.ip_length + 2)) & 3;
+    const std::uint32_t text = header.ip_length + padding + 2;
+    const std::uint32_t total = kBefore + text + kIcv;
+    const std::uint16_t path_mtu = sa.path_mtu.load(std::memory_order_relaxed);
+    const std::uint64_t sequence = sa.sequence.load(std::memory_order_relaxed) + 1;
+    if (total > kMaxIpv6Length || (path_mtu != 0 && total > path_mtu) ||
+        packet.headroom < kBefore || packet.tailroom < padding + 2 + kIcv || sequence == 0 ||
+        (sequence >> 32 != 0 && !profile.esn)) [[unlikely]] {
+        return false;
+    }
+    sa.sequence.store(sequence, std::memory_order_relaxed);
+    sa.packets.store(sa.packets.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    sa.bytes.store(sa.bytes.load(std::memory_order_relaxed) + header.ip_length,
+                   std::memory_order_relaxed);
+
+    std::uint8_t* const inner = packet.data;
+    std::uint8_t* const esp = inner - kIv - kEspHeader;
+    std::uint8_t* const outer = inner - kBefore;
+    const std::uint8_t inner_class = traffic_class_of(inner, header.family);
+    const std::uint32_t traffic_class =
+        profile.copy_dscp ? inner_class : profile.fixed_dscp << 2 | (inner_class & 3);
+    std::memcpy(outer, profile.outer_header.data(), kOuter);
+    store_be32(outer, 6u << 28 | traffic_class << 20);
+    store_be16(outer + 4, static_cast<std::uint16_t>(total - kOuter));
+    if (profile.tunnel_remote_source == AddressSource::kSaRemote) {
+        store_be64(outer + 24, sa.remote.high);
+        store_be64(outer + 32, sa.remote.low);
+    }
+    const std::uint32_t spi_be = byte_swap(sa.spi.value);
+    const std::uint64_t iv_be = byte_swap(sequence);
+    const std::uint64_t spi_and_number =
+        spi_be | std::uint64_t{byte_swap(static_cast<std::uint32_t>(sequence))} << 32;
+    std::memcpy(esp, &spi_and_number, sizeof spi_and_number);
+    std::memcpy(esp + kEspHeader, &iv_be, sizeof iv_be);
+    write_trailer(inner + header.ip_length, padding,
+                  number(header.family == Family::kIpv6 ? IpProtocol::kIpv6 : IpProtocol::kIpv4));
+    set_aead_inputs(work, spi_be, sequence, profile.esn, sa.salt, iv_be);
+    work.sa = &sa;
+    work.esp = esp;
+    work.text_offset = kEspHeader + kIv;
+    work.text_length = text;
+    work.packet = static_cast<std::uint32_t>(index);
+    work.sequence = sequence;
+
+    packet.data = outer;
+    packet.headroom -= kBefore;
+    packet.tailroom -= padding + 2 + kIcv;
+    packet.length = total;
+    return true;
+}
+
 }  // namespace
 
-bool EspEngine::State::select_policy(Packet& packet, std::size_t index, Verdict& verdict) {
+[[gnu::always_inline]] inline bool EspEngine::State::select_policy(Packet& packet,
+                                                                   std::size_t index,
+                                                                   Verdict& verdict,
+                                                                   PolicyHits::Run& run) {
     HeaderInfo& header = headers[index];
     if (!walk_headers(packet.bytes(), header)) {
         verdict = Verdict::kOutDiscard;
@@ -142,7 +206,7 @@ bool EspEngine::State::select_policy(Packet& packet, std::size_t index, Verdict&
     }
     if (header.ip_length < packet.length) packet.set_length(header.ip_length);
     const CompiledPolicy& policy = spd.compiled().find(header, Direction::kOutbound);
-    hits.count(Direction::kOutbound, policy.hits, header.ip_length);
+    run.count(policy.hits, header.ip_length);
     if (policy.action != Action::kProtect) {
         verdict = policy.action == Action::kBypass ? Verdict::kOutBypass : Verdict::kOutDiscard;
         return false;
@@ -162,6 +226,9 @@ Verdict EspEngine::State::prepare_seal(Packet& packet, std::size_t index, Cipher
         return Verdict::kOutNoSa;
     }
     const SaProfile& profile = *sa->profile;
+    if (profile.is_common && prepare_common(*sa, header, packet, index, work)) [[likely]] {
+        return Verdict::kOutProtect;
+    }
     // RFC 4303 section 3.3.4: transport mode is for whole datagrams.
     if (profile.mode == Mode::kTransport && header.fragment) return Verdict::kOutDiscard;
     const Layout layout = layout_of(profile, header, packet);
@@ -227,9 +294,12 @@ void EspEngine::State::outbound_burst(Packet* const* packets, Verdict* verdicts,
                                       std::size_t count) {
     std::array<std::uint8_t, kMaxBurst> protect;
     std::size_t protect_count = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        if (select_policy(*packets[i], i, verdicts[i])) {
-            protect[protect_count++] = static_cast<std::uint8_t>(i);
+    {
+        PolicyHits::Run run(hits, Direction::kOutbound);
+        for (std::size_t i = 0; i < count; ++i) {
+            if (select_policy(*packets[i], i, verdicts[i], run)) {
+                protect[protect_count++] = static_cast<std::uint8_t>(i);
+            }
         }
     }
     for (std::size_t k = 0; k < protect_count; ++k) {

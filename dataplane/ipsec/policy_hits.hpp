@@ -30,9 +30,9 @@ class PolicyHits {
     PolicyHits() : cells_(std::make_unique<Cell[]>(2 * kHitSlots)) {}
 
     /// A load, an add and a store each: nothing is locked, no line is shared with another writer.
-    void count(Direction direction, HitSlot slot, std::uint32_t octets) {
+    void count(Direction direction, HitSlot slot, std::uint64_t octets, std::uint64_t packets = 1) {
         Cell& cell = cells_[index(direction, slot)];
-        cell.packets.store(cell.packets.load(std::memory_order_relaxed) + 1,
+        cell.packets.store(cell.packets.load(std::memory_order_relaxed) + packets,
                            std::memory_order_relaxed);
         cell.octets.store(cell.octets.load(std::memory_order_relaxed) + octets,
                           std::memory_order_relaxed);
@@ -42,6 +42,36 @@ class PolicyHits {
         return {cell.packets.load(std::memory_order_relaxed),
                 cell.octets.load(std::memory_order_relaxed)};
     }
+
+    /// Adds up what packets of a burst that meet the same entry one after the other come to, so
+    /// that memory is touched once for all of them. Adds what is left when it goes.
+    class Run {
+      public:
+        Run(PolicyHits& hits, Direction direction) : hits_(hits), direction_(direction) {}
+        ~Run() { flush(); }
+        Run(const Run&) = delete;
+        Run& operator=(const Run&) = delete;
+
+        void count(HitSlot slot, std::uint32_t octets) {
+            if (slot != slot_) [[unlikely]] {
+                flush();
+                slot_ = slot;
+            }
+            ++packets_;
+            octets_ += octets;
+        }
+
+      private:
+        void flush() {
+            if (packets_ != 0) hits_.count(direction_, slot_, octets_, packets_);
+            packets_ = octets_ = 0;
+        }
+        PolicyHits& hits_;
+        Direction direction_;
+        HitSlot slot_ = kCommonSlot;
+        std::uint64_t packets_ = 0;
+        std::uint64_t octets_ = 0;
+    };
 
   private:
     struct Cell {

@@ -57,6 +57,10 @@ struct SaProfile {
     std::uint32_t block_size = 0;     ///< octets of the whole SA
     AddressKey tunnel_local;
     AddressKey tunnel_remote;
+    /// AES-GCM out into an IPv6 tunnel, without a lifetime that is counted by packet: what nearly
+    /// all payload has, and is sealed by a short way.
+    bool is_common = false;
+    std::array<std::uint8_t, sizeof(Ipv6Header)> outer_header{};  ///< of these, as on the wire
     Lifetime lifetime;
     std::vector<ProfileSelectors> selectors;
     std::vector<ProfileUse> policies;

@@ -85,6 +85,21 @@ void fill_tunnel(SaProfile& profile, const SaParameters& parameters, const Remot
     }
 }
 
+/// The parts of the tunnel header that are the same for each packet of common SAs.
+void make_outer_header(SaProfile& profile) {
+    profile.is_common = profile.direction == Direction::kOutbound &&
+                        profile.mode == Mode::kTunnel && profile.tunnel_family == Family::kIpv6 &&
+                        profile.algorithm.cipher == Cipher::kAesGcm && !profile.has_lifetime;
+    if (!profile.is_common) return;
+    std::uint8_t* const at = profile.outer_header.data();
+    at[offsetof(Ipv6Header, next_header)] = number(IpProtocol::kEsp);
+    at[offsetof(Ipv6Header, hop_limit)] = profile.hop_limit;
+    store_be64(at + 8, profile.tunnel_local.high);
+    store_be64(at + 16, profile.tunnel_local.low);
+    store_be64(at + 24, profile.tunnel_remote.high);
+    store_be64(at + 32, profile.tunnel_remote.low);
+}
+
 std::unique_ptr<SaProfile> make_profile(const SaParameters& parameters, const RemoteKey& remote) {
     auto profile = std::make_unique<SaProfile>();
     profile->algorithm = info(parameters.algorithm);
@@ -131,6 +146,7 @@ std::unique_ptr<SaProfile> make_profile(const SaParameters& parameters, const Re
     profile->bitmap_offset =
         static_cast<std::uint32_t>(sizeof(SecurityAssociation) + key_area_size(profile->algorithm));
     profile->block_size = static_cast<std::uint32_t>(profile->bitmap_offset + bitmap);
+    make_outer_header(*profile);
     profile->identity = identity_of(*profile);
     return profile;
 }

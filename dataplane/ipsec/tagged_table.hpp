@@ -9,7 +9,12 @@
 // are full, so that an entry costs 10 to 16 octets.
 #pragma once
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -42,12 +47,15 @@ class TaggedTable {
 
     /// The word under `hash` for which `matches(word)`; 0 if there is none.
     template <class Matches>
-    [[nodiscard]] Word find(std::uint64_t hash, Matches matches) const {
+    [[nodiscard]] [[gnu::always_inline]] Word find(std::uint64_t hash, Matches matches) const {
         const Array* array = array_.load(std::memory_order_acquire);
-        for (const std::uint64_t at : {array->first(hash), array->second(hash)}) {
-            for (const auto& slot : array->buckets()[at].slots) {
-                const Word word = slot.load(std::memory_order_acquire);
-                if (((word ^ hash) & kTagMask) == 0 && word != 0 && matches(word)) return word;
+        for (const bool second : {false, true}) {
+            const Bucket& bucket =
+                array->buckets()[second ? array->second(hash) : array->first(hash)];
+            for (unsigned mask = match(bucket, hash); mask != 0; mask &= mask - 1) {
+                const Word word =
+                    bucket.slots[std::countr_zero(mask)].load(std::memory_order_acquire);
+                if (word != 0 && matches(word)) return word;
             }
         }
         return 0;
@@ -59,11 +67,10 @@ class TaggedTable {
     /// A word under `hash` that may be the right one, or 0: to prefetch what it points to.
     [[nodiscard]] Word guess(std::uint64_t hash) const {
         const Array* array = array_.load(std::memory_order_acquire);
-        for (const auto& slot : array->buckets()[array->first(hash)].slots) {
-            const Word word = slot.load(std::memory_order_acquire);
-            if (((word ^ hash) & kTagMask) == 0 && word != 0) return word;
-        }
-        return 0;
+        const Bucket& bucket = array->buckets()[array->first(hash)];
+        const unsigned mask = match(bucket, hash);
+        if (mask == 0) return 0;
+        return bucket.slots[std::countr_zero(mask)].load(std::memory_order_acquire);
     }
 
     // Writer.
@@ -103,6 +110,34 @@ class TaggedTable {
     };
     static_assert(sizeof(Bucket) == 64 && sizeof(Array) == 64);
 
+    /// The words of a bucket whose tag is that of `hash`, bit by bit; a word that is empty may be
+    /// among them, and one that changes meanwhile: who follows a word loads it itself.
+    [[nodiscard]] static unsigned match(const Bucket& bucket, std::uint64_t hash) {
+#if defined(__AVX512F__)
+        const __m512i words = _mm512_load_si512(&bucket);
+        const __m512i difference =
+            _mm512_xor_si512(words, _mm512_set1_epi64(static_cast<long long>(hash)));
+        return _mm512_testn_epi64_mask(difference,
+                                       _mm512_set1_epi64(static_cast<long long>(kTagMask)));
+#elif defined(__AVX2__)
+        const auto* const line = reinterpret_cast<const __m256i*>(&bucket);
+        const __m256i wanted = _mm256_set1_epi64x(static_cast<long long>(hash & kTagMask));
+        const __m256i mask = _mm256_set1_epi64x(static_cast<long long>(kTagMask));
+        const auto half = [&](const __m256i* at) {
+            const __m256i tags = _mm256_and_si256(_mm256_load_si256(at), mask);
+            return static_cast<unsigned>(
+                _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(tags, wanted))));
+        };
+        return half(line) | half(line + 1) << 4;
+#else
+        unsigned mask = 0;
+        for (unsigned i = 0; i < 8; ++i) {
+            const Word word = bucket.slots[i].load(std::memory_order_acquire);
+            if (((word ^ hash) & kTagMask) == 0) mask |= 1u << i;
+        }
+        return mask;
+#endif
+    }
     [[nodiscard]] static Array* make_array(std::uint64_t bucket_count);
     static void free_array(void* object, void* owner);
     [[nodiscard]] static bool place(Array& array, std::uint64_t hash, Word word);

@@ -51,10 +51,17 @@ void send_over(const table::Adjacency& adjacency, rte_mbuf* packet, Worker& work
     worker.transmitter->put(adjacency.port, packet);
 }
 
+void count_sent(const Worker& worker, std::uint32_t adjacency, unsigned count) {
+    if (count == 0 || worker.adjacency_packets == nullptr) return;
+    std::uint64_t& packets = worker.adjacency_packets[adjacency];
+    __atomic_store_n(&packets, packets + count, __ATOMIC_RELAXED);
+}
+
 void tx(Worker& worker, Batch& in, Edges& out) {
     const table::AdjacencyTable& adjacencies = worker.tables->adjacencies;
     std::uint32_t last_index = channel::kNoIndex;
     const table::Adjacency* adjacency = nullptr;
+    unsigned sent = 0;  // over it
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* const packet = in.packets[i];
         const stage::PacketMeta& notes = stage::meta(packet);
@@ -64,6 +71,8 @@ void tx(Worker& worker, Batch& in, Edges& out) {
             continue;
         }
         if (notes.adjacency != last_index || adjacency == nullptr) {
+            count_sent(worker, last_index, sent);
+            sent = 0;
             last_index = notes.adjacency;
             adjacency = adjacencies.find(last_index);
         }
@@ -71,13 +80,11 @@ void tx(Worker& worker, Batch& in, Edges& out) {
             return_to_kernel(packet, adjacency, worker, out);
             continue;
         }
-        if (worker.adjacency_packets != nullptr) {
-            std::uint64_t& packets = worker.adjacency_packets[last_index];
-            __atomic_store_n(&packets, packets + 1, __ATOMIC_RELAXED);
-        }
+        ++sent;
         out.kept(packet, "port");
         send_over(*adjacency, packet, worker, out);
     }
+    count_sent(worker, last_index, sent);
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ inline constexpr unsigned kMaxAmplification = 200;
 
 /// In the order in which the driver runs them.
 enum class StageId : std::uint8_t {
+    kExpress,      // ordinary packets, from L2 to IPsec, a tunnel or tx in one look
     kParse,        // L2 and the header walk; strips Ethernet
     kClassify,     // what is it, whose is it
     kReassemble,   // fragments addressed to us
@@ -128,12 +129,21 @@ inline PacketMeta& init_meta(rte_mbuf* packet, std::uint16_t in_port = channel::
 /// The same for a packet that is on its way: keeps port and `kept_flags`, and what is the driver's.
 inline PacketMeta& reset_meta(rte_mbuf* packet, std::uint16_t kept_flags = 0) {
     PacketMeta& notes = meta(packet);
-    const PacketMeta old = notes;
-    init_meta(packet, old.in_port);
-    notes.flags = old.flags & kept_flags;
-    notes.passes = old.passes;
-    notes.trace = old.trace;
-    notes.trace_step = old.trace_step;
+    notes = {.family = 0,
+             .protocol = 0,
+             .flags = static_cast<std::uint16_t>(notes.flags & kept_flags),
+             .upper_offset = 0,
+             .in_port = notes.in_port,
+             .adjacency = channel::kNoIndex,
+             .binding = channel::kNoIndex,
+             .parameter = 0,
+             .reason = 0,
+             .code = 0,
+             .passes = notes.passes,
+             .trace = notes.trace,
+             .trace_step = notes.trace_step,
+             .resume = 0,
+             .drop = 0};
     return notes;
 }
 inline std::uint8_t* data(rte_mbuf* packet) {

@@ -89,7 +89,8 @@ bool Tracer::matches(rte_mbuf* packet, StageId stage) const {
     if (filter_.address.family == 0) return true;
     ConstByteSpan bytes(data(packet), length(packet));
     // The first stage sees frames, all others packets; an inner packet comes back as a packet.
-    const bool is_frame = stage == StageId::kParse && meta(packet).passes == 0;
+    const bool is_frame =
+        (stage == StageId::kExpress || stage == StageId::kParse) && meta(packet).passes == 0;
     if (is_frame) bytes = bytes.subspan(std::min(bytes.size(), sizeof(EthernetHeader)));
     return has_address(bytes, filter_.address);
 }

@@ -25,8 +25,9 @@ namespace homeport::port {
 class Transmitter;
 }
 namespace homeport::table {
+class RouteCache;
 struct Tables;
-}
+}  // namespace homeport::table
 namespace homeport::tunnel {
 class ReplyToTable;
 class SignallingSpis;
@@ -79,7 +80,8 @@ struct Worker {
     unsigned lcore = 0;
     unsigned worker_count = 1;
     const table::Tables* tables = nullptr;
-    ipsec::Processor* esp = nullptr;  // this worker's own
+    table::RouteCache* route_cache = nullptr;  // this worker's own; null: none
+    ipsec::Processor* esp = nullptr;           // this worker's own
     const ipsec::Queries* ipsec_queries = nullptr;
     bool ipsec_copy_mode = false;      // S1.9: a fresh buffer at both edges of IPsec
     bool ipsec_keeps_packets = false;  // it may give one back in a later run (S1.66); ours does not

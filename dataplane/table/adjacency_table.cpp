@@ -47,6 +47,7 @@ void AdjacencyTable::release(std::uint32_t index) {
     if (adjacency == nullptr || --references_[index] != 0) return;
     __atomic_store_n(&current_[index], 0u, __ATOMIC_RELEASE);
     hash_.erase({adjacency->next_hop, adjacency->port});
+    __atomic_store_n(&generation_, generation_ + 1, __ATOMIC_RELEASE);
     reclaimer_.retire(
         reinterpret_cast<void*>(std::uintptr_t{index}),
         [](void* object, void* owner) {

@@ -51,6 +51,10 @@ class AdjacencyTable {
     // ------------------------------------------------------------------------------- readers
     // What a reader got is valid until its next quiescent state.
 
+    /// Rises with each index that is given back, and may come to mean another neighbour.
+    [[nodiscard]] std::uint64_t generation() const {
+        return __atomic_load_n(&generation_, __ATOMIC_ACQUIRE);
+    }
     /// Null if `index` is not in use (kNoIndex included).
     [[nodiscard]] const Adjacency* find(std::uint32_t index) const {
         if (index >= hash_.capacity()) return nullptr;
@@ -98,6 +102,7 @@ class AdjacencyTable {
     std::vector<std::uint32_t> references_;
     std::vector<std::uint32_t> free_;
     std::uint32_t fresh_ = 0;
+    std::uint64_t generation_ = 0;
 };
 
 }  // namespace homeport::table

@@ -34,6 +34,9 @@ class Fib {
         : v6_(max_routes, reclaimer), v4_(max_routes, reclaimer) {}
     [[nodiscard]] bool valid() const { return v6_.valid() && v4_.valid(); }
 
+    /// Rises with each change, once it can be seen.
+    [[nodiscard]] std::uint64_t generation() const { return v6_.generation() + v4_.generation(); }
+
     // Readers; null: no route. The addresses of one bulk are of one family; v4 ones v4-mapped.
     [[nodiscard]] const Route* find_v6(const Ipv6Address& address) const {
         return v6_.find(address);

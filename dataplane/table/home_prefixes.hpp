@@ -35,6 +35,8 @@ class HomePrefixes {
 
     // ------------------------------------------------------------------------------- readers
 
+    /// Rises with each change, once it can be seen.
+    [[nodiscard]] std::uint64_t generation() const { return table_.generation(); }
     /// The home prefix that holds `address` (IPv4: v4-mapped); null: none.
     [[nodiscard]] const HomePrefix* find(const Ipv6Address& address) const {
         return table_.find(address);

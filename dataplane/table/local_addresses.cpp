@@ -53,6 +53,7 @@ std::expected<void, LocalAddresses::Error> LocalAddresses::publish(const Ipv6Add
         return std::unexpected(Error::kFull);
     }
     publish_sources();
+    __atomic_store_n(&generation_, generation_ + 1, __ATOMIC_RELEASE);
     return {};
 }
 

@@ -48,6 +48,10 @@ class LocalAddresses {
 
     // ------------------------------------------------------------------------------- readers
 
+    /// Rises with each change, once it can be seen.
+    [[nodiscard]] std::uint64_t generation() const {
+        return __atomic_load_n(&generation_, __ATOMIC_ACQUIRE);
+    }
     /// Null: not ours.
     [[nodiscard]] const LocalAddress* find(const Ipv6Address& address) const {
         const std::uint32_t slot = hash_.find(address);
@@ -106,6 +110,7 @@ class LocalAddresses {
     Reclaimer& reclaimer_;
     std::map<Key, OnPort> all_;
     const AllSources* sources_;
+    std::uint64_t generation_ = 0;
 };
 
 }  // namespace homeport::table

@@ -66,6 +66,10 @@ class PrefixTable {
     [[nodiscard]] bool empty() const {
         return __atomic_load_n(&lengths_, __ATOMIC_ACQUIRE)->count == 0;
     }
+    /// Rises with each change, once it can be seen.
+    [[nodiscard]] std::uint64_t generation() const {
+        return __atomic_load_n(&generation_, __ATOMIC_ACQUIRE);
+    }
     /// The longest prefix that contains `address`; null: none.
     [[nodiscard]] const PrefixEntry* find(const Ipv6Address& address) const {
         const Lengths& lengths = *__atomic_load_n(&lengths_, __ATOMIC_ACQUIRE);
@@ -104,10 +108,12 @@ class PrefixTable {
         std::array<std::uint8_t, kLengthCount> values;
     };
     void publish_lengths();
+    void count_change() { __atomic_store_n(&generation_, generation_ + 1, __ATOMIC_RELEASE); }
 
     ConcurrentHash<Traits> hash_;
     Reclaimer& reclaimer_;
     const Lengths* lengths_;
+    std::uint64_t generation_ = 0;
     std::array<std::uint32_t, kLengthCount> uses_{};
 };
 
@@ -161,6 +167,7 @@ auto PrefixTable<PrefixEntry>::put(const PrefixEntry& entry) -> std::expected<vo
     const auto inserted = hash_.put(entry);
     if (!inserted) return std::unexpected(inserted.error());
     if (inserted->replaced == kNoSlot && uses_[entry.length]++ == 0) publish_lengths();
+    count_change();
     return {};
 }
 
@@ -168,6 +175,7 @@ template <class PrefixEntry>
 bool PrefixTable<PrefixEntry>::erase(const Ipv6Address& prefix, std::uint8_t length) {
     if (hash_.erase({prefix, length}) == kNoSlot) return false;
     if (--uses_[length] == 0) publish_lengths();
+    count_change();
     return true;
 }
 

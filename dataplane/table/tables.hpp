@@ -49,6 +49,12 @@ struct Tables {
     /// Whether there was memory for all of them.
     [[nodiscard]] bool valid() const;
 
+    /// Rises with each change of an address, a prefix or a route, and when an adjacency index goes:
+    /// how long answers about destinations without binding may be kept. Never 0.
+    [[nodiscard]] std::uint64_t generation() const {
+        return 1 + fib.generation() + local_addresses.generation() + home_prefixes.generation() +
+               mobile_prefixes.generation() + adjacencies.generation();
+    }
     /// Route and next hop of a destination; IPv4 ones in v4-mapped form, `family` 4 or 6.
     [[nodiscard]] Hop next_hop(std::uint8_t family, const Ipv6Address& destination) const;
     /// The same for `count` <= Fib::kMaxBulk destinations of one family.

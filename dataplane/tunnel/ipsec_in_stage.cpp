@@ -25,7 +25,7 @@ using stage::PacketMeta;
 using stage::StageId;
 using stage::Worker;
 
-enum class IpsecInEdge : std::uint8_t { kParse, kToControl };
+enum class IpsecInEdge : std::uint8_t { kExpress, kToControl };
 
 constexpr std::uint8_t kHomeAgentDiscoveryRequest = 144;
 
@@ -169,20 +169,26 @@ void count_payload(const Worker& worker, rte_mbuf* const* packets, unsigned coun
     }
 }
 
-/// Behind IPsec the packet is like one that was just received, but for what the driver notes.
-void give_on(Worker& worker, rte_mbuf* packet, Edges& out) {
-    if (worker.ipsec_copy_mode) {
-        rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
-        if (fresh == nullptr) {
-            out.drop(packet, Counter::kNoBuffer);
-            return;
+/// Behind IPsec packets are like those that were just received, but for what the driver notes.
+void give_on(Worker& worker, Batch& opened, Edges& out) {
+    unsigned kept = 0;
+    for (unsigned i = 0; i < opened.count; ++i) {
+        rte_mbuf* packet = opened.packets[i];
+        if (worker.ipsec_copy_mode) {
+            rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
+            if (fresh == nullptr) {
+                out.drop(packet, Counter::kNoBuffer);
+                continue;
+            }
+            packet = fresh;
         }
-        packet = fresh;
+        PacketMeta& notes = stage::reset_meta(packet);
+        notes.in_port = channel::kNoPort;
+        notes.flags = stage::kMetaDecrypted;
+        opened.packets[kept++] = packet;
     }
-    PacketMeta& notes = stage::reset_meta(packet);
-    notes.in_port = channel::kNoPort;
-    notes.flags = stage::kMetaDecrypted;
-    out.to(IpsecInEdge::kParse, packet);
+    opened.count = kept;
+    out.to_all(IpsecInEdge::kExpress, opened);
 }
 
 /// Gives sealed packets to IPsec, and on what it opened. Returns how many were authentic.
@@ -190,7 +196,7 @@ unsigned open(Worker& worker, rte_mbuf* const* packets, unsigned count, Edges& o
     std::array<ipsec::Packet, stage::kBatchSize> views;
     std::array<ipsec::Packet*, stage::kBatchSize> pointers;
     std::array<Verdict, stage::kBatchSize> verdicts;
-    std::array<rte_mbuf*, stage::kBatchSize> opened;
+    Batch opened;
     if (count == 0) return 0;
     for (unsigned i = 0; i < count; ++i) {
         views[i] = view_of(packets[i]);
@@ -202,7 +208,7 @@ unsigned open(Worker& worker, rte_mbuf* const* packets, unsigned count, Edges& o
     for (unsigned i = 0; i < count; ++i) {
         if (verdicts[i] == Verdict::kInOk) [[likely]] {
             apply(views[i], packets[i]);
-            opened[ok++] = packets[i];
+            opened.packets[ok++] = packets[i];
         } else if (verdicts[i] == Verdict::kInDummy) {
             out.absorb(packets[i], counter_of(verdicts[i]));
             ++dummies;
@@ -212,8 +218,9 @@ unsigned open(Worker& worker, rte_mbuf* const* packets, unsigned count, Edges& o
     }
     if (ok == 0) return dummies;
     worker.count(Counter::kIpsecInOk, ok);
-    count_payload(worker, opened.data(), ok);
-    for (unsigned i = 0; i < ok; ++i) give_on(worker, opened[i], out);
+    count_payload(worker, opened.packets.data(), ok);
+    opened.count = ok;
+    give_on(worker, opened, out);
     return ok + dummies;
 }
 
@@ -265,7 +272,7 @@ const stage::StageDescription kIpsecInStage{
     .id = StageId::kIpsecIn,
     .name = "ipsec-in",
     .function = ipsec_in,
-    .edges = {{{"parse", StageId::kParse}, {"to-control", StageId::kToControl}}},
+    .edges = {{{"express", StageId::kExpress}, {"to-control", StageId::kToControl}}},
     .edge_count = 2,
 };
 

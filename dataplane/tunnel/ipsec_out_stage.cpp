@@ -57,6 +57,27 @@ bool is_for_a_node_at_home(const Worker& worker, rte_mbuf* packet) {
 
 /// Writes anew, from the packet alone, what the stages behind IPsec have to know of it.
 bool note_sealed(Worker& worker, rte_mbuf* packet) {
+    const std::uint8_t* const header = stage::data(packet);
+    if (header[0] >> 4 == 6 &&
+        header[offsetof(Ipv6Header, next_header)] == number(IpProtocol::kEsp)) [[likely]] {
+        PacketMeta& notes = stage::meta(packet);
+        notes = {.family = 6,
+                 .protocol = number(IpProtocol::kEsp),
+                 .flags = stage::kMetaPolicyChecked | stage::kMetaOriginated,
+                 .upper_offset = sizeof(Ipv6Header),
+                 .in_port = channel::kNoPort,
+                 .adjacency = channel::kNoIndex,
+                 .binding = channel::kNoIndex,
+                 .parameter = 0,
+                 .reason = 0,
+                 .code = 0,
+                 .passes = notes.passes,
+                 .trace = notes.trace,
+                 .trace_step = notes.trace_step,
+                 .resume = 0,
+                 .drop = 0};
+        return true;
+    }
     PacketMeta& notes = stage::reset_meta(packet);
     notes.in_port = channel::kNoPort;
     if (!renew_notes(packet)) return false;
@@ -159,7 +180,10 @@ void ipsec_out(Worker& worker, Batch& in, Edges& out) {
     for (unsigned i = 0; i < count; ++i) {
         if (ipsec::passes(verdicts[i])) [[likely]] {
             verdicts[i] == Verdict::kOutBypass ? ++bypassed : ++sealed;
-            apply(views[i], packets[i]);
+            if (verdicts[i] == Verdict::kOutProtect ||
+                views[i].length != stage::length(packets[i])) {
+                apply(views[i], packets[i]);
+            }
             rte_mbuf* const packet = leave_ipsec(worker, packets[i], verdicts[i], out);
             if (packet != nullptr) in.packets[kept++] = packet;
         } else if (verdicts[i] == Verdict::kOutTooBig) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <ranges>
 #include <utility>
 
 namespace homeport::tunnel {
@@ -66,7 +67,8 @@ bool SignallingSpis::ask(const Ipv6Address& home_address, std::uint32_t spi,
 /// In the place of an older answer to the same question, or of one that is out of date, or of any.
 void SignallingSpis::keep(Answers& bucket, const Answer& answer) {
     Answer* place = &bucket.answers[next_victim_++ % bucket.answers.size()];
-    for (Answer& kept : bucket.answers) {
+    // From the back, so that the first place, which is looked at first, is taken first.
+    for (Answer& kept : bucket.answers | std::views::reverse) {
         if ((kept.stamp | 1) != (answer.stamp | 1) || kept.tag == 0) place = &kept;
         if (kept.tag == answer.tag && kept.spi == answer.spi) {
             place = &kept;
@@ -76,28 +78,21 @@ void SignallingSpis::keep(Answers& bucket, const Answer& answer) {
     *place = answer;
 }
 
-bool SignallingSpis::is_signalling(const Ipv6Address& home_address, std::uint64_t place,
-                                   std::uint32_t spi, std::uint64_t now,
-                                   const ipsec::Queries* queries,
-                                   const SignallingPolicies* policies) {
+bool SignallingSpis::is_signalling_slowly(const Ipv6Address& home_address, std::uint64_t place,
+                                          std::uint32_t spi, std::uint64_t now,
+                                          const Question& question) {
     if (settings_.technique == Technique::kHeuristic) {
         return guess(*find_or_make(home_address, now), spi, now);
     }
-    if (queries == nullptr || policies == nullptr || policies->count == 0) return false;
-    const std::uint64_t hash = std::hash<Ipv6Address>{}(home_address);
-    // The list changes after the generation: an answer by the old list is one of another question.
-    const std::uint64_t tag =
-        (hash ^ reinterpret_cast<std::uintptr_t>(policies) * 0x9e3779b97f4a7c15u) | 1;
-    // Read before the question: a change in between makes the answer old at once.
-    Answer answer{
-        .tag = tag, .spi = spi, .stamp = static_cast<std::uint32_t>(queries->generation() << 1)};
+    if (!question.asks_) return false;
+    Answer answer{.tag = tag_of(home_address, question), .spi = spi, .stamp = question.stamp_};
     Answers& bucket = answers_[place & answer_mask_];
     for (const Answer& kept : bucket.answers) {
-        if (kept.tag == tag && kept.spi == spi && (kept.stamp | 1) == (answer.stamp | 1)) [[likely]]
+        if (kept.tag == answer.tag && kept.spi == spi && (kept.stamp & ~1u) == answer.stamp)
             return (kept.stamp & 1) != 0;
     }
     note(&Events::asked);
-    const bool signalling = ask(home_address, spi, *queries, *policies);
+    const bool signalling = ask(home_address, spi, *question.queries_, *question.policies_);
     if (signalling) answer.stamp |= 1;
     keep(bucket, answer);
     return signalling;

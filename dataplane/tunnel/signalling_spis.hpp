@@ -58,20 +58,50 @@ class SignallingSpis {
     void passed_unsealed(const Ipv6Address& home_address,
                          MessageKind kind = MessageKind::kMobility);
 
-    /// Whether ESP with `spi` to `home_address` is signalling. `queries` and `policies` only for
-    /// the api; null: nothing is.
+    /// What the api asks, and of whom; null: nothing is signalling. To be made anew for each batch:
+    /// what changes in the databases is seen with the next one.
+    class Question {
+      public:
+        Question(const ipsec::Queries* queries, const SignallingPolicies* policies)
+            : queries_(queries), policies_(policies) {
+            if (queries == nullptr || policies == nullptr || policies->count == 0) return;
+            asks_ = true;
+            stamp_ = static_cast<std::uint32_t>(queries->generation() << 1);
+            // The list changes after the generation: an answer by the old list is one of another
+            // question.
+            salt_ = reinterpret_cast<std::uintptr_t>(policies) * 0x9e3779b97f4a7c15u;
+        }
+
+      private:
+        friend class SignallingSpis;
+        const ipsec::Queries* queries_;
+        const SignallingPolicies* policies_;
+        bool asks_ = false;
+        std::uint32_t stamp_ = 0;
+        std::uint64_t salt_ = 0;
+    };
+
+    /// Whether ESP with `spi` to `home_address` is signalling.
     [[nodiscard]] bool is_signalling(const Ipv6Address& home_address, std::uint32_t spi,
-                                     std::uint64_t now, const ipsec::Queries* queries,
-                                     const SignallingPolicies* policies) {
+                                     std::uint64_t now, const Question& question) {
         return is_signalling(home_address, std::hash<Ipv6Address>{}(home_address), spi, now,
-                             queries, policies);
+                             question);
     }
     /// The same where the caller knows a number of the home address's own, its binding's slot:
     /// answers about those that are bound stand close together.
     [[nodiscard]] bool is_signalling(const Ipv6Address& home_address, std::uint64_t place,
                                      std::uint32_t spi, std::uint64_t now,
-                                     const ipsec::Queries* queries,
-                                     const SignallingPolicies* policies);
+                                     const Question& question) {
+        if (settings_.technique == Technique::kApi) [[likely]] {
+            if (!question.asks_) return false;
+            const Answer& first = answers_[place & answer_mask_].answers[0];
+            if (first.tag == tag_of(home_address, question) && first.spi == spi &&
+                (first.stamp & ~1u) == question.stamp_) [[likely]] {
+                return (first.stamp & 1) != 0;
+            }
+        }
+        return is_signalling_slowly(home_address, place, spi, now, question);
+    }
 
     /// Before is_signalling() with this place, if there are others to be looked at meanwhile.
     void prefetch(std::uint64_t place) const {
@@ -126,6 +156,13 @@ class SignallingSpis {
         MessageKind kind{};
     };
 
+    [[nodiscard]] static std::uint64_t tag_of(const Ipv6Address& home_address,
+                                              const Question& question) {
+        return (std::hash<Ipv6Address>{}(home_address) ^ question.salt_) | 1;
+    }
+    [[nodiscard]] bool is_signalling_slowly(const Ipv6Address& home_address, std::uint64_t place,
+                                            std::uint32_t spi, std::uint64_t now,
+                                            const Question& question);
     [[nodiscard]] bool guess(Peer& peer, std::uint32_t spi, std::uint64_t now);
     [[nodiscard]] static bool ask(const Ipv6Address& home_address, std::uint32_t spi,
                                   const ipsec::Queries& queries,

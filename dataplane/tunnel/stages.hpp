@@ -2,7 +2,8 @@
 // The stages of the tunnel module, and those that bring packets to it. Paths P1 to P15.
 //
 // What they expect of whoever injects packets:
-// * parse: Ethernet frames of a port, notes from init_meta(); or bare IP packets that some stage
+// * express, parse: Ethernet frames of a port, notes from init_meta(); or bare IP packets that some
+// stage
 //   gave it back (the driver has counted their passes). Frames that the kernel sent by an
 //   exception TAP have kMetaOriginated: those to bound addresses are tunnelled, all others leave
 //   by port `in_port` as they are.
@@ -16,6 +17,9 @@
 
 namespace homeport::tunnel {
 
+/// Ordinary IPv6 packets as parse, classify, intercept and forward would treat them; others go to
+/// parse.
+extern const stage::StageDescription kExpressStage;
 /// Ethernet, the header walk, padding cut off.
 extern const stage::StageDescription kParseStage;
 /// What a packet is and whose.

@@ -20,7 +20,7 @@ using stage::PacketMeta;
 using stage::StageId;
 using stage::Worker;
 
-enum class TunnelInEdge : std::uint8_t { kParse };
+enum class TunnelInEdge : std::uint8_t { kExpress };
 
 /// Packets of the batch whose inner source is to be looked up.
 struct Lookups {
@@ -166,7 +166,7 @@ void tunnel_in(Worker& worker, Batch& in, Edges& out) {
     if (done == 0) return;
     worker.count(Counter::kTunInDecapsulated, done);
     in.count = done;
-    out.to_all(TunnelInEdge::kParse, in);
+    out.to_all(TunnelInEdge::kExpress, in);
 }
 
 }  // namespace
@@ -175,7 +175,7 @@ const stage::StageDescription kTunnelInStage{
     .id = StageId::kTunnelIn,
     .name = "tunnel-in",
     .function = tunnel_in,
-    .edges = {{{"parse", StageId::kParse}}},
+    .edges = {{{"express", StageId::kExpress}}},
     .edge_count = 1,
 };
 

@@ -5,6 +5,7 @@
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
+#include "dataplane/tunnel/ipv6_tunnel_for_stages.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
 #include "dataplane/tunnel/routing_header.hpp"
@@ -32,6 +33,7 @@ class TunnelOut {
     TunnelOut(Worker& worker, Edges& out)
         : worker_(worker),
           tables_(*worker.tables),
+          question_(worker.ipsec_queries, worker.signalling),
           hop_limit_(worker.parameters->tunnel_hop_limit),
           out_(out) {}
 
@@ -43,6 +45,9 @@ class TunnelOut {
     [[nodiscard]] bool is_ours(rte_mbuf* packet, const PacketMeta& notes,
                                const table::Binding* binding) const;
     [[nodiscard]] bool is_signalling(rte_mbuf* packet, const PacketMeta& notes) const;
+    [[nodiscard]] bool is_sealed(rte_mbuf* packet, const PacketMeta& notes,
+                                 const table::Binding& binding) const;
+    void send_sealed(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
     void send_signalling(rte_mbuf* packet, PacketMeta& notes, const table::Binding* binding);
     void send_over_udp(rte_mbuf* packet, PacketMeta& notes, const table::Binding* binding,
                        const WireEndpoint& reply);
@@ -52,14 +57,18 @@ class TunnelOut {
     void encapsulate(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
     void send_by_dsmip(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding,
                        bool sealed);
-    [[nodiscard]] bool put_limited_header(rte_mbuf* packet, const Ipv6Tunnel& tunnel);
+    [[nodiscard]] bool put_limited_header(rte_mbuf* packet, const table::Binding& binding);
     void send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacency, std::uint16_t mtu);
 
     Worker& worker_;
     const table::Tables& tables_;
+    SignallingSpis::Question question_;
     std::uint8_t hop_limit_;
     Edges& out_;
     unsigned encapsulated_ = 0;
+    unsigned rewritten_ = 0;
+    std::uint32_t last_adjacency_ = channel::kNoIndex;
+    bool resolved_ = false;  // the last adjacency
     Batch to_tx_;
 };
 
@@ -116,8 +125,30 @@ bool TunnelOut::is_signalling(rte_mbuf* packet, const PacketMeta& notes) const {
     const std::uint64_t place =
         notes.binding != channel::kNoIndex ? notes.binding : std::hash<Ipv6Address>{}(home_address);
     return worker_.signalling_spis->is_signalling(home_address, place, load_be32(upper.data()),
-                                                  worker_.now_tsc, worker_.ipsec_queries,
-                                                  worker_.signalling);
+                                                  worker_.now_tsc, question_);
+}
+
+/// Sealed by this host for a bound home address, as nearly all that comes here under ESP.
+bool TunnelOut::is_sealed(rte_mbuf* packet, const PacketMeta& notes,
+                          const table::Binding& binding) const {
+    if (notes.family != 6 || notes.upper_offset != sizeof(Ipv6Header) ||
+        stage::length(packet) < sizeof(Ipv6Header) + 8) {
+        return false;
+    }
+    const auto& ip = *reinterpret_cast<const Ipv6Header*>(stage::data(packet));
+    return table::same_address(ip.source, binding.home_agent_address);
+}
+
+void TunnelOut::send_sealed(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding) {
+    const std::uint8_t* const at = stage::data(packet);
+    const Ipv6Address& home_address = reinterpret_cast<const Ipv6Header*>(at)->destination;
+    if (worker_.signalling_spis->is_signalling(home_address, notes.binding,
+                                               load_be32(at + sizeof(Ipv6Header)), worker_.now_tsc,
+                                               question_)) [[unlikely]] {
+        send_signalling(packet, notes, &binding);
+    } else {
+        rewrite(packet, notes, binding);
+    }
 }
 
 /// P6, P12, S1.50: to where the request came from, or else to where the mobile node is.
@@ -209,7 +240,7 @@ void TunnelOut::rewrite(rte_mbuf* packet, PacketMeta& notes, const table::Bindin
     }
     count_out(worker_, binding, stage::length(packet));
     reinterpret_cast<Ipv6Header*>(stage::data(packet))->destination = binding.care_of_address;
-    worker_.count(Counter::kTunOutRewritten);
+    ++rewritten_;
     notes.flags |= stage::kMetaEncapsulated | stage::kMetaMayFragmentOuter;
     send(packet, notes, binding.adjacency, binding.path_mtu);
 }
@@ -227,7 +258,10 @@ void TunnelOut::send_home(rte_mbuf* packet) {
 
 /// The packet is itself a tunnel packet with a limit, which the new header carries on (RFC 2473
 /// section 4.1.1).
-bool TunnelOut::put_limited_header(rte_mbuf* packet, const Ipv6Tunnel& tunnel) {
+bool TunnelOut::put_limited_header(rte_mbuf* packet, const table::Binding& binding) {
+    const bool pipe = (binding.flags & channel::kBindingDscpPipe) != 0;
+    const Ipv6Tunnel tunnel{binding.home_agent_address, binding.care_of_address, hop_limit_,
+                            pipe ? Dscp::kPipe : Dscp::kUniform};
     std::optional<std::uint8_t> carried;
     if (const auto limit = encapsulation_limit_of(bytes_of(packet)); limit && limit->limit != 0) {
         carried = static_cast<std::uint8_t>(limit->limit - 1);
@@ -246,25 +280,18 @@ void TunnelOut::encapsulate(rte_mbuf* packet, PacketMeta& notes, const table::Bi
     }
     const std::uint8_t* const inner = stage::data(packet);
     const std::uint16_t length = stage::length(packet);
-    const bool pipe = (binding.flags & channel::kBindingDscpPipe) != 0;
-    const Ipv6Tunnel tunnel{binding.home_agent_address, binding.care_of_address, hop_limit_,
-                            pipe ? Dscp::kPipe : Dscp::kUniform};
     if (rte_pktmbuf_headroom(packet) < kEncapsulationLimitOverhead) [[unlikely]] {
         out_.drop(packet, Counter::kNoBuffer);
         return;
     }
     if (notes.family == 6 && inner[offsetof(Ipv6Header, next_header)] ==
                                  number(IpProtocol::kDestinationOptions)) [[unlikely]] {
-        if (!put_limited_header(packet, tunnel)) {
+        if (!put_limited_header(packet, binding)) {
             out_.drop(packet, Counter::kNoBuffer);
             return;
         }
     } else {
-        packet->data_off = static_cast<std::uint16_t>(packet->data_off - kIpv6TunnelOverhead);
-        set_length(packet, static_cast<std::uint16_t>(length + kIpv6TunnelOverhead));
-        write_ipv6_tunnel_header(stage::data(packet), tunnel,
-                                 outer_traffic_class(traffic_class_of(inner), tunnel.dscp), length,
-                                 number(notes.family == 6 ? IpProtocol::kIpv6 : IpProtocol::kIpv4));
+        put_ipv6_tunnel_header(packet, inner, length, notes.family, binding, hop_limit_);
     }
     notes.family = 6;
     notes.flags |= stage::kMetaEncapsulated | stage::kMetaMayFragmentOuter;
@@ -305,9 +332,12 @@ void TunnelOut::send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacenc
         out_.to(TunnelOutEdge::kFragment, packet);
         return;
     }
-    const table::Adjacency* const hop = tables_.adjacencies.find(adjacency);
-    const bool resolved = hop != nullptr && hop->resolved != 0;
-    if (resolved) [[likely]] {
+    if (adjacency != last_adjacency_) {
+        last_adjacency_ = adjacency;
+        const table::Adjacency* const hop = tables_.adjacencies.find(adjacency);
+        resolved_ = hop != nullptr && hop->resolved != 0;
+    }
+    if (resolved_) [[likely]] {
         to_tx_.packets[to_tx_.count++] = packet;
     } else {
         out_.to(TunnelOutEdge::kForward, packet);
@@ -319,7 +349,11 @@ void TunnelOut::take(rte_mbuf* packet) {
     const table::Binding* const binding =
         notes.binding == channel::kNoIndex ? nullptr : &tables_.bindings.at(notes.binding);
     const bool esp = notes.protocol == number(IpProtocol::kEsp);
-    // Packets that can be signalling or sealed data of this home agent are few.
+    if (esp && binding != nullptr && is_sealed(packet, notes, *binding)) {
+        send_sealed(packet, notes, *binding);
+        return;
+    }
+    // Packets that can be signalling of this home agent are few.
     if (esp || notes.protocol == number(IpProtocol::kMobility) ||
         notes.protocol == number(IpProtocol::kIcmpv6)) [[unlikely]] {
         if (is_ours(packet, notes, binding)) {
@@ -349,6 +383,7 @@ void TunnelOut::run(Batch& in) {
     for (unsigned i = 0; i < in.count; ++i) take(in.packets[i]);
     out_.to_all(TunnelOutEdge::kTx, to_tx_);
     if (encapsulated_ != 0) worker_.count(Counter::kTunOutEncapsulated, encapsulated_);
+    if (rewritten_ != 0) worker_.count(Counter::kTunOutRewritten, rewritten_);
 }
 
 void tunnel_out(Worker& worker, Batch& in, Edges& out) {

@@ -14,6 +14,7 @@
 #include "dataplane/ipsec/sa.hpp"
 #include "dataplane/port/tx_stage.hpp"
 #include "dataplane/punt/punt_stages.hpp"
+#include "dataplane/tunnel/stages.hpp"
 #include "tests/unit/stage/eal.hpp"
 
 namespace homeport::golden {
@@ -201,12 +202,47 @@ void DataPlaneTest::start(const Options& options) {
     ASSERT_TRUE(context) << context.error();
     context_ = std::move(*context);
     matrix_.take_place(context_->worker());
+    if (!forwards_) context_->worker().route_cache = nullptr;
     for (std::uint16_t port = 0; port < options.ports; ++port) make_port(port, options);
     // Tests are not about the rates that are the default.
     channel::ParametersSet parameters;
     parameters.icmp_errors_per_second = parameters.punt_packets_per_second =
         parameters.kernel_packets_per_second = 10000000;
     apply(parameters);
+}
+
+namespace {
+
+bool g_express = true;
+
+/// All packets go to parse, or those that the stage leaves.
+void express_or_not(stage::Worker& worker, stage::Batch& in, stage::Edges& out) {
+    if (g_express) {
+        tunnel::kExpressStage.function(worker, in, out);
+    } else {
+        out.to_all(0u, in);
+    }
+}
+
+}  // namespace
+
+void DataPlaneTest::use_express(bool on) {
+    g_express = on;
+}
+
+/// Packets are as the worker gives them to its stages. Where the stages that express takes the
+/// place of are not all there, or the matrix says so, it gives everything to parse.
+void DataPlaneTest::add_express(std::array<bool, stage::kStageCount>& present) {
+    bool all = matrix_.express();
+    for (const StageId id : {StageId::kParse, StageId::kClassify, StageId::kIntercept,
+                             StageId::kIpsecOut, StageId::kTunnelIn, StageId::kIpsecIn}) {
+        all = all && present[static_cast<std::size_t>(id)];
+    }
+    use_express(all);
+    graph_.push_back(tunnel::kExpressStage);
+    graph_.back().function = express_or_not;
+    present[static_cast<std::size_t>(StageId::kExpress)] = true;
+    forwards_ = present[static_cast<std::size_t>(StageId::kForward)];
 }
 
 void DataPlaneTest::build_graph(const Options& options) {
@@ -216,6 +252,7 @@ void DataPlaneTest::build_graph(const Options& options) {
         present[static_cast<std::size_t>(stage->id)] = true;
         EXPECT_EQ(stage::stage_names()[static_cast<std::size_t>(stage->id)], stage->name);
     }
+    add_express(present);
     for (const stage::StageDescription* stage :
          {&punt::kToControlStage, &punt::kToKernelStage, &port::kTxStage}) {
         if (std::exchange(present[static_cast<std::size_t>(stage->id)], true)) continue;

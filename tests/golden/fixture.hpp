@@ -155,9 +155,11 @@ class DataPlaneTest : public ::testing::Test, private core::CommandSink {
     /// Runs idle rounds of the worker, for timers.
     Result run_idle(unsigned rounds = 1);
 
-    /// Technique B is in force (S1.8).
+    /// Whether the express stage takes what it can; as the matrix says when a test starts.
+    static void use_express(bool on);
     /// What the main lcore does when it learnt one.
     void set_path_mtu(std::uint32_t spi, const Ipv6Address& peer, std::uint16_t path_mtu);
+    /// Technique B is in force (S1.8).
     [[nodiscard]] bool heuristic() const { return matrix_.heuristic(); }
     [[nodiscard]] core::WorkerContext& context() { return *context_; }
     [[nodiscard]] stage::Worker& worker() { return context_->worker(); }
@@ -179,6 +181,7 @@ class DataPlaneTest : public ::testing::Test, private core::CommandSink {
     void sync_done(const channel::EndSync&, std::uint32_t) override {}
 
     void build_graph(const Options& options);
+    void add_express(std::array<bool, stage::kStageCount>& present);
     void make_port(std::uint16_t port, const Options& options);
     void settle();
     [[nodiscard]] rte_mbuf* make_mbuf(std::span<const std::uint8_t> bytes);
@@ -194,6 +197,7 @@ class DataPlaneTest : public ::testing::Test, private core::CommandSink {
     }
 
     std::vector<stage::StageDescription> graph_;
+    bool forwards_ = false;  // the graph has the forward stage
     rte_mempool* pool_ = nullptr;
     rte_mempool* jumbo_pool_ = nullptr;
     std::unique_ptr<core::SharedState> state_;

@@ -147,7 +147,8 @@ std::optional<std::uint8_t> Unguarded::inbound_owner(const ipsec::Packet& packet
 
 Matrix::Matrix()
     : heuristic_(chosen("HOMEPORT_TEST_TECHNIQUE", "api", "heuristic")),
-      copy_mode_(chosen("HOMEPORT_TEST_COPY_MODE", "0", "1")) {
+      copy_mode_(chosen("HOMEPORT_TEST_COPY_MODE", "0", "1")),
+      express_(!chosen("HOMEPORT_TEST_EXPRESS", "1", "0")) {
     if (chosen("HOMEPORT_TEST_IPSEC", "ours", "trivial")) {
         trivial_ = std::make_unique<trivial::Ipsec>();
         unguarded_ = std::make_unique<Unguarded>(*trivial_);

@@ -2,6 +2,7 @@
 // With which IPsec golden tests run (S1.8), read from the environment:
 //   HOMEPORT_TEST_IPSEC       ours (default), or trivial: the implementation of tests/ipsec-trivial
 //   HOMEPORT_TEST_TECHNIQUE   api (default) or heuristic: how sealed signalling is told from data
+//   HOMEPORT_TEST_EXPRESS     0: every packet takes the way through all stages
 //   HOMEPORT_TEST_COPY_MODE   1: a fresh buffer at both edges of IPsec (S1.9)
 // Commands go to both implementations; packets only to the one that is chosen.
 #pragma once
@@ -43,6 +44,7 @@ class Matrix {
     Matrix();
 
     [[nodiscard]] bool copy_mode() const { return copy_mode_; }
+    [[nodiscard]] bool express() const { return express_; }
     [[nodiscard]] bool trivial() const { return trivial_ != nullptr; }
     [[nodiscard]] bool heuristic() const { return heuristic_; }
     /// Makes the chosen implementation this worker's.
@@ -88,6 +90,7 @@ class Matrix {
 
     bool heuristic_ = false;
     bool copy_mode_ = false;
+    bool express_ = true;
     std::unique_ptr<trivial::Ipsec> trivial_;
     std::unique_ptr<Unguarded> unguarded_;
     std::map<std::tuple<std::uint32_t, channel::SaDirection, trivial::Bytes>, Known> associations_;

@@ -69,7 +69,7 @@ struct Spis : testing::Test {
         policies.ids[1] = 3;
     }
     bool ask(const Ipv6Address& address, std::uint32_t spi) {
-        return classifier.is_signalling(address, spi, now, &queries, &policies);
+        return classifier.is_signalling(address, spi, now, {&queries, &policies});
     }
     void heuristic() {
         classifier.configure(
@@ -90,8 +90,8 @@ TEST_F(Spis, S1_44_the_spis_of_the_signalling_entries_and_no_others) {
     EXPECT_TRUE(ask(home(1), 0x101));
     EXPECT_FALSE(ask(home(1), 0x102)) << "payload";
     EXPECT_FALSE(ask(home(2), 0x100)) << "S1.18: of another home address";
-    EXPECT_FALSE(classifier.is_signalling(home(1), 0x100, now, nullptr, &policies));
-    EXPECT_FALSE(classifier.is_signalling(home(1), 0x100, now, &queries, nullptr));
+    EXPECT_FALSE(classifier.is_signalling(home(1), 0x100, now, {nullptr, &policies}));
+    EXPECT_FALSE(classifier.is_signalling(home(1), 0x100, now, {&queries, nullptr}));
 }
 
 TEST_F(Spis, S1_45_asked_once_a_generation_never_per_packet) {
@@ -125,7 +125,7 @@ TEST_F(Spis, S1_45_other_signalling_entries_are_a_change_too) {
     EXPECT_TRUE(ask(home(1), 0x101));
     SignallingPolicies fewer = policies;
     fewer.count = 1;
-    EXPECT_FALSE(classifier.is_signalling(home(1), 0x101, now, &queries, &fewer));
+    EXPECT_FALSE(classifier.is_signalling(home(1), 0x101, now, {&queries, &fewer}));
 }
 
 TEST_F(Spis, S1_45_as_many_home_addresses_as_were_reserved_are_asked_about_once) {
@@ -142,7 +142,7 @@ TEST_F(Spis, S1_45_as_many_home_addresses_as_were_reserved_are_asked_about_once)
 TEST_F(Spis, S1_45_answers_in_one_place_are_told_apart_by_home_address) {
     queries.spis[{2, home(1)}] = {0x100};
     const auto ask_at = [&](std::uint64_t place, const Ipv6Address& address) {
-        return classifier.is_signalling(address, place, 0x100, now, &queries, &policies);
+        return classifier.is_signalling(address, place, 0x100, now, {&queries, &policies});
     };
     for (unsigned i = 0; i < 100; ++i) {
         EXPECT_TRUE(ask_at(7, home(1)));
@@ -268,7 +268,7 @@ TEST(MessageKinds, S1_18_each_kind_of_message_learns_the_spi_of_its_own_sa) {
     classifier.configure({.technique = Technique::kHeuristic, .timeout = 1000, .min_packets = 8});
     std::uint64_t now = 1;
     const auto is_message = [&](std::uint32_t node, std::uint32_t spi) {
-        return classifier.is_signalling(home(node), spi, ++now, nullptr, nullptr);
+        return classifier.is_signalling(home(node), spi, ++now, {nullptr, nullptr});
     };
     const auto data = [&](std::uint32_t node) {
         for (int i = 0; i < 20; ++i) EXPECT_FALSE(is_message(node, kData));

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The express stage decides nothing in another way than the stages that it takes the place of: the
+// same frames, ordinary and not, go through both, and all that comes of them is compared.
+#include <algorithm>
+#include <random>
+
+#include "dataplane/ipsec/policy_hits.hpp"
+#include "tests/golden/forward/home_agent.hpp"
+
+namespace homeport::golden {
+
+namespace {
+
+const Ipv6Address kOtherHome = v6("2001:db8:1::101");
+const Ipv6Address kOtherCareOf = v6("2001:db8:2::201");
+const Ipv6Address kInNetwork = v6("2001:db8:5::5");
+
+class ExpressTest : public ForwardTest {
+  protected:
+    void SetUp() override {
+        start_home_agent();
+        bind();
+        channel::BindingSet other = binding(kOtherHome);
+        other.care_of_address = channel::WireAddress(kOtherCareOf);
+        other.counter_index = 2;
+        other.flags |= channel::kBindingDscpPipe;
+        apply(other);
+        network("2001:db8:5::", 64);
+        add_special_route("2001:db8:dead::", 48, channel::RouteType::kBlackhole);
+        add_special_route("2001:db8:beef::", 48, channel::RouteType::kUnreachable);
+        // Another protocol, another entry: TCP and UDP are bypassed whatever they are, of SCTP
+        // some is refused.
+        channel::PolicyRecord refused;
+        refused.id = 1;
+        refused.action = channel::PolicyAction::kDiscard;
+        refused.selector.protocol = 132;
+        refused.selector.remote_low = refused.selector.remote_high =
+            channel::WireAddress(kOtherHome);
+        channel::PolicyRecord udp;
+        udp.id = 2;
+        udp.action = channel::PolicyAction::kBypass;
+        udp.selector.protocol = 17;
+        channel::PolicyRecord others;
+        others.id = 3;
+        others.action = channel::PolicyAction::kBypass;
+        const std::array policies{refused, udp, others};
+        set_policies(policies);
+    }
+
+    template <class List>
+    auto one_of(const List& list) {
+        return *(std::begin(list) + random_() % std::size(list));
+    }
+    bool rarely() { return random_() % 12 == 0; }
+
+    Ipv6Address address() {
+        static const std::vector<Ipv6Address> kOrdinary{
+            kHomeAddress, kOtherHome, kCareOfAddress, kOtherCareOf,    kHomeAgent,
+            kAtHome,      kInNetwork, kCorrespondent, kOutsideAddress, v6("2001:db8:3::301")};
+        static const std::vector<Ipv6Address> kOdd{v6("::"),
+                                                   v6("::1"),
+                                                   v6("::ffff:192.0.2.1"),
+                                                   v6("fe80::1"),
+                                                   v6("fe80::9"),
+                                                   v6("ff02::1"),
+                                                   v6("ff0e::1"),
+                                                   v6("2001:db8:dead::1"),
+                                                   v6("fec0::1"),
+                                                   v6("fd00::1"),
+                                                   v6("2001:db8:beef::1"),
+                                                   v6("2001:db8:1::fdff:ffff:ffff:fffe")};
+        return rarely() ? one_of(kOdd) : one_of(kOrdinary);
+    }
+    std::uint8_t protocol() {
+        static constexpr std::array<std::uint8_t, 6> kOrdinary{6, 17, 47, 59, 132, 17};
+        // No fragments: what is done with one depends on those before it.
+        static constexpr std::array<std::uint8_t, 11> kOdd{0,  1,  4,  41,  43, 50,
+                                                           51, 58, 60, 135, 255};
+        return rarely() ? one_of(kOdd) : one_of(kOrdinary);
+    }
+    Bytes packet(const Ipv6Address& source, const Ipv6Address& destination, std::uint8_t next,
+                 const Bytes& payload) {
+        Bytes bytes = ipv6(source, destination, next, payload);
+        bytes[0] = static_cast<std::uint8_t>(0x60 | (random_() & 15));
+        bytes[1] = static_cast<std::uint8_t>(random_());
+        static constexpr std::array<std::uint8_t, 5> kHops{0, 1, 2, 64, 255};
+        bytes[7] = rarely() ? one_of(kHops) : std::uint8_t{64};
+        if (rarely()) bytes[0] = static_cast<std::uint8_t>(random_());
+        if (rarely()) {
+            const auto lie = static_cast<std::uint16_t>(payload.size() + random_() % 7 - 3);
+            store_be16(bytes.data() + 4, lie);
+        }
+        return bytes;
+    }
+    Bytes payload() {
+        static constexpr std::array<std::size_t, 6> kLengths{0, 7, 8, 40, 500, 1400};
+        std::size_t length = one_of(kLengths);
+        if (rarely()) length = 1200 + random_() % 300;
+        Bytes bytes(length);
+        for (std::uint8_t& octet : bytes) octet = static_cast<std::uint8_t>(random_());
+        return bytes;
+    }
+    /// Of any kind, but mostly of those that the stage takes.
+    Bytes any_packet() {
+        switch (random_() % 4) {
+            case 0:  // P2, P14: out of a tunnel
+                return packet(random_() % 4 != 0 ? kCareOfAddress : address(), kHomeAgent, 41,
+                              packet(random_() % 4 != 0 ? kHomeAddress : address(), address(),
+                                     protocol(), payload()));
+            case 1:  // P1
+                return packet(address(), random_() % 2 != 0 ? kHomeAddress : kOtherHome, protocol(),
+                              payload());
+            default:
+                return packet(address(), address(), protocol(), payload());
+        }
+    }
+    Frame any_frame() {
+        const auto port = static_cast<std::uint16_t>(random_() % 2);
+        Bytes frame = to_port(port, any_packet());
+        if (rarely()) frame[random_() % 6] ^= static_cast<std::uint8_t>(1 << random_() % 8);
+        if (rarely()) frame[12 + random_() % 2] ^= static_cast<std::uint8_t>(random_());
+        if (rarely()) frame.resize(random_() % (frame.size() + 1));
+        if (rarely()) frame.resize(frame.size() + random_() % 20);  // padding of the link
+        return {port, frame};
+    }
+
+    struct Outcome {
+        Result result;
+        std::vector<std::uint64_t> rows;  // of the bindings, and of the policy's entries
+    };
+    Outcome run(const std::vector<Frame>& frames, unsigned batch, bool express) {
+        use_express(express);
+        const std::vector<std::uint64_t> before = rows();
+        Outcome outcome{feed(frames, batch), rows()};
+        for (std::size_t i = 0; i < before.size(); ++i) outcome.rows[i] -= before[i];
+        // Packets of different ways overtake each other.
+        for (auto* lists : {&outcome.result.sent, &outcome.result.kernel}) {
+            for (auto& list : *lists) {
+                for (Bytes& frame : list) clear_identification(frame);
+                std::ranges::sort(list);
+            }
+        }
+        return outcome;
+    }
+    std::vector<std::uint64_t> rows() {
+        std::vector<std::uint64_t> all;
+        for (const std::size_t index : {std::size_t{0}, std::size_t{2}}) {
+            const channel::BindingRow& row = worker().binding_rows[index];
+            all.insert(all.end(), {row.in_packets, row.in_bytes, row.out_packets, row.out_bytes});
+        }
+        for (ipsec::PolicyId id = 1; id <= 3; ++id) {
+            const auto hits = context().esp().hits(ipsec::Direction::kOutbound, id);
+            all.insert(all.end(), {hits.packets, hits.octets});
+        }
+        return all;
+    }
+    void expect_the_same(const std::vector<Frame>& frames, unsigned batch) {
+        const Outcome with = run(frames, batch, true);
+        const Outcome without = run(frames, batch, false);
+        ASSERT_EQ(with.result.counters, without.result.counters) << with.result.to_string() << "\n"
+                                                                 << without.result.to_string();
+        for (std::size_t port = 0; port < with.result.sent.size(); ++port) {
+            expect_equal(with.result.sent[port], without.result.sent[port]);
+            expect_equal(with.result.kernel[port], without.result.kernel[port]);
+        }
+        EXPECT_EQ(with.result.punted.size(), without.result.punted.size());
+        EXPECT_EQ(with.rows, without.rows);
+    }
+    /// Of fragments of tunnel packets: no two are the same.
+    static void clear_identification(Bytes& frame) {
+        constexpr std::size_t kFragmentHeader = sizeof(EthernetHeader) + sizeof(Ipv6Header);
+        if (frame.size() < kFragmentHeader + 8 || frame[sizeof(EthernetHeader) + 6] != 44) return;
+        std::fill_n(frame.begin() + kFragmentHeader + 4, 4, std::uint8_t{0});
+    }
+    static void expect_equal(const std::vector<Bytes>& with, const std::vector<Bytes>& without) {
+        ASSERT_EQ(with.size(), without.size());
+        for (std::size_t i = 0; i < with.size(); ++i) {
+            ASSERT_EQ(to_hex(with[i]), to_hex(without[i]));
+        }
+    }
+    [[nodiscard]] std::uint64_t left_at_once() {
+        return statistics()
+                   .worker(0)
+                   .stages[static_cast<std::size_t>(stage::StageId::kExpress)]
+                   .packets -
+               statistics()
+                   .worker(0)
+                   .stages[static_cast<std::size_t>(stage::StageId::kParse)]
+                   .packets;
+    }
+
+    std::mt19937 random_{20111};
+};
+
+}  // namespace
+
+TEST_F(ExpressTest, any_frames_come_to_the_same) {
+    for (unsigned round = 0; round < 120; ++round) {
+        std::vector<Frame> frames;
+        for (unsigned i = 0; i < 200; ++i) frames.push_back(any_frame());
+        ASSERT_NO_FATAL_FAILURE(expect_the_same(frames, one_of(kBatchSizes))) << "round " << round;
+        if (HasFailure()) return;
+    }
+    EXPECT_GT(left_at_once(), 4000u) << "the stage takes too little for this test to mean much";
+}
+
+TEST_F(ExpressTest, S1_35_with_protected_payload_home_addresses_outside_are_refused_alike) {
+    channel::BindingSet guarded = binding();
+    guarded.flags |= channel::kBindingProtected;
+    apply(guarded);
+    channel::ParametersSet parameters;
+    parameters.protect_payload = 1;
+    parameters.icmp_errors_per_second = parameters.kernel_packets_per_second = 10000000;
+    apply(parameters);
+    for (unsigned round = 0; round < 40; ++round) {
+        std::vector<Frame> frames;
+        for (unsigned i = 0; i < 200; ++i) frames.push_back(any_frame());
+        ASSERT_NO_FATAL_FAILURE(expect_the_same(frames, 64)) << "round " << round;
+        if (HasFailure()) return;
+    }
+}
+
+TEST_F(ExpressTest, what_changes_is_seen_with_the_next_packet) {
+    use_express(true);
+    const Bytes out = ipv6(kHomeAddress, kCorrespondent, 17, Bytes(20));
+    const Bytes tunnelled = ipv6(kCareOfAddress, kHomeAgent, 41, out);
+    EXPECT_EQ(feed_packet(kOutside, tunnelled).sent[kOutside].size(), 1u);
+    // A route: the answer that was kept is none any more.
+    add_special_route("2001:db8:3::", 48, channel::RouteType::kBlackhole);
+    expect_drop(feed_packet(kOutside, tunnelled), "forward.blackhole");
+    add_route("2001:db8:3::/48", kOutside, "2001:db8:f::2");
+    EXPECT_EQ(feed_packet(kOutside, tunnelled).sent[kOutside].size(), 1u);
+    // An address of ours.
+    add_address(kOutside, "2001:db8:3::300", 64);
+    EXPECT_EQ(feed_packet(kOutside, tunnelled).kernel[kOutside].size(), 1u);
+    channel::AddressRemove gone;
+    gone.address = channel::WireAddress(kCorrespondent);
+    gone.port = kOutside;
+    apply(gone);
+    EXPECT_EQ(feed_packet(kOutside, tunnelled).sent[kOutside].size(), 1u);
+    // A binding.
+    channel::BindingSet correspondent = binding(kCorrespondent);
+    correspondent.home_port = channel::kNoPort;
+    correspondent.flags = 0;
+    correspondent.care_of_address = channel::WireAddress(kOtherCareOf);
+    apply(correspondent);
+    const Result bound = feed_packet(kOutside, tunnelled);
+    ASSERT_EQ(bound.sent[kOutside].size(), 1u) << bound.to_string();
+    EXPECT_EQ(bound.count("tun.out.ok"), 1u) << bound.to_string();
+}
+
+TEST_F(ExpressTest, a_lost_neighbour_sends_packets_to_the_kernel) {
+    use_express(true);
+    const Bytes tunnelled =
+        ipv6(kCareOfAddress, kHomeAgent, 41, ipv6(kHomeAddress, kCorrespondent, 17, Bytes(20)));
+    const Bytes to_home = ipv6(kCorrespondent, kHomeAddress, 17, Bytes(20));
+    EXPECT_EQ(feed_packet(kOutside, tunnelled).sent[kOutside].size(), 1u);
+    EXPECT_EQ(feed_packet(kOutside, to_home).sent[kOutside].size(), 1u);
+    lose_neighbour(kOutside, "2001:db8:f::2");
+    EXPECT_EQ(feed_packet(kOutside, tunnelled).kernel[kOutside].size(), 1u);
+    EXPECT_EQ(feed_packet(kOutside, to_home).kernel[kOutside].size(), 1u);
+    add_neighbour(kOutside, "2001:db8:f::2");
+    EXPECT_EQ(feed_packet(kOutside, tunnelled).sent[kOutside].size(), 1u);
+}
+
+}  // namespace homeport::golden

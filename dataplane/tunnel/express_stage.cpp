@@ -68,6 +68,10 @@ class Express {
     [[nodiscard]] bool is_resolved(std::uint32_t adjacency);
     void encapsulate_all();
     [[nodiscard]] bool forward(rte_mbuf* packet, const Ipv6Address& destination);
+    void open_tunnels();
+    void send_inner(rte_mbuf* packet, const Ipv6Address& destination, std::uint32_t slot,
+                    const table::Binding& binding);
+    void give_to_tunnel_in(rte_mbuf* packet, const Ipv6Header& outer);
     static void take(rte_mbuf* packet, PacketMeta& notes, const Ipv6Header& ip);
     static void add(Batch& batch, rte_mbuf* packet) { batch.packets[batch.count++] = packet; }
 
@@ -81,6 +85,10 @@ class Express {
     std::array<const Ipv6Header*, stage::kBatchSize> headers_;  // of the batch; null: not for here
     Batch candidates_;                                          // whose destinations are asked for
     std::array<const Ipv6Address*, stage::kBatchSize> destinations_;
+    /// Of candidates that are inside a tunnel: the binding that they come by. Else null.
+    std::array<const table::Binding*, stage::kBatchSize> from_;
+    Batch arrived_;  // tunnel packets that end here
+    std::array<const Ipv6Header*, stage::kBatchSize> outers_;
     Batch slow_, intercepted_, tunnelled_, sealed_, sent_;
 
     // Packets that go into their tunnels here.
@@ -91,6 +99,7 @@ class Express {
     std::optional<ipsec::Processor::BypassEntry> bypass_;
     std::uint64_t bypassed_packets_ = 0;
     std::uint64_t bypassed_octets_ = 0;
+    unsigned decapsulated_ = 0;
     std::uint32_t adjacency_ = channel::kNoIndex;  // the last one that was looked at
     bool resolved_ = false;
 };
@@ -154,12 +163,12 @@ void Express::leave_home_sources(const Batch& in) {
     }
 }
 
-/// Notes and bounds of a packet that goes on behind parse.
+/// Notes and bounds of a packet that goes on behind parse; it begins with `ip` from now on.
 void Express::take(rte_mbuf* packet, PacketMeta& notes, const Ipv6Header& ip) {
-    if (notes.passes == 0) {
-        notes.flags |= stage::kMetaL2Intact;
-        packet->data_off = static_cast<std::uint16_t>(packet->data_off + kEthernetLength);
-    }
+    if (notes.passes == 0) notes.flags |= stage::kMetaL2Intact;
+    packet->data_off =
+        static_cast<std::uint16_t>(reinterpret_cast<const std::uint8_t*>(&ip) -
+                                   static_cast<const std::uint8_t*>(packet->buf_addr));
     set_length(packet, static_cast<std::uint16_t>(kIpv6Length + ip.payload_length.host()));
     notes.family = 6;
     notes.protocol = ip.next_header;
@@ -171,8 +180,8 @@ void Express::look_at_local(rte_mbuf* packet, const Ipv6Header& ip) {
     PacketMeta& notes = stage::meta(packet);
     const bool from_outside = notes.passes == 0 && local_->is_home_agent_address != 0;
     if (from_outside && ip.next_header == number(IpProtocol::kIpv6)) {
-        take(packet, notes, ip);
-        add(tunnelled_, packet);
+        outers_[arrived_.count] = &ip;
+        add(arrived_, packet);
     } else if (from_outside && ip.next_header == number(IpProtocol::kEsp) &&
                worker_.worker_count == 1) {
         take(packet, notes, ip);
@@ -191,6 +200,7 @@ void Express::look_at(rte_mbuf* packet, const Ipv6Header& ip) {
         look_at_local(packet, ip);
     } else if (passes_through(ip.next_header)) [[likely]] {
         destinations_[candidates_.count] = &ip.destination;
+        from_[candidates_.count] = nullptr;
         add(candidates_, packet);
     } else {
         add(slow_, packet);
@@ -302,6 +312,79 @@ bool Express::forward(rte_mbuf* packet, const Ipv6Address& destination) {
     return true;
 }
 
+/// The packet in `binding`'s tunnel; `slot`: of its destination, if that is bound, too (P14).
+void Express::send_inner(rte_mbuf* packet, const Ipv6Address& destination, std::uint32_t slot,
+                         const table::Binding& binding) {
+    const Ipv6Header& inner = header_at(destination);
+    if (slot != table::kNoSlot || !forward(packet, destination)) [[unlikely]] {
+        give_to_tunnel_in(packet, *(&inner - 1));  // what stands before it
+        return;
+    }
+    stage::meta(packet).flags = stage::kMetaDecapsulated;
+    count_in(worker_, binding, stage::length(packet));
+    ++decapsulated_;
+    add(sent_, packet);
+}
+
+void Express::give_to_tunnel_in(rte_mbuf* packet, const Ipv6Header& outer) {
+    take(packet, stage::meta(packet), outer);
+    add(tunnelled_, packet);
+}
+
+/// The packet in a tunnel, if nothing about it is unusual and decapsulation leaves it as it is
+/// (RFC 6040); null otherwise.
+const Ipv6Header* inner_of(const Ipv6Header& outer) {
+    const auto* const at = reinterpret_cast<const std::uint8_t*>(&outer) + kIpv6Length;
+    const std::uint32_t room = outer.payload_length.host();
+    if (room < kIpv6Length || at[0] >> 4 != 6) return nullptr;
+    const auto* const inner = reinterpret_cast<const Ipv6Header*>(at);
+    const std::uint8_t inner_ecn = inner->traffic_class() & kEcnMask;
+    const bool ordinary = std::uint32_t{kIpv6Length} + inner->payload_length.host() <= room &&
+                          inner->hop_limit > 1 && is_ordinary(inner->source.bytes[0]) &&
+                          is_ordinary(inner->destination.bytes[0]) &&
+                          passes_through(inner->next_header) &&
+                          egress_ecn(inner_ecn, outer.traffic_class()) == inner_ecn;
+    return ordinary ? inner : nullptr;
+}
+
+/// P2. Those that tunnel-in would decapsulate become candidates with their inner destination.
+void Express::open_tunnels() {
+    if (arrived_.count == 0) return;
+    std::array<const Ipv6Address*, stage::kBatchSize> sources;
+    std::array<std::uint32_t, stage::kBatchSize> slots;
+    unsigned count = 0;
+    for (unsigned i = 0; i < arrived_.count; ++i) {
+        const Ipv6Header* const inner = inner_of(*outers_[i]);
+        if (inner == nullptr || table::same_address(local_->address, inner->destination))
+            [[unlikely]] {
+            give_to_tunnel_in(arrived_.packets[i], *outers_[i]);
+            continue;
+        }
+        arrived_.packets[count] = arrived_.packets[i];
+        outers_[count] = outers_[i];
+        sources[count++] = &inner->source;
+    }
+    tables_.bindings.find_bulk(sources.data(), count, slots.data());
+    constexpr std::uint16_t kPolicyIsAsked =
+        channel::kBindingTentative | channel::kBindingProtected | channel::kBindingRequireEsp;
+    for (unsigned i = 0; i < count; ++i) {
+        const table::Binding* const binding =
+            slots[i] == table::kNoSlot ? nullptr : &tables_.bindings.at(slots[i]);
+        if (binding == nullptr || (binding->flags & kPolicyIsAsked) != 0 ||
+            !table::same_address(outers_[i]->source, binding->care_of_address)) [[unlikely]] {
+            give_to_tunnel_in(arrived_.packets[i], *outers_[i]);
+            continue;
+        }
+        // Written when the packet is sent.
+        if (worker_.binding_rows != nullptr && binding->counter_index != channel::kNoIndex) {
+            __builtin_prefetch(&worker_.binding_rows[binding->counter_index], 1);
+        }
+        from_[candidates_.count] = binding;
+        destinations_[candidates_.count] = sources[i] + 1;  // which stands behind the source
+        add(candidates_, arrived_.packets[i]);
+    }
+}
+
 void Express::settle_destinations() {
     if (candidates_.count == 0) return;
     std::array<std::uint32_t, stage::kBatchSize> slots;
@@ -310,7 +393,9 @@ void Express::settle_destinations() {
     for (unsigned i = 0; i < candidates_.count; ++i) {
         rte_mbuf* const packet = candidates_.packets[i];
         const Ipv6Address& destination = *destinations_[i];
-        if (slots[i] != table::kNoSlot) {
+        if (from_[i] != nullptr) {
+            send_inner(packet, destination, slots[i], *from_[i]);
+        } else if (slots[i] != table::kNoSlot) {
             if (!intercept(packet, destination, slots[i])) add(slow_, packet);
         } else {
             add(forward(packet, destination) ? sent_ : slow_, packet);
@@ -318,6 +403,7 @@ void Express::settle_destinations() {
     }
     count_bypassed();
     encapsulate_all();
+    if (decapsulated_ != 0) worker_.count(Counter::kTunInDecapsulated, decapsulated_);
 }
 
 void Express::run(const Batch& in, Edges& out) {
@@ -335,6 +421,7 @@ void Express::run(const Batch& in, Edges& out) {
             add(slow_, in.packets[i]);
         }
     }
+    open_tunnels();
     settle_destinations();
     out.to_all(ExpressEdge::kParse, slow_);
     out.to_all(ExpressEdge::kIpsecOut, intercepted_);

@@ -263,6 +263,7 @@ void App::every_second() {
     log_.flush_suppressed();
     write_ledger();
     watch_heartbeat();
+    watch_overload();
     synchronize_if_ready();
     if (options_.mirror_kernel && !mirror_) open_mirror();
     if (timers_->seconds % kTouchEvery == 0) refresh_neighbours();

@@ -153,7 +153,9 @@ class App final : public management::Appliance,
     void in_sync() override;
 
     // app_events.cpp
+    void round_began(std::size_t waiting, std::size_t capacity) override;
     void round_ended() override;
+    void watch_overload();
     void on_event(const channel::PortInfo& event) override;
     void on_event(const channel::Acknowledge& event) override;
     void on_event(const channel::CommandFailed& event) override;
@@ -250,6 +252,10 @@ class App final : public management::Appliance,
     std::uint64_t last_heartbeat_ = 0;
     std::chrono::steady_clock::time_point heartbeat_seen_{};
     bool is_stuck_ = false;
+    std::uint64_t shed_before_ = 0;  // registrations; at the last look, and before this overload
+    std::uint64_t shed_until_now_ = 0;
+    bool sheds_ = false;
+    unsigned events_waiting_percent_ = 0;                     // of the ring, at the last round
     std::map<std::string, std::uint64_t> adjacency_packets_;  // by port and address
 
     std::unique_ptr<netlink::KernelMirror> mirror_;

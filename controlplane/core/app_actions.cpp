@@ -242,8 +242,10 @@ void App::forget_own_answer(const Ipv6Address& home_address) {
 
 void App::carry_out(const mip6::RemoveBinding& action) {
     remove_binding(action.home_address);
-    log_.limited(Message::kBindingRemoved, "binding of " + action.home_address.to_string() +
-                                               " removed: " + text_of(action.reason));
+    log_.limited(Message::kBindingRemoved, [&] {
+        return "binding of " + action.home_address.to_string() +
+               " removed: " + text_of(action.reason);
+    });
 }
 
 // ------------------------------------------------------------------- duplicate address detection
@@ -351,7 +353,8 @@ void App::put_frame(const channel::PortInfo& port, ConstByteSpan frame) {
 // ------------------------------------------------------------------------------------------- log
 
 void App::carry_out(const mip6::CountEvent& action) {
-    const std::string who = action.home_address.to_string();
+    // Most events are of no line in the log: nothing is made into text before it is needed.
+    const auto who = [&] { return action.home_address.to_string(); };
     const auto from = [&] {
         return " from " + to_string(action.wire_source) +
                (action.wire_port != 0 ? " port " + std::to_string(action.wire_port) : "");
@@ -359,32 +362,35 @@ void App::carry_out(const mip6::CountEvent& action) {
     switch (action.counter) {
         case mip6::Counter::kBindingCreated:
             log_.limited(Message::kBindingCreated,
-                         "binding of " + who + " created, update" + from());
+                         [&] { return "binding of " + who() + " created, update" + from(); });
             break;
         case mip6::Counter::kBindingSourceChanged:
             path_mtus_.erase(action.home_address);  // that of another path
-            log_.limited(Message::kBindingMoved, "binding of " + who + " moved, update" + from());
+            log_.limited(Message::kBindingMoved,
+                         [&] { return "binding of " + who() + " moved, update" + from(); });
             break;
         case mip6::Counter::kBindingMappingTaken:
-            log_.limited(Message::kMappingTaken,
-                         "the NAT mapping of " + who + ", " + to_string(action.wire_source) +
-                             " port " + std::to_string(action.wire_port) + ", is that of " +
-                             action.other.value_or(Ipv6Address{}).to_string() + " now");
+            log_.limited(Message::kMappingTaken, [&] {
+                return "the NAT mapping of " + who() + ", " + to_string(action.wire_source) +
+                       " port " + std::to_string(action.wire_port) + ", is that of " +
+                       action.other.value_or(Ipv6Address{}).to_string() + " now";
+            });
             break;
         case mip6::Counter::kBuRejected:
-            log_.limited(Message::kBindingRejected,
-                         "binding update of " + who + from() + " refused with status " +
-                             std::to_string(static_cast<unsigned>(
-                                 action.status.value_or(wire::BindingStatus{}))) +
-                             ": " + action.detail);
+            log_.limited(Message::kBindingRejected, [&] {
+                const auto status = action.status.value_or(wire::BindingStatus{});
+                return "binding update of " + who() + from() + " refused with status " +
+                       std::to_string(static_cast<unsigned>(status)) + ": " + action.detail;
+            });
             break;
         case mip6::Counter::kIpsecInPolicy:
-            log_.limited(Message::kUnprotectedUpdate,
-                         "a binding update for " + who + from() + " was not protected: dropped");
+            log_.limited(Message::kUnprotectedUpdate, [&] {
+                return "a binding update for " + who() + from() + " was not protected: dropped";
+            });
             break;
         default:
             if (log_.is_debug()) {
-                log_.debug(std::string(mip6::name(action.counter)) + " " + who + from() + " " +
+                log_.debug(std::string(mip6::name(action.counter)) + " " + who() + from() + " " +
                            action.detail);
             }
             break;

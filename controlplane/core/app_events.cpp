@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::size_t kMostEarlyPunts = 1024;
 constexpr std::uint8_t kHomeAddressOption = 201;
+/// Of the event ring. What waits behind so much is answered late, what finds the ring full is lost,
+/// refreshes too: from here on there is no room for new registrations.
+constexpr std::size_t kShareForRegistrations = 16;
 
 const char* text_of(channel::CommandError error) {
     switch (error) {
@@ -70,6 +73,30 @@ std::optional<Ipv6Address> find_home_address_option(ConstByteSpan packet) {
 }
 
 }  // namespace
+
+void App::round_began(std::size_t waiting, std::size_t capacity) {
+    home_agent_->set_overloaded(waiting > capacity / kShareForRegistrations);
+    events_waiting_percent_ =
+        static_cast<unsigned>(waiting * 100 / std::max<std::size_t>(capacity, 1));
+}
+
+// Once a second: a line when registrations begin to be shed, one when that ends.
+void App::watch_overload() {
+    const std::uint64_t shed = home_agent_->counters()[mip6::Counter::kBuOverload];
+    if (shed != shed_until_now_ && !sheds_) {
+        sheds_ = true;
+        shed_before_ = shed_until_now_;
+        log_.write(Message::kOverloaded,
+                   "overload: more binding updates come than can be answered; those of nodes that "
+                   "are not bound are left without an answer");
+    } else if (shed == shed_until_now_ && sheds_) {
+        sheds_ = false;
+        log_.write(Message::kOverloadEnded,
+                   "the overload ended: " + std::to_string(shed - shed_before_) +
+                       " binding updates were left without an answer");
+    }
+    shed_until_now_ = shed;
+}
 
 void App::round_ended() {
     synchronize_if_ready();

@@ -76,6 +76,8 @@ management::ApplianceStatus App::status() const {
     problem(!status.attached,
             "No data plane is attached; expected one at " + config_.dataplane.channel_socket + ".");
     problem(status.attached && !status.synchronized, "The data plane is not yet in step.");
+    status.events_waiting_percent = events_waiting_percent_;
+    problem(sheds_, "More binding updates come than can be answered: new registrations wait.");
     problem(is_stuck_, "The data plane's main loop does not move.");
     problem(options_.mirror_kernel && !mirror_, "The kernel's tables cannot be read.");
     problem(!store_problem_.empty(), "Bindings cannot be kept: " + store_problem_);

@@ -159,6 +159,7 @@ void DataPlane::wait_for_events() {
 void DataPlane::on_ready() {
     if (!client_ || is_stopped_) return;
     client_->woken();
+    events_.round_began(client_->waiting_octets(), client_->event_capacity());
     const Forwarder forward{events_, waits_->packet};
     const auto result = client_->poll_events(kEventsPerRound, forward);
     if (result.malformed != 0) {

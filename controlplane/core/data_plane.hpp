@@ -24,6 +24,8 @@ class DataPlaneEvents {
     virtual ~DataPlaneEvents() = default;
     virtual void attached() = 0;
     virtual void detached() = 0;
+    /// A round of events begins; `waiting` of the ring's `capacity` octets are in use.
+    virtual void round_began(std::size_t waiting, std::size_t capacity) = 0;
     /// A round of events was handed over.
     virtual void round_ended() = 0;
     virtual void on_event(const channel::PortInfo& event) = 0;

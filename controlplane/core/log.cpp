@@ -106,8 +106,8 @@ void Log::write(Message message, std::string_view text) {
     sink_->put(level, id_of(message) + " " + one_line(text));
 }
 
-void Log::limited(Message message, std::string_view text) {
-    if (level_of(message) < level_) return;
+bool Log::admits(Message message) {
+    if (level_of(message) < level_) return false;
     const auto now = std::chrono::steady_clock::now();
     Budget& budget = budgets_[message];
     if (now - budget.since >= std::chrono::seconds(1)) {
@@ -116,10 +116,10 @@ void Log::limited(Message message, std::string_view text) {
     }
     if (budget.lines >= kLinesPerSecond) {
         ++budget.suppressed;
-        return;
+        return false;
     }
     ++budget.lines;
-    write(message, text);
+    return true;
 }
 
 void Log::debug(std::string_view text) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "controlplane/core/messages.hpp"
 #include "dataplane/config/config.hpp"
@@ -30,7 +31,15 @@ class Log {
     /// One line; control characters in `text` are replaced.
     void write(Message message, std::string_view text);
     /// The same, but what is over the limit is counted and told once a second or later.
-    void limited(Message message, std::string_view text);
+    void limited(Message message, std::string_view text) {
+        if (admits(message)) write(message, text);
+    }
+    /// Likewise; `text()` is asked for only if the line is written.
+    template <class Text>
+        requires std::is_invocable_r_v<std::string, Text>
+    void limited(Message message, Text&& text) {
+        if (admits(message)) write(message, text());
+    }
     /// Without an id; nothing unless the level is debug.
     void debug(std::string_view text);
     [[nodiscard]] bool is_debug() const { return level_ == Level::kDebug; }
@@ -39,6 +48,8 @@ class Log {
     void set_level(config::LogLevel level);
 
   private:
+    [[nodiscard]] bool admits(Message message);
+
     struct Sink;
     struct Budget {
         std::chrono::steady_clock::time_point since{};

@@ -50,6 +50,8 @@ enum class Level : std::uint8_t { kDebug, kInfo, kWarning, kError };
     X(kUnprotectedUpdate, 45, kWarning) \
     X(kEspFromElsewhere, 46, kInfo) \
     X(kMappingTaken, 47, kWarning) \
+    X(kOverloaded, 48, kWarning) \
+    X(kOverloadEnded, 49, kInfo) \
     X(kManagementOpen, 50, kInfo) \
     X(kOperatorCommand, 52, kInfo) \
     X(kClientRefused, 53, kWarning) \

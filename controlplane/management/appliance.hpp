@@ -35,6 +35,7 @@ struct ApplianceStatus {
     std::uint64_t epoch = 0;    // of the last full synchronisation
     std::string data_plane_build;
     std::uint64_t commands_sent = 0, commands_failed = 0;
+    unsigned events_waiting_percent = 0;  // of the ring from the data plane, at the last look
     std::string store;
     std::vector<std::string> problems;  // sentences
 };

@@ -113,7 +113,8 @@ json show_status(const Appliance& appliance) {
                     {"epoch", status.epoch},
                     {"build", status.data_plane_build},
                     {"commands_sent", status.commands_sent},
-                    {"commands_failed", status.commands_failed}};
+                    {"commands_failed", status.commands_failed},
+                    {"events_waiting_percent", status.events_waiting_percent}};
     if (const StatisticsReader* statistics = appliance.statistics()) {
         data_plane.update(data_plane_view(*statistics));
     }

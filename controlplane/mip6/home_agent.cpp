@@ -27,6 +27,11 @@ KeyedTokenBuckets<Ipv6Address> source_buckets(const HomeAgentConfig& config) {
     return {changes / 60, changes, rate_keys(config)};
 }
 
+bool is_binding_update(ConstByteSpan mobility_header) {
+    return mobility_header.size() > 2 &&
+           mobility_header[2] == static_cast<std::uint8_t>(wire::MobilityType::kBindingUpdate);
+}
+
 TokenBucket bucket(const RateLimit& limit) {
     return {limit.per_second, limit.burst};
 }
@@ -156,10 +161,7 @@ bool HomeAgent::step_3_is_protected(const wire::Ipv6PacketView& packet,
                                     const ReceiveInfo& info) const {
     if (info.protected_by_ipsec || config_.allow_unprotected) return true;
     const ConstByteSpan header = packet.upper;
-    const bool is_binding_update =
-        header.size() > 2 &&
-        header[2] == static_cast<std::uint8_t>(wire::MobilityType::kBindingUpdate);
-    if (!is_binding_update) return true;
+    if (!is_binding_update(header)) return true;
     constexpr std::size_t kFlagsOffset = 8;
     constexpr std::uint8_t kHomeRegistration = 0x40;
     return header.size() > kFlagsOffset && (header[kFlagsOffset] & kHomeRegistration) == 0;
@@ -169,6 +171,10 @@ void HomeAgent::receive_mobility(const wire::Ipv6PacketView& packet, const Recei
     if (!step_3_is_protected(packet, info)) {
         return count(Counter::kIpsecInPolicy, packet.source, info.wire_source,
                      "binding update without IPsec");
+    }
+    // Step 18 would say the same; what is shed must cost little.
+    if (overloaded_ && is_binding_update(packet.upper) && cache_.find(packet.source) == nullptr) {
+        return count(Counter::kBuOverload, packet.source, info.wire_source, "overload");
     }
     auto message = wire::decode_mobility_header(packet.upper, packet.source, packet.destination);
     if (!message) return answer_decode_error(packet, info, message.error());

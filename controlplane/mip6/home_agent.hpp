@@ -66,7 +66,7 @@ class HomeAgent {
                                           const binding::OuterSource& source, TimePoint now);
 
     /// True: new registrations are met with silence, which the mobile node repeats; refreshes go
-    /// on.
+    /// on. Updates of home addresses without a binding are then hardly looked at.
     void set_overloaded(bool overloaded) { overloaded_ = overloaded; }
 
     [[nodiscard]] const binding::Cache& bindings() const { return cache_; }

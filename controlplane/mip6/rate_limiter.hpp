@@ -18,8 +18,9 @@ class TokenBucket {
     TokenBucket(double per_second, double burst)
         : per_second_(per_second), burst_(burst), tokens_(burst) {}
 
-    /// Takes one token if there is one.
-    [[nodiscard]] bool take(binding::TimePoint now) {
+    /// Takes one token if there is one; with an `advance`, also while no more than so many are
+    /// owed.
+    [[nodiscard]] bool take(binding::TimePoint now, double advance = 0) {
         if (now > filled_ || !started_) {
             const std::chrono::duration<double> passed =
                 started_ ? now - filled_ : binding::Duration::zero();
@@ -27,7 +28,7 @@ class TokenBucket {
             filled_ = now;
             started_ = true;
         }
-        if (tokens_ < 1) return false;
+        if (tokens_ + advance < 1) return false;
         tokens_ -= 1;
         return true;
     }

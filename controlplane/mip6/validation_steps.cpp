@@ -97,7 +97,9 @@ StepResult HomeAgent::step_13b_rate(BindingRequest& request) {
     if (!bu_rate_node_.take(rate_key(request), now_)) {
         return StepResult::drop(Counter::kBuRateLimitedNode, "too many of this node");
     }
-    if (!bu_rate_all_.take(now_)) {
+    // Who is bound comes first: new registrations find nothing while refreshes are in advance.
+    const bool is_known = cache_.find(request.home_address) != nullptr;
+    if (!bu_rate_all_.take(now_, is_known ? config_.bu_rate_all.burst / 4 : 0)) {
         return StepResult::drop(Counter::kBuRateLimitedAll, "too many in all");
     }
     return StepResult::go_on();

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -16,7 +17,7 @@ namespace homeport::channel {
 
 namespace {
 
-constexpr std::size_t kMaxDescriptors = 4;
+constexpr std::size_t kMaxDescriptors = kControlPlaneDescriptors;
 
 struct Answer {
     std::array<std::uint8_t, 2 * sizeof(HelloReply)> bytes;
@@ -90,10 +91,11 @@ std::expected<Client, Error> Client::connect(const std::string& socket_path, Rol
     if (!reply) return std::unexpected(reply.error());
     const bool controls = role == Role::kControlPlane;
     auto& fds = answer->fds;
-    if (fds.size() != (controls ? 4 : 1)) {
+    const std::size_t expected = controls ? kControlPlaneDescriptors : 1;
+    if (fds.size() != expected) {
         return std::unexpected(
             Error{ErrorCode::kProtocol, "the data plane sent " + std::to_string(fds.size()) +
-                                            " descriptors, expected " + (controls ? "4" : "1")});
+                                            " descriptors, expected " + std::to_string(expected)});
     }
 
     Client client;
@@ -112,12 +114,19 @@ std::expected<Client, Error> Client::connect(const std::string& socket_path, Rol
         client.command_region_ = std::move(*commands);
         client.event_region_ = std::move(*events);
         client.wake_up_ = std::move(fds[3]);
+        client.bell_ = std::move(fds[4]);
         client.commands_ =
             RingProducer(client.command_region_.writable_bytes(), reply->command_capacity);
         client.events_ = RingConsumer(client.event_region_.writable_bytes(), reply->event_capacity);
     }
     client.socket_ = std::move(*socket);
     return client;
+}
+
+void Client::flush() {
+    if (!commands_.publish_and_see_sleeper()) return;
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(bell_.get(), &one, sizeof one);
 }
 
 void Client::woken() {

@@ -60,8 +60,9 @@ class Client {
         }
         return ++last_number_;
     }
-    /// Publishes all commands sent so far; the data plane applies them in order.
-    void flush() { commands_.publish(); }
+    /// Publishes all commands sent so far, and wakes the data plane if it sleeps. It applies them
+    /// in order.
+    void flush();
     /// Room for commands, in octets, as RingProducer::free_octets().
     [[nodiscard]] std::size_t free_octets() { return commands_.free_octets(); }
     [[nodiscard]] std::uint64_t last_number() const { return last_number_; }
@@ -85,6 +86,10 @@ class Client {
         return result;
     }
 
+    /// Events that wait, in octets of the ring, and the ring's size.
+    [[nodiscard]] std::size_t waiting_octets() const { return events_.waiting_octets(); }
+    [[nodiscard]] std::size_t event_capacity() const { return events_.capacity(); }
+
     /// True: no event waits and the data plane will make event_fd() readable for the next one.
     [[nodiscard]] bool prepare_sleep() { return events_.announce_sleep(); }
     /// To be called after a sleep: empties event_fd().
@@ -106,6 +111,7 @@ class Client {
 
     FileDescriptor socket_;
     FileDescriptor wake_up_;
+    FileDescriptor bell_;  // eventfd towards the data plane
     Region command_region_, event_region_, statistics_;
     RingProducer commands_;
     RingConsumer events_;

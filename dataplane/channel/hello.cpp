@@ -13,7 +13,7 @@ namespace {
 
 template <class... Types>
 consteval std::uint32_t hash_of_layouts() {
-    std::uint32_t hash = 0x811c9dc5;  // FNV-1a
+    std::uint32_t hash = 0x811c9dc5 ^ kControlPlaneDescriptors;  // FNV-1a
     ((hash = (hash ^ static_cast<std::uint32_t>(sizeof(Types))) * 0x01000193u), ...);
     return hash;
 }

@@ -20,6 +20,7 @@ namespace homeport::channel {
 
 enum class Role : std::uint16_t {
     kControlPlane = 1,  // one at a time; descriptors: command ring, event ring, statistics, eventfd
+                        // that is readable when events came, eventfd to wake the data plane with
     kObserver = 2,      // statistics only
 };
 
@@ -57,6 +58,9 @@ static_assert(sizeof(HelloReply) == 360);
 /// A number that differs when sizes of records or the list of types differ: catches a change of
 /// messages.hpp or statistics.hpp without a new kAbiVersion.
 extern const std::uint32_t kAbiLayout;
+
+/// That come with the answer to Role::kControlPlane, in the order named there.
+inline constexpr std::size_t kControlPlaneDescriptors = 5;
 
 /// Octets of the largest statistics region that a client maps.
 inline constexpr std::uint64_t kMaxStatisticsSize = std::uint64_t{1} << 36;

@@ -239,6 +239,13 @@ class RingConsumer : public RingEnd {
         published_ = tail_;
     }
 
+    /// Octets of records that are published and not yet released, framing included.
+    [[nodiscard]] std::size_t waiting_octets() const {
+        if (capacity_ == 0 || broken()) return 0;
+        const std::uint64_t waiting = control_->head.load(std::memory_order_relaxed) - tail_;
+        return waiting <= capacity_ ? static_cast<std::size_t>(waiting) : 0;
+    }
+
     /// Announces that this side is going to sleep until it is woken up. False: records have come
     /// meanwhile (or the ring is broken), do not sleep.
     [[nodiscard]] bool announce_sleep() {

@@ -32,7 +32,7 @@ const char* fault_of(RingState state) {
 /// Sends `reply` and `fds` as one message; never blocks. False: the peer is gone or does not read.
 bool send_reply(int socket, HelloReply& reply, std::span<const int> fds) {
     iovec data{&reply, sizeof reply};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(4 * sizeof(int))> control{};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(kControlPlaneDescriptors * sizeof(int))> control{};
     msghdr message{};
     message.msg_iov = &data;
     message.msg_iovlen = 1;
@@ -188,15 +188,17 @@ ServerEvent Server::attach(Pending pending) {
                                        PeerAccess::kReadWrite, CoreDump::kInclude);
     if (!event_region) return refuse(pending, HelloStatus::kInternal, event_region.error().text);
     FileDescriptor wake_up(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-    if (!wake_up) {
+    FileDescriptor bell(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    if (!wake_up || !bell) {
         return refuse(pending, HelloStatus::kInternal, system_error("eventfd", errno).text);
     }
 
     HelloReply reply = make_reply(HelloStatus::kAccepted);
     reply.command_capacity = config_.command_capacity;
     reply.event_capacity = config_.event_capacity;
-    const std::array fds{command_region->fd(), event_region->fd(), statistics_->fd(),
-                         wake_up.get()};
+    const std::array fds{command_region->fd(), event_region->fd(), statistics_->fd(), wake_up.get(),
+                         bell.get()};
+    static_assert(std::tuple_size_v<decltype(fds)> == kControlPlaneDescriptors);
     if (!send_reply(pending.socket.get(), reply, fds)) {
         return {ServerEvent::Kind::kRefused,
                 "control plane (" + describe(pending.peer) + ") went away during the hand-shake"};
@@ -204,6 +206,7 @@ ServerEvent Server::attach(Pending pending) {
     command_region_ = std::move(*command_region);
     event_region_ = std::move(*event_region);
     wake_up_ = std::move(wake_up);
+    bell_ = std::move(bell);
     commands_ = RingConsumer(command_region_.writable_bytes(), config_.command_capacity);
     events_ = RingProducer(event_region_.writable_bytes(), config_.event_capacity);
     peer_ = std::move(pending.peer);
@@ -265,6 +268,7 @@ void Server::drop_regions() {
     command_region_ = {};
     event_region_ = {};
     wake_up_.reset();
+    bell_.reset();
 }
 
 }  // namespace homeport::channel

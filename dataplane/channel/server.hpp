@@ -93,6 +93,14 @@ class Server {
     [[nodiscard]] bool send(Event& event, ConstByteSpan trailing = {}) {
         return attached_ && write_record(events_, event, trailing);
     }
+    /// Says that the main lcore is going to sleep: from now on the peer makes bell_fd() readable
+    /// when it sends commands. The caller looks at commands() once more, and sleeps only then.
+    void announce_sleep() { (void)commands_.announce_sleep(); }
+    void awake() { commands_.withdraw_sleep(); }
+    /// Of the present attachment, or -1. To be watched for edges and never read: the peer has it
+    /// too. The event of an attachment's end is the last moment to let go of it.
+    [[nodiscard]] int bell_fd() const { return bell_.get(); }
+
     /// Publishes events, and wakes the control plane up if it sleeps.
     void flush();
 
@@ -128,6 +136,7 @@ class Server {
     Peer peer_;
     FileDescriptor peer_socket_;
     FileDescriptor wake_up_;  // eventfd towards the control plane
+    FileDescriptor bell_;     // eventfd from the control plane
     Region command_region_, event_region_;
     RingConsumer commands_;
     RingProducer events_;

@@ -3,6 +3,7 @@
 #include <rte_cycles.h>
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
+#include <sys/epoll.h>
 
 #include <cstring>
 #include <type_traits>
@@ -57,6 +58,8 @@ void MainLcore::look_at_channel() {
             return attached();
         case Kind::kDetached:
             log(Message::kDetached, event.text);
+            // The peer may hold it open: closing our end would not end the watch.
+            epoll_ctl(epoll_, EPOLL_CTL_DEL, server_.bell_fd(), nullptr);
             return stop_trace();
         case Kind::kObserverAttached:
             return log(Message::kObserver, event.text);
@@ -66,6 +69,10 @@ void MainLcore::look_at_channel() {
 }
 
 void MainLcore::attached() {
+    epoll_event bell{};
+    bell.events = EPOLLIN | EPOLLET;
+    bell.data.fd = server_.bell_fd();
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, server_.bell_fd(), &bell);
     last_command_ = acknowledged_ = refused_commands_ = 0;
     for (const auto& port : ports_) send_port_info(*port);
     ipsec_.forget_reports();

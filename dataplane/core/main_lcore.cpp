@@ -20,7 +20,7 @@ using channel::Counter;
 namespace {
 
 constexpr unsigned kRoundsBeforeSleep = 50;
-constexpr int kLongestSleepMs = 1;  // the command ring has no bell
+constexpr int kLongestSleepMs = 1;  // housekeeping
 
 }  // namespace
 
@@ -65,7 +65,9 @@ void MainLcore::run(const std::atomic<bool>& stop) {
         if (idle_rounds < kRoundsBeforeSleep) continue;
         // Whoever puts something into a ring after this wakes us up.
         waker_.announce_sleep();
+        server_.announce_sleep();
         if (!round()) sleep();
+        server_.awake();
         waker_.awake();
     }
 }

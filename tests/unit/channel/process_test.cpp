@@ -183,7 +183,7 @@ TEST(Processes, a_child_that_writes_garbage_everywhere_is_thrown_out) {
             RawClient client;
             const Hello hello = make_hello(Role::kControlPlane, "garbage");
             client.say(path, {reinterpret_cast<const std::uint8_t*>(&hello), sizeof hello});
-            if (!client.read_reply() || client.fds.size() != 4) return 1;
+            if (!client.read_reply() || client.fds.size() != kControlPlaneDescriptors) return 1;
             std::mt19937_64 noise(seed);
             const std::size_t size = ring_region_size(client.reply.command_capacity);
             std::vector<Region> regions;

@@ -172,6 +172,36 @@ TEST_F(Attachment, the_eventfd_wakes_a_sleeper_and_nobody_else) {
     EXPECT_EQ(client.poll_events(10, Ignore{}).events, 1u);
 }
 
+TEST_F(Attachment, a_sleeping_data_plane_is_woken_by_the_first_command_and_by_no_other) {
+    auto client = attach();
+    const auto rings = [&] {
+        pollfd bell{data_plane.server.bell_fd(), POLLIN, 0};
+        return ::poll(&bell, 1, 0) == 1;
+    };
+    TraceStop command;
+    ASSERT_TRUE(client.send(command));
+    client.flush();
+    EXPECT_FALSE(rings()) << "nobody sleeps";
+    ASSERT_TRUE(data_plane.server.commands().peek());
+    data_plane.server.commands().release();
+    data_plane.server.announce_sleep();
+    client.flush();
+    EXPECT_FALSE(rings()) << "nothing new was sent";
+    ASSERT_TRUE(client.send(command));
+    client.flush();
+    EXPECT_TRUE(rings());
+    std::uint64_t times = 0;
+    ASSERT_EQ(::read(data_plane.server.bell_fd(), &times, sizeof times), 8);
+    ASSERT_TRUE(client.send(command));
+    client.flush();
+    EXPECT_FALSE(rings()) << "it was woken already";
+    data_plane.server.announce_sleep();
+    data_plane.server.awake();
+    ASSERT_TRUE(client.send(command));
+    client.flush();
+    EXPECT_FALSE(rings()) << "it did not sleep after all";
+}
+
 TEST_F(Attachment, a_full_blocking_eventfd_does_not_stop_the_data_plane) {
     auto client = attach();
     ASSERT_TRUE(client.prepare_sleep());
@@ -305,7 +335,7 @@ TEST_F(Attachment, observers_are_limited_and_make_room_when_they_go) {
 
 TEST_F(Attachment, nobody_can_write_the_statistics_or_resize_a_region) {
     const RawClient client = say(make_hello(Role::kControlPlane, "x"));
-    ASSERT_EQ(client.fds.size(), 4u);
+    ASSERT_EQ(client.fds.size(), kControlPlaneDescriptors);
     const int statistics = client.fds[2].get();
     EXPECT_EQ(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, statistics, 0), MAP_FAILED);
     const std::string again = "/proc/self/fd/" + std::to_string(statistics);

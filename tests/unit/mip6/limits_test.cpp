@@ -52,6 +52,43 @@ TEST_F(Limits, rate_in_all) {
     expect_status(update(1), 0);
 }
 
+TEST_F(Limits, refreshes_pass_before_new_registrations_when_the_rate_is_used_up) {
+    config.bu_rate_all = {10, 8};
+    restart(config);
+    for (unsigned i = 0; i < 8; ++i) {
+        Update made = update(1);
+        made.home_address.bytes[15] = static_cast<std::uint8_t>(i + 2);
+        expect_status(made, 0);
+    }
+    Update fresh = update(1);
+    fresh.home_address.bytes[15] = 0x77;
+    expect_drop(fresh, Counter::kBuRateLimitedAll);
+    const auto refresh = [&](unsigned i) {
+        Update made = update(2);
+        made.home_address.bytes[15] = static_cast<std::uint8_t>(i + 2);
+        return made;
+    };
+    expect_status(refresh(0), 0);
+    expect_status(refresh(1), 0);
+    expect_drop(refresh(2), Counter::kBuRateLimitedAll);
+    now += milliseconds{200};  // pays what was taken in advance
+    expect_drop(fresh, Counter::kBuRateLimitedAll);
+    expect_status(refresh(2), 0);
+    now += milliseconds{200};
+    expect_status(fresh, 0);
+}
+
+TEST(TokenBucket, an_advance_is_paid_back) {
+    binding::TimePoint now{seconds{1000}};
+    TokenBucket bucket(1, 2);
+    for (int i = 0; i < 4; ++i) EXPECT_TRUE(bucket.take(now, 2));
+    EXPECT_FALSE(bucket.take(now, 2));
+    now += seconds{2};
+    EXPECT_FALSE(bucket.take(now));
+    now += seconds{1};
+    EXPECT_TRUE(bucket.take(now));
+}
+
 TEST_F(Limits, repeated_old_ones_do_not_silence_the_node_itself) {
     config.bu_rate_node = {1, 2};
     config.bu_rate_all = {1, 3};

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <random>
 
+#include "controlplane/binding/journal_store.hpp"
 #include "controlplane/binding/sqlite_store.hpp"
 #include "controlplane/core/home_agent_config.hpp"
 #include "controlplane/core/log.hpp"
@@ -96,7 +97,9 @@ std::vector<std::string> App::open_stores() {
                                                 opened->damage + ") and is now " +
                                                 opened->set_aside + "; begins with an empty one");
     }
-    store_ = std::move(opened->store);
+    auto journal = binding::JournalStore::open({.path = path}, std::move(opened->store));
+    if (!journal) return {journal.error().what};
+    store_ = std::move(*journal);
     auto ledger = sa::SequenceLedger::open(path + ".sequences");
     if (!ledger) return {ledger.error()};
     ledger_ = std::move(*ledger);

@@ -44,7 +44,7 @@ const Entry* Cache::find(const Ipv6Address& home_address) const {
 }
 
 std::size_t Cache::count_of_node(const std::string& node) const {
-    const auto found = per_node_.find(node);
+    const auto found = per_node_.find(key_of(node));
     return found == per_node_.end() ? 0 : found->second;
 }
 
@@ -69,7 +69,7 @@ std::expected<Entry*, InsertRefusal> Cache::insert(Entry entry) {
     slots_[id] = std::make_unique<Entry>(std::move(entry));
     Entry* const placed = slots_[id].get();
     index_.emplace(placed->home_address, id);
-    if (!placed->node.empty()) ++per_node_[placed->node];
+    if (!placed->node.empty()) ++per_node_[key_of(placed->node)];
     wheel_.schedule(id, placed->deadline);
     return placed;
 }
@@ -78,7 +78,8 @@ void Cache::erase(const Ipv6Address& home_address) {
     const auto found = index_.find(home_address);
     if (found == index_.end()) return;
     const TimerWheel::Id id = found->second;
-    const auto node = per_node_.find(slots_[id]->node);
+    const auto node =
+        slots_[id]->node.empty() ? per_node_.end() : per_node_.find(key_of(slots_[id]->node));
     if (node != per_node_.end() && --node->second == 0) per_node_.erase(node);
     wheel_.cancel(id);
     index_.erase(found);

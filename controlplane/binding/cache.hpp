@@ -55,12 +55,18 @@ class Cache {
     }
 
   private:
+    [[nodiscard]] static std::uint64_t key_of(const std::string& node) {
+        return std::hash<std::string>{}(node);
+    }
+
     Limits limits_;
     TimerWheel wheel_;
     std::unordered_map<Ipv6Address, TimerWheel::Id> index_;
     std::vector<std::unique_ptr<Entry>> slots_;  // by timer number
     std::vector<TimerWheel::Id> free_;
-    std::unordered_map<std::string, std::size_t> per_node_;
+    /// By the hash of the node's name: a name again beside each binding would take more than the
+    /// count. Should two names meet, they share a limit.
+    std::unordered_map<std::uint64_t, std::uint32_t> per_node_;
     std::vector<TimerWheel::Id> due_;
 };
 

@@ -7,12 +7,17 @@
 #include <rte_eal.h>
 #include <rte_hash.h>
 #include <rte_hash_crc.h>
+#include <rte_rcu_qsbr.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "dataplane/table/tables.hpp"
@@ -90,6 +95,58 @@ void binding_table_bulk(benchmark::State& state) {
         benchmark::DoNotOptimize(hits);
         return found;
     });
+}
+
+/// The same lookups while another thread moves `range(2)` bindings a second, as the main lcore does
+/// it. Wants a second CPU.
+void binding_table_while_changed(benchmark::State& state) {
+    const auto homes = static_cast<std::uint64_t>(state.range(0));
+    const auto burst = static_cast<unsigned>(state.range(1));
+    const auto per_second = static_cast<double>(state.range(2));
+    std::unique_ptr<rte_rcu_qsbr, decltype(&std::free)> readers(
+        static_cast<rte_rcu_qsbr*>(std::aligned_alloc(64, rte_rcu_qsbr_get_memsize(1))), std::free);
+    if (!readers || rte_rcu_qsbr_init(readers.get(), 1) != 0) {
+        state.SkipWithError("no memory");
+        return;
+    }
+    Reclaimer reclaimer(readers.get());
+    BindingTable table(static_cast<std::uint32_t>(homes), reclaimer);
+    fill(table, homes);
+    rte_rcu_qsbr_thread_register(readers.get(), 0);
+    rte_rcu_qsbr_thread_online(readers.get(), 0);
+    std::atomic<bool> stops{false};
+    std::uint64_t changed = 0;
+    double seconds = 0;
+    std::thread writer([&] {
+        std::mt19937_64 random(2);
+        const auto start = std::chrono::steady_clock::now();
+        while (!stops.load(std::memory_order_relaxed)) {
+            seconds =
+                std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+            for (; static_cast<double>(changed) < seconds * per_second; ++changed) {
+                Binding binding{};
+                binding.home_address = home(random() % homes);
+                binding.counter_index = static_cast<std::uint32_t>(changed);
+                (void)table.put(binding);
+            }
+            reclaimer.poll();
+        }
+    });
+    std::array<std::uint32_t, 64> slots;
+    unsigned calls = 0;
+    run(state, homes, burst, [&](const Ipv6Address* const* keys, unsigned count) {
+        const std::uint64_t hits = table.find_bulk(keys, count, slots.data());
+        unsigned found = 0;
+        for (unsigned i = 0; i < count; ++i) found += table.at(slots[i]).adjacency == 0;
+        benchmark::DoNotOptimize(hits);
+        if (++calls % 16 == 0) rte_rcu_qsbr_quiescent(readers.get(), 0);
+        return found;
+    });
+    rte_rcu_qsbr_thread_offline(readers.get(), 0);
+    stops = true;
+    writer.join();
+    rte_rcu_qsbr_thread_unregister(readers.get(), 0);
+    state.counters["changes/s"] = seconds > 0 ? static_cast<double>(changed) / seconds : 0;
 }
 
 void binding_table_single(benchmark::State& state) {
@@ -175,6 +232,12 @@ void sizes(benchmark::internal::Benchmark* which) {
 }
 
 BENCHMARK(binding_table_bulk)->Apply(sizes);
+BENCHMARK(binding_table_while_changed)
+    ->ArgNames({"homes", "burst", "changes"})
+    ->Args({1000, 32, 100000})
+    ->Args({100000, 32, 100000})
+    ->Args({1000000, 32, 100000})
+    ->UseRealTime();
 BENCHMARK(rte_hash_lookup_bulk)->Apply(sizes);
 BENCHMARK(binding_table_single)->Arg(1000)->Arg(100000)->Arg(1000000);
 BENCHMARK(fib_bulk)->Args({10, 64})->Args({1000, 64})->Args({50000, 64});

@@ -14,6 +14,10 @@
 //   bindings COUNT FIRST-HOME-ADDRESS CARE-OF-ADDRESS HOME-AGENT [udp UDP-PORT]
 //                               over IPv4 if the care-of address is one
 //   unbind HOME-ADDRESS
+//   binding-churn SECONDS PER-SECOND COUNT FIRST-HOME-ADDRESS CARE-OF-ADDRESS HOME-AGENT
+//                               moves bindings, COUNT of them, in random order between this care-of
+//                               address and the next; prints how many, and how long the data plane
+//                               took from the record in the ring to its acknowledgement
 //   bypass                      everything passes by IPsec
 //   protect PREFIX              payload of its home addresses under ESP, the rest passes by
 //
@@ -27,14 +31,18 @@
 //   frame PORT HEX | packet HEX
 //   flush                       waits until all is acknowledged
 //   sleep MILLISECONDS
+#include <poll.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <deque>
 #include <iostream>
 #include <map>
+#include <random>
 #include <sstream>
 #include <thread>
 #include <vector>
@@ -101,6 +109,8 @@ class Session {
             }
             client_.flush();
             poll();
+            // It may have to run on this very CPU.
+            std::this_thread::sleep_for(std::chrono::microseconds(50));
         }
     }
 
@@ -152,6 +162,8 @@ class Session {
             send(record);
         } else if (verb == "binding" || verb == "bindings") {
             bind(verb, words);
+        } else if (verb == "binding-churn") {
+            move_bindings(words);
         } else if (verb == "unbind") {
             channel::BindingRemove record;
             record.home_address = wire(next());
@@ -229,6 +241,86 @@ class Session {
             send(record);
             store_be64(address.bytes.data() + 8, address.low() + 1);
         }
+    }
+
+    /// Sleeps until an event comes, or until `until`.
+    void wait_for_event(std::chrono::steady_clock::time_point until) {
+        if (!client_.prepare_sleep()) return;
+        const auto left = std::max(until - std::chrono::steady_clock::now(),
+                                   std::chrono::steady_clock::duration::zero());
+        const timespec time{.tv_sec = 0, .tv_nsec = std::min<long>(left.count(), 1'000'000)};
+        pollfd readable{client_.event_fd(), POLLIN, 0};
+        (void)::ppoll(&readable, 1, &time, nullptr);
+        client_.woken();
+    }
+
+    void move_bindings(std::istringstream& words) {
+        using Clock = std::chrono::steady_clock;
+        double seconds = 0;
+        double per_second = 0;
+        std::uint32_t count = 0;
+        std::string home, care_of, home_agent;
+        words >> seconds >> per_second >> count >> home >> care_of >> home_agent;
+        channel::BindingSet record;
+        record.home_address = wire(home);
+        record.home_agent_address = wire(home_agent);
+        const std::array<WireAddress, 2> places{wire(care_of), next_of(wire(care_of))};
+        const Ipv6Address first = record.home_address.v6();
+        (void)::prctl(PR_SET_TIMERSLACK, 1);
+        std::mt19937 random(1);
+        std::vector<bool> is_away(count);
+        std::deque<Clock::time_point> sent_at;
+        std::vector<Clock::duration> took;
+        const std::uint64_t before = client_.last_number();
+        std::uint64_t answered = before;
+        const auto take_answers = [&] {
+            poll();
+            const auto now = Clock::now();
+            for (; answered < acknowledged_; ++answered) {
+                took.push_back(now - sent_at.front());
+                sent_at.pop_front();
+            }
+        };
+        const auto start = Clock::now();
+        std::uint64_t done = 0;
+        const auto length = std::chrono::duration<double>(seconds);
+        // Several of them a time where that is enough to keep the rate.
+        const double step = std::max(1.0, per_second / 20000);
+        while (Clock::now() - start < length) {
+            const std::chrono::duration<double> elapsed = Clock::now() - start;
+            const auto due = static_cast<std::uint64_t>(elapsed.count() * per_second);
+            for (; done < due; ++done) {
+                const auto index = static_cast<std::uint32_t>(random() % count);
+                record.counter_index = index;
+                store_be64(record.home_address.bytes.data() + 8, first.low() + index);
+                is_away[index] = !is_away[index];
+                record.care_of_address = places[is_away[index] ? 1 : 0];
+                sent_at.push_back(Clock::now());
+                send(record);
+            }
+            client_.flush();
+            take_answers();
+            wait_for_event(
+                start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(
+                            (static_cast<double>(done) + step) / per_second)));
+            take_answers();
+        }
+        flush();
+        take_answers();
+        const std::chrono::duration<double> elapsed = Clock::now() - start;
+        std::ranges::sort(took);
+        const auto percentile = [&](std::size_t per_mille) {
+            if (took.empty()) return 0.0;
+            const auto at = std::min(took.size() - 1, took.size() * per_mille / 1000);
+            return static_cast<double>(took[at].count()) / 1000;
+        };
+        std::cout << "moved " << done << " in " << elapsed.count() << " us " << percentile(500)
+                  << " " << percentile(990) << " " << percentile(999) << std::endl;
+    }
+
+    static WireAddress next_of(WireAddress address) {
+        ++address.bytes[address.family == 4 ? 3 : 15];
+        return address;
     }
 
     static constexpr std::uint16_t kPayloadPolicy = 2;

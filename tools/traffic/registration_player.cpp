@@ -11,6 +11,9 @@
 // are then of nodes that were not seen before. Prints a line of JSON for each of the two phases.
 // What it checks: each acknowledgement answers the last update of its node, goes to where that came
 // from, and stands behind the command that puts the binding in force (S1.13).
+#include <poll.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <bit>
@@ -137,8 +140,15 @@ class Player {
     }
 
   private:
-    static void print_ready(const char* phase) {
+    /// Says what comes, and waits until it may: a line on standard input.
+    void print_ready(const char* phase) {
         std::cout << nlohmann::json{{"begins", phase}}.dump() << std::endl;
+        pollfd input{STDIN_FILENO, POLLIN, 0};
+        do {
+            poll();
+        } while (::poll(&input, 1, 1) == 0);
+        std::string line;
+        std::getline(std::cin, line);
     }
 
     void wait_for_attachment() {

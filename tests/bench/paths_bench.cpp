@@ -25,7 +25,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <numeric>
 #include <random>
 #include <sstream>
 
@@ -57,14 +56,6 @@ constexpr std::uint32_t kWarmUp = 32;  // batches that are not counted
     std::exit(1);
 }
 
-/// Nodes in random order, each once before one comes again.
-std::vector<std::uint32_t> random_order(std::uint32_t nodes) {
-    std::vector<std::uint32_t> order(nodes);
-    std::iota(order.begin(), order.end(), 0u);
-    std::ranges::shuffle(order, std::mt19937(1));
-    return order;
-}
-
 class Run {
   public:
     Run(const Wanted& wanted, traffic::Path path) : wanted_(wanted), path_(path) {
@@ -80,7 +71,7 @@ class Run {
     }
 
     void measure() {
-        order_ = random_order(wanted_.setting.bindings);
+        order_ = traffic::random_order(wanted_.setting.bindings);
         for (std::uint32_t i = 0; i < kWarmUp; ++i) run_batch(false);
         const std::uint64_t before = home_agent_->count(channel::Counter::kTxPort);
         for (std::uint32_t i = 0; i < wanted_.batches; ++i) run_batch(true);

@@ -25,8 +25,11 @@
 //                               payload SAs, one a home address: sa_of() says with which SPI; each
 //                               belongs to the next of the workers
 //
-//   sa-churn SECONDS PER-SECOND FIRST-HOME-ADDRESS HOME-AGENT ALGORITHM KEY-HEX
-//                               sets and removes outbound SAs at this rate, prints how many
+//   sa-churn SECONDS PER-SECOND FIRST-NODE ALGORITHM
+//                               sets and removes outbound SAs of nodes of tools/traffic/path.hpp at
+//                               this rate, prints how many
+//   load PATH BINDINGS ALGORITHM WINDOW WORKERS
+//                               all that a path of tools/traffic/path.hpp needs, nodes included
 //   trace PACKETS [ADDRESS]
 //   frame PORT HEX | packet HEX
 //   flush                       waits until all is acknowledged
@@ -50,7 +53,7 @@
 #include "dataplane/channel/client.hpp"
 #include "dataplane/channel/records.hpp"
 #include "dataplane/ipsec/algorithm.hpp"
-#include "dataplane/ipsec/spi.hpp"
+#include "tools/traffic/records.hpp"
 
 namespace {
 
@@ -169,14 +172,12 @@ class Session {
             record.home_address = wire(next());
             send(record);
         } else if (verb == "bypass") {
-            channel::PolicyRecord policy;
-            policy.id = 1;
-            policy.action = channel::PolicyAction::kBypass;
-            channel::SpdReplace record;
-            record.count = 1;
-            send(record, {reinterpret_cast<const std::uint8_t*>(&policy), sizeof policy});
+            set_policies(traffic::bypass_policies());
         } else if (verb == "protect") {
-            protect(wire_prefix(next()));
+            const WirePrefix prefix = wire_prefix(next());
+            set_policies(traffic::payload_policies(prefix.address, prefix.length));
+        } else if (verb == "load") {
+            load(words);
         } else if (verb == "sas") {
             const bool inbound = next() == "in";
             const std::uint32_t count = static_cast<std::uint32_t>(std::stoul(next()));
@@ -185,15 +186,21 @@ class Session {
             const std::string workers = next();
             const auto owners =
                 static_cast<std::uint32_t>(workers.empty() ? 1 : std::stoul(workers));
-            for (std::uint32_t i = 0; i < count; ++i) {
-                channel::SaSet sa = sa_of(record, i);
-                sa.owner_worker = i % owners;
-                send(sa);
-            }
+            for (std::uint32_t i = 0; i < count; ++i) send(sa_of(record, i, owners));
         } else if (verb == "sa-churn") {
             const int seconds = std::stoi(next());
             const int per_second = std::stoi(next());
-            churn(payload_sa(words, false), seconds, per_second);
+            const auto first = static_cast<std::uint32_t>(std::stoul(next()));
+            const auto algorithm = ipsec::parse_algorithm(next());
+            if (!algorithm) {
+                std::cerr << "sa-churn: not an algorithm\n";
+                std::exit(2);
+            }
+            channel::SaSet pattern = traffic::payload_sa(channel::SaDirection::kOutbound,
+                                                         WireAddress(traffic::kHomeAgent),
+                                                         *algorithm, traffic::key_of(*algorithm));
+            pattern.peer = WireAddress(traffic::home(first));
+            churn(pattern, seconds, per_second);
         } else if (verb == "trace") {
             channel::TraceStart record;
             record.packets = static_cast<std::uint32_t>(std::stoul(next()));
@@ -323,40 +330,28 @@ class Session {
         return address;
     }
 
-    static constexpr std::uint16_t kPayloadPolicy = 2;
-
-    static channel::PolicyRecord policy(std::uint16_t id, channel::PolicyAction action) {
-        channel::PolicyRecord record;
-        record.id = id;
-        record.action = action;
-        return record;
+    void set_policies(const std::vector<channel::PolicyRecord>& policies) {
+        channel::SpdReplace record;
+        record.count = static_cast<std::uint32_t>(policies.size());
+        send(record, {reinterpret_cast<const std::uint8_t*>(policies.data()),
+                      policies.size() * sizeof policies[0]});
     }
 
-    void protect(const WirePrefix& prefix) {
-        channel::PolicyRecord payload = policy(kPayloadPolicy, channel::PolicyAction::kProtect);
-        payload.mode = channel::SaMode::kTunnel;
-        payload.per_remote_address = 1;
-        payload.selector.remote_low = payload.selector.remote_high = prefix.address;
-        for (std::size_t bit = prefix.length; bit < 128; ++bit) {
-            payload.selector.remote_high.bytes[bit / 8] |=
-                static_cast<std::uint8_t>(0x80 >> bit % 8);
+    void load(std::istringstream& words) {
+        std::string path, algorithm;
+        traffic::Setting setting;
+        words >> path >> setting.bindings >> algorithm >> setting.replay_window >> setting.owners;
+        const auto known_path = traffic::parse_path(path);
+        const auto known_algorithm = ipsec::parse_algorithm(algorithm);
+        if (!words || !known_path || !known_algorithm || setting.owners == 0) {
+            std::cerr << "load: expected PATH BINDINGS ALGORITHM WINDOW WORKERS\n";
+            std::exit(2);
         }
-        // Table S1-SPD, entries 2 and 3: what tells signalling from payload looks at them.
-        channel::PolicyRecord update = policy(4, channel::PolicyAction::kProtect);
-        update.per_remote_address = update.signalling = 1;
-        update.selector.protocol = 135;
-        channel::PolicyRecord discovery = update;
-        discovery.id = 5;
-        discovery.selector.protocol = 58;
-        discovery.selector.local_port_low = 147 << 8;
-        discovery.selector.local_port_high = 147 << 8 | 255;
-        discovery.selector.remote_port_low = 146 << 8;
-        discovery.selector.remote_port_high = 146 << 8 | 255;
-        const std::array policies{update, discovery, payload,
-                                  policy(3, channel::PolicyAction::kBypass)};
-        channel::SpdReplace record;
-        record.count = policies.size();
-        send(record, {reinterpret_cast<const std::uint8_t*>(policies.data()), sizeof policies});
+        setting.path = *known_path;
+        setting.algorithm = *known_algorithm;
+        traffic::send_all(setting, [this](const auto& record, ConstByteSpan trailing) {
+            send(record, trailing);
+        });
     }
 
     /// FIRST-HOME-ADDRESS HOME-AGENT ALGORITHM KEY-HEX; the key is the cipher's, with its salt,
@@ -364,14 +359,6 @@ class Session {
     static channel::SaSet payload_sa(std::istringstream& words, bool inbound) {
         std::string home, home_agent, algorithm, key;
         words >> home >> home_agent >> algorithm >> key;
-        channel::SaSet record;
-        record.direction =
-            inbound ? channel::SaDirection::kInbound : channel::SaDirection::kOutbound;
-        record.mode = channel::SaMode::kTunnel;
-        record.policy_id = kPayloadPolicy;
-        record.peer = wire(home);
-        record.tunnel_local = wire(home_agent);
-        channel::copy_text(record.algorithm, algorithm);
         const auto known = ipsec::parse_algorithm(algorithm);
         const std::vector<std::uint8_t> octets = from_hex(key);
         if (!known || octets.size() != ipsec::info(*known).encryption_keying_length() +
@@ -379,24 +366,22 @@ class Session {
             std::cerr << "not an algorithm with a key of its length: " << algorithm << "\n";
             std::exit(2);
         }
-        const std::size_t cipher = ipsec::info(*known).encryption_keying_length();
-        std::copy_n(octets.begin(), cipher, record.encryption_key);
-        std::copy(octets.begin() + static_cast<std::ptrdiff_t>(cipher), octets.end(),
-                  record.integrity_key);
-        record.encryption_key_length = static_cast<std::uint16_t>(cipher);
-        record.integrity_key_length = static_cast<std::uint16_t>(octets.size() - cipher);
+        channel::SaSet record = traffic::payload_sa(
+            inbound ? channel::SaDirection::kInbound : channel::SaDirection::kOutbound,
+            wire(home_agent), *known, octets);
+        record.peer = wire(home);
         return record;
     }
 
     /// Number `index` of many: its home address, and an SPI of our own choosing inbound.
-    static channel::SaSet sa_of(channel::SaSet record, std::uint32_t index) {
+    static channel::SaSet sa_of(const channel::SaSet& record, std::uint32_t index,
+                                std::uint32_t owners = 1) {
         Ipv6Address home = record.peer.v6();
         store_be64(home.bytes.data() + 8, home.low() + index);
-        record.peer = record.tunnel_remote = WireAddress(home);
-        record.selector.remote_low = record.selector.remote_high = record.peer;
-        const bool inbound = record.direction == channel::SaDirection::kInbound;
-        record.spi = inbound ? ipsec::make_own_spi(1, 0, index).value : 0x1000'0000u + index;
-        return record;
+        channel::SaSet sa = traffic::numbered_sa(record, home, index, owners);
+        // What seal-frames makes is for any number of workers.
+        if (record.direction == channel::SaDirection::kInbound) sa.spi = traffic::spi_in(index, 1);
+        return sa;
     }
 
     void churn(const channel::SaSet& pattern, int seconds, int per_second) {

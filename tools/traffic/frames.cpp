@@ -2,6 +2,8 @@
 #include "tools/traffic/frames.hpp"
 
 #include <algorithm>
+#include <numeric>
+#include <random>
 #include <sstream>
 
 #include "dataplane/base/checksum.hpp"
@@ -93,9 +95,16 @@ std::vector<std::uint32_t> parse_sizes(const std::string& text) {
     return sizes;
 }
 
+std::vector<std::uint32_t> random_order(std::uint32_t nodes) {
+    std::vector<std::uint32_t> order(nodes);
+    std::iota(order.begin(), order.end(), 0u);
+    std::ranges::shuffle(order, std::mt19937(1));
+    return order;
+}
+
 std::expected<std::unique_ptr<FrameMaker>, std::string> FrameMaker::create(
-    Path path, ipsec::Algorithm algorithm, std::uint32_t owners) {
-    std::unique_ptr<FrameMaker> maker(new FrameMaker(path, std::max(owners, 1u)));
+    Path path, ipsec::Algorithm algorithm, std::uint32_t owners, std::uint32_t first_spi) {
+    std::unique_ptr<FrameMaker> maker(new FrameMaker(path, std::max(owners, 1u), first_spi));
     if (is_sealed(path) && !is_out(path)) {
         auto sealer = Sealer::create(algorithm, key_of(algorithm));
         if (!sealer) return std::unexpected(sealer.error());
@@ -123,7 +132,8 @@ Bytes FrameMaker::plain(std::uint32_t index, std::uint32_t size) const {
 
 std::expected<Bytes, std::string> FrameMaker::sealed(std::uint32_t index, std::uint32_t size) {
     if (sequences_.size() <= index) sequences_.resize(std::size_t{index} + 1);
-    if (auto chosen = sealer_->choose(spi_in(index, owners_), ++sequences_[index]); !chosen) {
+    const std::uint32_t spi = first_spi_ != 0 ? first_spi_ + index : spi_in(index, owners_);
+    if (auto chosen = sealer_->choose(spi, ++sequences_[index]); !chosen) {
         return std::unexpected(chosen.error());
     }
     const Bytes payload(size > overhead(path_) ? size - overhead(path_) : 0);

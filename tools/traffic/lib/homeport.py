@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""homeport-dataplane under measurement: configured, loaded over the channel, sampled."""
+import os
+import pathlib
+import subprocess
+import time
+
+from lib import machine
+
+# What must have happened to a packet of the path; forged ones end there.
+MEASURED = {"P1": "tun/out/ok", "P2": "tun/in/ok", "P3": "ipsec/out/protect", "P4": "ipsec/in/ok",
+            "P9": "tun/out/ok", "P9i": "tun/in/ok", "P10": "tun/out/ok", "P10i": "tun/in/ok",
+            "P13": "ipsec/out/protect", "P13i": "ipsec/in/ok", "P13u": "ipsec/out/protect",
+            "P9f": "dsmip/in/bad_outer", "P13f": "ipsec/in/icv"}
+SEALED = ("P3", "P4", "P13", "P13i", "P13u", "P13f")
+FORGED = ("P9f", "P13f")
+
+
+class DataPlane:
+    """`settings`: directory, build, path, bindings, algorithm, and the options of the bench."""
+
+    def __init__(self, directory, build, path, bindings, source, *, algorithm="aes128-gcm16",
+                 frames=4096, workers=1, window=0, cpu="auto", realtime=False, eal_args=(),
+                 sink="net_null0,no-rx=1", environment=None):
+        self.directory = pathlib.Path(directory)
+        self.build = pathlib.Path(build)
+        self.path, self.bindings, self.algorithm = path, bindings, algorithm
+        self.prefix = f"hpbench{os.getpid()}"
+        self.channel = self.directory / "channel.sock"
+        self.window, self.workers, self.realtime = window, workers, realtime
+        config = self.directory / "homeport.yaml"
+        cpus = machine.CPUS[-workers:]
+        main = machine.CPUS[0] if machine.CPUS[0] not in cpus else cpus[-1] + 1
+        config.write_text(f"""dataplane:
+  main_lcore: {main}
+  workers: {cpus}
+  idle_backoff: off
+  memory_mb: {machine.memory_mb(frames)}
+  mbufs: {frames + 32768}
+  max_bindings: {max(1024, bindings * 2)}
+  max_sas: {max(4096, bindings * 4)}
+  ipsec: {{cpu: {cpu}}}
+  file_prefix: {self.prefix}
+  channel_socket: {self.channel}
+  pmd_config_dir: {machine.ROOT}/pmd-config
+  eal_args: [{", ".join(f'"{word}"' for word in eal_args)}]
+  ports:
+    - {{name: in0, device: "{source}", tap: hpb-in0, mac: "02:48:50:00:00:01"}}
+    - {{name: out0, device: "{sink}", tap: hpb-out0}}
+""")
+        self.process = machine.Process([self.build / "dataplane/core/homeport-dataplane",
+                                        "--config", config], self.directory / "dataplane.log",
+                                       env=environment)
+
+    def __enter__(self):
+        try:
+            self.process.wait_for("HP-DP-0001")
+            self.load()
+            self.threads = self.process.threads("rte-worker")
+            if self.realtime:
+                for thread in self.threads:
+                    os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))
+            self.telemetry = machine.Telemetry(self.prefix)
+            return self
+        except BaseException:
+            self.process.__exit__()
+            raise
+
+    def __exit__(self, *_):
+        self.telemetry.close()
+        self.client.stdin.close()
+        self.client.wait(10)
+        self.process.__exit__()
+
+    def load(self):
+        self.client = subprocess.Popen([self.build / "tools/traffic/channel-client", self.channel],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        start = time.monotonic()
+        self.say(f"begin 1\nload {self.path} {self.bindings} {self.algorithm} {self.window} "
+                 f"{self.workers}\nend 1\nflush")
+        for line in self.client.stdout:
+            if line.startswith("failed"):
+                raise SystemExit(f"the data plane refused: {line}")
+            if line.startswith("acknowledged"):
+                self.load_seconds = time.monotonic() - start
+                return
+        raise SystemExit("the client ended")
+
+    def start_churn(self, seconds, per_second):
+        """SAs of nodes that send nothing come and go."""
+        self.say(f"sa-churn {seconds} {per_second} {self.bindings + 16} {self.algorithm}")
+
+    def churned(self):
+        """SA operations a second that were carried out."""
+        for line in self.client.stdout:
+            if line.startswith("failed"):
+                raise SystemExit(f"the data plane refused: {line}")
+            words = line.split()
+            if words[:1] == ["churned"]:
+                return float(words[1]) / float(words[3])
+        raise SystemExit("the client ended")
+
+    def say(self, lines):
+        self.client.stdin.write(lines + "\n")
+        self.client.stdin.flush()
+
+    def sample(self):
+        seconds = sum(self.process.cpu_seconds(thread) for thread in self.threads)
+        return (time.monotonic(), seconds, self.telemetry.ask("/homeport/stages"),
+                self.telemetry.ask("/homeport/counters"))
+
+    def measure(self, seconds):
+        """Mpps and cycles, for the time that the workers had their CPUs, and all counters."""
+        hz = self.telemetry.ask("/homeport/status")["tsc_hz"]
+        time.sleep(1)
+        w0, t0, stages0, counters0 = self.sample()
+        time.sleep(seconds)
+        w1, t1, stages1, counters1 = self.sample()
+        counters = {name: value - counters0.get(name, 0) for name, value in counters1.items()
+                    if value != counters0.get(name, 0)}
+        done = counters.get(MEASURED[self.path], 0)
+        sent = done if self.path in FORGED else counters.get("tx/port", 0)
+        received = counters.get("rx/port", 0)
+        if sent == 0 or abs(done - sent) > 0.01 * sent + 4096 or \
+                abs(received - sent) > 0.01 * sent + 4096:
+            raise SystemExit(f"{self.path}: not what was to be measured: {counters}")
+        busy = t1 - t0
+        cycles = {name.replace("_", "-"): (stages1[name]["cycles"] - stages0[name]["cycles"]) / sent
+                  for name in stages1 if stages1[name]["packets"] > stages0[name]["packets"]}
+        def rose(what):
+            return sum(row[what] - stages0[name][what] for name, row in stages1.items()
+                       if name in ("express", "parse"))
+
+        return {"mpps": sent / busy / 1e6 * len(self.threads), "cycles": hz * busy / sent,
+                "wall_mpps": sent / (w1 - w0) / 1e6, "stages": cycles,
+                "packets_per_call": rose("packets") / max(1, rose("calls")), "tsc_hz": hz,
+                "load_seconds": self.load_seconds}

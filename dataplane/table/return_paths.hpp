@@ -34,6 +34,7 @@ class ReturnPaths {
     // ------------------------------------------------------------------------------- workers
     // `slot` is the one that `binding` was found in.
 
+    void prefetch(std::uint32_t slot) const { __builtin_prefetch(&words_[slot]); }
     /// Nothing: none was learnt, or the last sealed packet came in IPv4 alone.
     [[nodiscard]] std::optional<EspMapping> esp_mapping(std::uint32_t slot,
                                                         const Binding& binding) const {

@@ -35,26 +35,40 @@ class DsmipIn {
     DsmipIn(Worker& worker, Edges& out) : worker_(worker), tables_(*worker.tables), out_(out) {}
 
     void take(rte_mbuf* packet);
+    /// Gives on the sealed packets of those that were taken: databases are asked about all of them
+    /// at once.
+    void give_sealed();
 
   private:
+    /// P13i, before it is known whose it is.
+    struct Sealed {
+        rte_mbuf* packet;
+        std::uint32_t spi;
+        std::uint16_t esp_offset;
+        std::uint16_t udp_port;  // the source port; 0: ESP right in IPv4, if not in_udp
+        bool in_udp;
+    };
+
     void take_udp(rte_mbuf* packet, PacketMeta& notes);
     void take_tunnel(rte_mbuf* packet, PacketMeta& notes, const UdpDatagram& udp);
     void take_4500(rte_mbuf* packet, PacketMeta& notes, const UdpDatagram& udp);
     void take_esp(rte_mbuf* packet, PacketMeta& notes, std::uint16_t esp_offset,
                   std::uint16_t udp_port);
+    void give(const Sealed& sealed, const Ipv6Address& home_address, const table::HomePrefix& home,
+              std::uint32_t slot);
     void take_other_esp(rte_mbuf* packet, PacketMeta& notes, std::uint16_t esp_offset);
     void strip_for_home_agent(rte_mbuf* packet, PacketMeta& notes, std::uint16_t inner_offset,
                               std::uint8_t protocol);
     [[nodiscard]] bool checksum_holds(rte_mbuf* packet, const PacketMeta& notes) const;
     [[nodiscard]] bool is_for_home_agent(ConstByteSpan inner) const;
     [[nodiscard]] bool hand_to_owner(rte_mbuf* packet, std::uint16_t esp_offset);
-    [[nodiscard]] std::optional<Ipv6Address> home_address_of(std::uint32_t spi) const;
-    [[nodiscard]] std::uint32_t slot_of(const Ipv6Address& home_address) const;
     [[nodiscard]] bool is_news(std::uint32_t slot, const SealedSource& source) const;
 
     Worker& worker_;
     const table::Tables& tables_;
     Edges& out_;
+    unsigned sealed_count_ = 0;
+    std::array<Sealed, stage::kBatchSize> sealed_;
 };
 
 Ipv4Address source4(rte_mbuf* packet) {
@@ -190,19 +204,6 @@ void DsmipIn::take_4500(rte_mbuf* packet, PacketMeta& notes, const UdpDatagram& 
 
 // -------------------------------------------------------------------------------------------- ESP
 
-/// The home address that the SA was made for, if it is one of payload.
-std::optional<Ipv6Address> DsmipIn::home_address_of(std::uint32_t spi) const {
-    if (worker_.ipsec_queries == nullptr) return std::nullopt;
-    const auto selectors = worker_.ipsec_queries->selectors_for_spi(ipsec::Spi{spi});
-    if (!selectors || selectors->mode != ipsec::Mode::kTunnel) return std::nullopt;
-    const auto remote = selectors->remote_address();
-    const auto* const home_address = remote ? std::get_if<Ipv6Address>(&*remote) : nullptr;
-    if (home_address == nullptr || tables_.home_prefixes.find(*home_address) == nullptr) {
-        return std::nullopt;  // an SA that has nothing to do with mobile nodes
-    }
-    return *home_address;
-}
-
 /// Sequence numbers and replay window of an SA have one writer, and the note of where the packet
 /// came from has to be made where it is opened. IPsec is shown a packet of the form that it gets.
 bool DsmipIn::hand_to_owner(rte_mbuf* packet, std::uint16_t esp_offset) {
@@ -215,12 +216,6 @@ bool DsmipIn::hand_to_owner(rte_mbuf* packet, std::uint16_t esp_offset) {
     if (!owner || *owner == worker_.index) return false;
     out_.hand_over(packet, *owner, StageId::kDsmipIn);
     return true;
-}
-
-/// Of the binding that is in force; kNoSlot: none is.
-std::uint32_t DsmipIn::slot_of(const Ipv6Address& home_address) const {
-    const std::uint32_t slot = tables_.bindings.find(home_address);
-    return slot == table::kNoSlot || tables_.bindings.at(slot).tentative() ? table::kNoSlot : slot;
 }
 
 /// Whether it would change where answers go, were it authentic.
@@ -255,7 +250,8 @@ void DsmipIn::take_other_esp(rte_mbuf* packet, PacketMeta& notes, std::uint16_t 
     out_.to(DsmipInEdge::kIpsecIn, packet);
 }
 
-/// P13i. `udp_port`: the source port, or 0 for ESP right in IPv4.
+/// P13i: it waits for the rest of the batch. `udp_port`: the source port, or 0 for ESP right in
+/// IPv4.
 void DsmipIn::take_esp(rte_mbuf* packet, PacketMeta& notes, std::uint16_t esp_offset,
                        std::uint16_t udp_port) {
     constexpr std::uint16_t kEspHeaderLength = 8;
@@ -267,23 +263,28 @@ void DsmipIn::take_esp(rte_mbuf* packet, PacketMeta& notes, std::uint16_t esp_of
     const bool in_udp = notes.protocol == number(IpProtocol::kUdp);
     if (in_udp) worker_.count(Counter::kUdp4500Esp);
     const std::uint32_t spi = load_be32(stage::data(packet) + esp_offset);
-    const auto home_address = home_address_of(spi);
-    if (!home_address) {
-        take_other_esp(packet, notes, esp_offset);
-        return;
-    }
-    if (refuse_payload_from_elsewhere(worker_, packet, spi, table::v4_mapped(source4(packet)),
-                                      out_)) {
-        return;
-    }
-    const std::uint32_t slot = slot_of(*home_address);
-    SealedSource source{.slot = slot, .mapping = std::nullopt};
-    if (udp_port != 0) source.mapping = {.address = source4(packet), .port = udp_port};
+    sealed_[sealed_count_++] = {packet, spi, esp_offset, udp_port, in_udp};
+}
 
-    const std::uint16_t home_port = tables_.home_prefixes.find(*home_address)->port;
-    const auto home_agent = tables_.local_addresses.source_for(home_port, *home_address);
+/// The SA's home address stands where the outer addresses were; its binding is in `slot`.
+void DsmipIn::give(const Sealed& sealed, const Ipv6Address& home_address,
+                   const table::HomePrefix& home, std::uint32_t slot) {
+    rte_mbuf* const packet = sealed.packet;
+    PacketMeta& notes = stage::meta(packet);
+    if (slot != table::kNoSlot && tables_.bindings.at(slot).tentative()) slot = table::kNoSlot;
+    const Ipv6Address source6 = table::v4_mapped(source4(packet));
+    const bool expected = slot != table::kNoSlot &&
+                          table::same_address(tables_.bindings.at(slot).care_of_address, source6);
+    if (!expected && refuse_payload_from_elsewhere(worker_, packet, sealed.spi, source6, out_)) {
+        return;
+    }
+    SealedSource source{.slot = slot, .mapping = std::nullopt};
+    if (sealed.udp_port != 0) {
+        source.mapping = {.address = source4(packet), .port = sealed.udp_port};
+    }
+    const auto home_agent = tables_.local_addresses.source_for(home.port, home_address);
     ipsec::Packet view = view_of(packet);
-    if (!replace_ipv4_by_ipv6(view, esp_offset, *home_address,
+    if (!replace_ipv4_by_ipv6(view, sealed.esp_offset, home_address,
                               home_agent.value_or(Ipv6Address{}))) {
         out_.drop(packet, Counter::kNoBuffer);
         return;
@@ -295,11 +296,45 @@ void DsmipIn::take_esp(rte_mbuf* packet, PacketMeta& notes, std::uint16_t esp_of
     notes.upper_offset = sizeof(Ipv6Header);
     // Binding updates come in UDP 4191, never here.
     notes.flags = stage::kMetaOuterChecked | stage::kMetaSourceSettled;
-    const bool can_be_answered = !in_udp || udp_port != 0;
+    const bool can_be_answered = !sealed.in_udp || sealed.udp_port != 0;
     if (slot != table::kNoSlot && can_be_answered && is_news(slot, source)) {
         note_sealed_source(notes, source);
     }
     out_.to(DsmipInEdge::kIpsecIn, packet);
+}
+
+void DsmipIn::give_sealed() {
+    std::array<ipsec::Spi, stage::kBatchSize> spis;
+    std::array<std::optional<Ipv6Address>, stage::kBatchSize> home_addresses;
+    std::array<const table::HomePrefix*, stage::kBatchSize> homes;
+    std::array<const Ipv6Address*, stage::kBatchSize> keys;
+    std::array<std::uint32_t, stage::kBatchSize> slots;
+    if (sealed_count_ == 0) return;
+    for (unsigned i = 0; i < sealed_count_; ++i) spis[i] = ipsec::Spi{sealed_[i].spi};
+    if (worker_.ipsec_queries != nullptr) {
+        worker_.ipsec_queries->selectors_for_spi(std::span(spis.data(), sealed_count_),
+                                                 home_addresses.data());
+    }
+    unsigned known = 0;
+    for (unsigned i = 0; i < sealed_count_; ++i) {
+        const table::HomePrefix* const home =
+            home_addresses[i] ? tables_.home_prefixes.find(*home_addresses[i]) : nullptr;
+        if (home == nullptr) {  // an SA that has nothing to do with mobile nodes, or none at all
+            rte_mbuf* const packet = sealed_[i].packet;
+            take_other_esp(packet, stage::meta(packet), sealed_[i].esp_offset);
+            continue;
+        }
+        sealed_[known] = sealed_[i];
+        home_addresses[known] = home_addresses[i];
+        homes[known++] = home;
+    }
+    if (known == 0) return;
+    for (unsigned i = 0; i < known; ++i) keys[i] = &*home_addresses[i];
+    tables_.bindings.find_bulk(keys.data(), known, slots.data());
+    for (unsigned i = 0; i < known; ++i) {
+        if (slots[i] != table::kNoSlot) tables_.return_paths.prefetch(slots[i]);
+    }
+    for (unsigned i = 0; i < known; ++i) give(sealed_[i], *home_addresses[i], *homes[i], slots[i]);
 }
 
 void DsmipIn::take(rte_mbuf* packet) {
@@ -314,6 +349,7 @@ void DsmipIn::take(rte_mbuf* packet) {
 void dsmip_in(Worker& worker, Batch& in, Edges& out) {
     DsmipIn stage(worker, out);
     for (unsigned i = 0; i < in.count; ++i) stage.take(in.packets[i]);
+    stage.give_sealed();
 }
 
 }  // namespace

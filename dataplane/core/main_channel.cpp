@@ -256,6 +256,10 @@ bool MainLcore::requests() {
                 case stage::MainRequest::Kind::kSealedPathMtu:
                     learn_sealed_path_mtu(request);
                     break;
+                case stage::MainRequest::Kind::kTunnelPathMtu:
+                    state_.writer().path_mtu_towards(request.home_address, request.port,
+                                                     request.mtu);
+                    break;
                 case stage::MainRequest::Kind::kEspSource:
                     tell_esp_source(request);
                     break;

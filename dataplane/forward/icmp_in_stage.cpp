@@ -137,6 +137,23 @@ bool learn_sealed_path_mtu(Worker& worker, const Message& message, const QuotedP
     return true;
 }
 
+/// RFC 2003 sections 4 and 5.1: routers quote 28 octets at least, which tell of a tunnel packet no
+/// more than where it went. That is whose path it was; the next packet that is too big gets its
+/// error. The main lcore finds the bindings. True: it was about a tunnel over IPv4.
+bool learn_tunnel_path_mtu(Worker& worker, const Message& message, const QuotedPacket& quoted) {
+    if (message.type != kPacketTooBig || !quoted.destination.is_v4_mapped() ||
+        worker.to_main == nullptr || message.data >= quoted.length) {
+        return false;
+    }
+    stage::MainRequest request;
+    request.kind = stage::MainRequest::Kind::kTunnelPathMtu;
+    request.home_address = quoted.destination;
+    request.port = quoted.udp_port;
+    request.mtu = message.data;
+    (void)rte_ring_enqueue_elem(worker.to_main, &request, sizeof request);
+    return true;
+}
+
 /// What the sender of the inner packet is told (RFC 2473 section 8), if anything.
 std::optional<IcmpError> relayed(const Message& message, const QuotedPacket& quoted) {
     if (message.type != kPacketTooBig) {
@@ -170,15 +187,6 @@ void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& ou
         return;
     }
     const QuotedPacket quoted = read_quote(message->quote);
-    if (quoted.kind == QuotedPacket::Kind::kCutOff) {
-        // Too little to find out whose packet it was, but a tunnel's if it came from us.
-        if (worker.tables->local_addresses.find(quoted.source) != nullptr) {
-            out.drop(packet, Counter::kIcmpRelayShort);
-        } else {
-            out.to(IcmpInEdge::kToKernel, packet);
-        }
-        return;
-    }
     // RFC 4301 section 8.2: whether messages that no SA vouches for count is for the operator to
     // say.
     const bool is_believed = message->type != kPacketTooBig ||
@@ -188,6 +196,19 @@ void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& ou
         worker.count(Counter::kIcmpTooBigIgnored);
         out.absorb(packet);
     };
+    if (quoted.kind == QuotedPacket::Kind::kCutOff) {
+        // Too little to find out whose packet it was, but a tunnel's if it came from us.
+        if (worker.tables->local_addresses.find(quoted.source) == nullptr) {
+            out.to(IcmpInEdge::kToKernel, packet);
+        } else if (!is_believed) {
+            ignore();
+        } else if (learn_tunnel_path_mtu(worker, *message, quoted)) {
+            out.absorb(packet);
+        } else {
+            out.drop(packet, Counter::kIcmpRelayShort);
+        }
+        return;
+    }
     if (!is_believed && is_about_sealed(worker, *message, quoted)) return ignore();
     if (is_plausible(*message, quoted) && learn_sealed_path_mtu(worker, *message, quoted)) {
         out.absorb(packet);

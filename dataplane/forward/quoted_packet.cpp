@@ -43,6 +43,7 @@ void read_udp(ConstByteSpan datagram, QuotedPacket& quoted) {
     if (datagram.size() < sizeof(UdpHeader)) return;
     const auto& udp = *reinterpret_cast<const UdpHeader*>(datagram.data());
     const ConstByteSpan payload = datagram.subspan(sizeof(UdpHeader));
+    quoted.udp_port = udp.destination_port.host();
     quoted.overhead += sizeof(UdpHeader);
     if (udp.source_port.host() == tunnel::kNatTraversalPort) {
         read_sealed(payload, quoted);

@@ -18,6 +18,7 @@ struct QuotedPacket {
         kSealed,   // P3, P13: ESP with `spi`; whose it is stands nowhere in it
     };
     Kind kind = Kind::kOther;
+    std::uint16_t udp_port = 0;  // destination of UDP from us, host order; 0: not in UDP
     std::uint32_t spi = 0;
     std::uint8_t inner_family = 0;
     bool inner_dont_fragment = false;

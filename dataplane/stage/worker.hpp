@@ -52,11 +52,19 @@ class Policer {
 
 /// What a worker asks of the main lcore, the only writer of the tables.
 struct MainRequest {
-    enum class Kind : std::uint8_t { kPathMtu, kSealedPathMtu, kEspSource, kEspMapping } kind{};
+    enum class Kind : std::uint8_t {
+        kPathMtu,
+        kSealedPathMtu,
+        kTunnelPathMtu,
+        kEspSource,
+        kEspMapping,
+    } kind{};
     std::uint8_t dropped = 0;  // kEspSource: the packet was
-    std::uint16_t port = 0;    // kEspMapping, host order
+    /// kEspMapping; kTunnelPathMtu: UDP destination port, 0: not in UDP. Host order.
+    std::uint16_t port = 0;
     /// kPathMtu: home address of the binding concerned (IPv4 ones in v4-mapped form).
     /// kSealedPathMtu: the address that the SA's packets go to.
+    /// kTunnelPathMtu: the care-of address, v4-mapped; too little was quoted to say whose.
     /// kEspSource: whose SA the packet came by.
     /// kEspMapping: of the binding whose node's ESP comes from `source` and `port`.
     Ipv6Address home_address;

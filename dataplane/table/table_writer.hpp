@@ -67,6 +67,11 @@ class TableWriter {
     /// (v4-mapped for IPv4). Values below 1280 count as 1280 for an IPv6 care-of address, below 576
     /// as 576 for an IPv4 one. True if the binding's path MTU became less (PathMtu event).
     bool path_mtu(const Ipv6Address& home_address, std::uint32_t mtu);
+    /// The path to an IPv4 care-of address (v4-mapped) takes no more than `mtu` octets; whose
+    /// binding it is was not told. `udp_port`: of the tunnel, host order; 0: any. The bindings are
+    /// looked for by poll(), a part at a time; a few such paths are remembered, more are forgotten.
+    void path_mtu_towards(const Ipv6Address& care_of_address, std::uint16_t udp_port,
+                          std::uint32_t mtu);
 
     /// Work that can wait: resolves at most `max_work` bindings anew after route changes, lets
     /// learnt path MTUs age, frees what readers have left. `now_seconds` never goes backwards.
@@ -155,6 +160,7 @@ class TableWriter {
     Applied publish(Binding binding, const BindingNotes& notes, const Resolution& resolution);
     void resolve_again(std::uint32_t slot);
     void resolve_some(unsigned max_work);
+    void learn_some(unsigned max_work);
     void age_some(unsigned max_work);
     std::uint32_t sweep_bindings();
     std::uint32_t sweep_routes();
@@ -166,6 +172,16 @@ class TableWriter {
     Tables& tables_;
     std::array<Port, channel::kMaxPorts> ports_{};
     std::uint16_t default_path_mtu_ = channel::ParametersSet{}.default_path_mtu;
+    /// A path that path_mtu_towards() told of, and the slots that are still to be looked at.
+    struct TunnelPath {
+        Ipv6Address care_of_address;
+        std::uint32_t mtu = 0;
+        std::uint32_t looks_left = 0;
+        std::uint16_t udp_port = 0;
+    };
+    static constexpr std::size_t kMostTunnelPaths = 16;
+    std::vector<TunnelPath> tunnel_paths_;
+    std::uint32_t path_cursor_ = 0;
     std::uint32_t path_mtu_age_seconds_ = channel::ParametersSet{}.path_mtu_age_seconds;
     std::uint64_t now_seconds_ = 0;
 

@@ -243,10 +243,46 @@ void TableWriter::age_some(unsigned max_work) {
     }
 }
 
+void TableWriter::path_mtu_towards(const Ipv6Address& care_of_address, std::uint16_t udp_port,
+                                   std::uint32_t mtu) {
+    const std::uint32_t all = tables_.bindings.high_water();
+    for (TunnelPath& path : tunnel_paths_) {
+        if (path.care_of_address != care_of_address || path.udp_port != udp_port) continue;
+        if (mtu >= path.mtu) return;
+        path.mtu = mtu;
+        path.looks_left = all;
+        return;
+    }
+    // More than that at a time are forged, or will be told again by the next packets.
+    if (tunnel_paths_.size() == kMostTunnelPaths) return;
+    tunnel_paths_.push_back({care_of_address, mtu, all, udp_port});
+}
+
+void TableWriter::learn_some(unsigned max_work) {
+    const std::uint32_t end = tables_.bindings.high_water();
+    for (unsigned looks = max_work * kLooksPerWork; looks != 0 && !tunnel_paths_.empty(); --looks) {
+        if (path_cursor_ >= end) path_cursor_ = 0;
+        const std::uint32_t slot = path_cursor_++;
+        if (slot < end && tables_.bindings.in_use(slot)) {
+            const Binding binding = tables_.bindings.at(slot);
+            for (const TunnelPath& path : tunnel_paths_) {
+                if (same_address(binding.care_of_address, path.care_of_address) &&
+                    (path.udp_port == 0 || path.udp_port == binding.udp_port)) {
+                    (void)path_mtu(binding.home_address, path.mtu);
+                }
+            }
+        }
+        std::erase_if(tunnel_paths_, [](TunnelPath& path) {
+            return path.looks_left == 0 || --path.looks_left == 0;
+        });
+    }
+}
+
 bool TableWriter::poll(std::uint64_t now_seconds, unsigned max_work) {
     now_seconds_ = std::max(now_seconds_, now_seconds);
     resolve_some(max_work);
     age_some(max_work);
+    learn_some(max_work);
     tables_.reclaimer.poll();
     return unresolved_work_ != 0;
 }

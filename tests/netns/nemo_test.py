@@ -13,10 +13,13 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from cases import case, expect, main  # noqa: E402
-from lab import CORRESPONDENT, HOME_ADDRESS, ROOT, RoamingNetwork, wait_until  # noqa: E402
+from lab import (CORRESPONDENT, HOME_ADDRESS, ROOT, SPI_PAYLOAD_OUT,  # noqa: E402
+                 RoamingNetwork, wait_until)
+from roaming import CORRESPONDENT4, add_ipv4  # noqa: E402
 from signalling_capture import Capture  # noqa: E402
 
 PREFIX, ROUTER, HOST = "2001:db8:5000::/48", "2001:db8:5000::1", "2001:db8:5000::77"
+PREFIX4, ROUTER4, HOST4 = "10.5.0.0/16", "10.5.0.1", "10.5.0.77"
 PORT = 5001
 
 
@@ -45,11 +48,12 @@ class LanTransfer:
 
 class NemoNetwork(RoamingNetwork):
     mode = "explicit"
+    ipv4_prefixes = ""
     node_prefixes = f'mobile_prefixes: ["{PREFIX}"]'
 
     def write_configuration(self):
         self.mn_extra += (f'mobile_router: {{lan: lan, mode: {self.mode}, '
-                          f'prefixes: ["{PREFIX}"]}}\n')
+                          f'prefixes: ["{PREFIX}"]{self.ipv4_prefixes}}}\n')
         super().write_configuration()
         home = f'home_address: "{HOME_ADDRESS}"\n'
         text = self.config.read_text()
@@ -141,6 +145,83 @@ def RFC3963_5_implicit_mode_and_return_home(net):
     received = up.finish()
     expect(received["octets"] > 100_000, str(received))
     net.expect_balance()
+
+
+def with_ipv4(net):
+    """An IPv4 prefix of the LAN, which the home agent knows, and ways to it."""
+    net.ipv4_prefixes = f', ipv4_prefixes: ["{PREFIX4}"]'
+    net.node_prefixes += f'\n      ipv4_mobile_prefixes: ["{PREFIX4}"]'
+    net.make_networks()
+    net.make_networks = lambda: None
+    lab = net.lab
+    lab.ip("mn", f"addr add {ROUTER4}/24 dev lan")
+    lab.ip("lan", f"addr add {HOST4}/24 dev eth0")
+    lab.ip("lan", f"route add default via {ROUTER4}")
+
+
+def expect_both(net, count=3):
+    for source, destination in (("cn", HOST), ("lan", CORRESPONDENT), ("cn", HOST4),
+                                ("lan", CORRESPONDENT4)):
+        wait_until(lambda: net.ping(source, destination, count), 20,
+                   f"{count} answers in a row from {destination} to {source}")
+
+
+def start_with_ipv4(net, network):
+    with_ipv4(net)
+    net.start()
+    add_ipv4(net)
+    net.lab.ip("inet", f"route add {PREFIX} via 2001:db8:f::1")
+    net.lab.ip("inet", f"route add {PREFIX4} via 203.0.113.1")
+    net.plug(network)
+    net.start_mobile_node()
+    net.wait_at(network)
+
+
+@case
+def RFC5555_3_1_1_ipv4_prefixes_of_a_mobile_router_end_to_end(net):
+    start_with_ipv4(net, "a")
+    served = net.mn()["mobile_router"]["prefixes"]
+    expect({"prefix": PREFIX4, "served": True} in served, str(served))
+    expect_both(net)
+    capture = Capture(net.lab, "inet", "b")
+    transfer = LanTransfer(net, "cn", "lan", HOST4)
+    net.move("a", "b")
+    net.wait_at("b")
+    expect_both(net)
+    received = transfer.finish()
+    expect(received["octets"] > 50_000, str(received))
+    capture.stop()
+    inner = capture.tshark(["ipv6.nxt"], f"ip.addr == {HOST4}")
+    expect(inner and {row["ipv6.nxt"] for row in inner} == {"4"}, str(inner[:3]))
+    net.expect_balance()
+
+
+@case
+def RFC3963_S1_35_payload_of_the_lan_under_esp_of_both_families(net):
+    net.protect_payload = True
+    start_with_ipv4(net, "a")
+    captures = [Capture(net.lab, "inet", link) for link in ("a", "b")]
+    expect_both(net)
+    transfers = [LanTransfer(net, "cn", "lan", HOST)]
+    net.move("a", "b")
+    net.wait_at("b")
+    expect_both(net)
+    for transfer in transfers:
+        received = transfer.finish()
+        expect(received["octets"] > 50_000, str(received))
+    for capture in captures:
+        capture.stop()
+        sealed = capture.tshark(["frame.number"], f"esp.spi == {SPI_PAYLOAD_OUT}")
+        expect(len(sealed) > 10, f"{len(sealed)} sealed packets")
+        bare = capture.tshark(["frame.number"], f"(ipv6.addr == {PREFIX} || ip.addr == {PREFIX4})"
+                              " && !esp")
+        expect(bare == [], f"{len(bare)} packets of the LAN in the clear")
+        tunnels = capture.tshark(["frame.number"], "ipv6.nxt == 41 || ipv6.nxt == 4")
+        expect(tunnels == [], f"{len(tunnels)} packets in a plain tunnel")
+    net.expect_balance()
+    dropped = {row["name"]: row["value"] for row in net.hactl("show", "drops")["counters"]
+               if row["kind"] == "drop" and row["name"].startswith(("ipsec.in.", "mip6.rt."))}
+    expect(dropped == {}, str(dropped))
 
 
 @case

@@ -26,7 +26,8 @@ def report(octets, digest, started, silence):
 
 
 def receive(address, port):
-    with socket.create_server((address, port), family=socket.AF_INET6) as server:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, port), family=family) as server:
         print("ready", flush=True)
         connection, _ = server.accept()
     with connection:

@@ -446,7 +446,7 @@ TEST_F(DualStackIn, RFC2003_5_fragmentation_needed_is_learnt_and_relayed) {
         EXPECT_EQ(packet_in(unreachable.sent[kOutside][0])[40], 1);
         EXPECT_EQ(packet_in(unreachable.sent[kOutside][0])[41], 3);
         // Too little is quoted to tell whose it was.
-        expect_drop(feed_packet(kOutside, icmp4(3, 4, 1400, out, 28)), "icmp.relay_short");
+        expect_drop(feed_packet(kOutside, icmp4(3, 1, 0, out, 28)), "icmp.relay_short");
         // A checksum that is wrong, and a packet that was never ours: the kernel's.
         Bytes bad = icmp4(3, 4, 1400, out, 548);
         bad[60] ^= 1;
@@ -457,6 +457,49 @@ TEST_F(DualStackIn, RFC2003_5_fragmentation_needed_is_learnt_and_relayed) {
         EXPECT_EQ(not_ours.kernel[kOutside].size(), 1u) << not_ours.to_string();
         EXPECT_TRUE(not_ours.requests.empty());
     }
+}
+
+TEST_F(DualStackIn, RFC2003_4_28_octets_are_enough_for_the_next_packet_to_get_its_error) {
+    for (const Form& form : kForms) {
+        if (form.encapsulation != Encapsulation::kIpv4 &&
+            form.encapsulation != Encapsulation::kUdpIpv4)
+            continue;
+        channel::BindingRemove none;
+        none.home_address = channel::WireAddress(kHomeAddress);
+        apply(none);
+        bind_by(form.encapsulation);
+        const Bytes big = payload_to(false, 64, 1400);
+        const Bytes out = sent(feed_packet(kOutside, big));
+        const Result result = feed_packet(kOutside, icmp4(3, 4, 1400, out, 28));
+        EXPECT_EQ(result.dropped(), 0u) << result.to_string();
+        ASSERT_EQ(result.requests.size(), 1u) << result.to_string();
+        const stage::MainRequest& request = result.requests[0];
+        EXPECT_EQ(request.kind, stage::MainRequest::Kind::kTunnelPathMtu);
+        EXPECT_EQ(request.home_address, table::v4_mapped(kCareOf4));
+        EXPECT_EQ(request.port, form.encapsulation == Encapsulation::kUdpIpv4 ? kPortZ : 0);
+        EXPECT_EQ(request.mtu, 1400u);
+        // As the main lcore does.
+        state().writer().path_mtu_towards(request.home_address, request.port, request.mtu);
+        for (int i = 0; i < 100; ++i) (void)state().writer().poll(1, 64);
+        const Result refused = feed_packet(kOutside, big);
+        ASSERT_EQ(refused.sent[kOutside].size(), 1u) << refused.to_string();
+        const Bytes error = packet_in(refused.sent[kOutside][0]);
+        EXPECT_EQ(error[40], 2) << "Packet Too Big";
+        EXPECT_EQ(load_be32(error.data() + 44), 1400 - form.overhead);
+        EXPECT_EQ(refused.count("icmp.sent"), 1u);
+        // Not about a packet that is larger than what fits, or about one that was not ours.
+        expect_drop(feed_packet(kOutside, icmp4(3, 4, 1500, out, 28)), "icmp.relay_short");
+        Bytes foreign = out;
+        foreign[15] ^= 1;
+        EXPECT_TRUE(feed_packet(kOutside, icmp4(3, 4, 1300, foreign, 28)).requests.empty());
+    }
+    channel::ParametersSet parameters;
+    parameters.believe_packet_too_big = 0;
+    apply(parameters);
+    const Bytes out = sent(feed_packet(kOutside, payload_to(false, 64, 1200)));
+    const Result ignored = feed_packet(kOutside, icmp4(3, 4, 600, out, 28));
+    EXPECT_TRUE(ignored.requests.empty());
+    EXPECT_EQ(ignored.count(Counter::kIcmpTooBigIgnored), 1u) << ignored.to_string();
 }
 
 TEST_F(DualStackIn, an_echo_request_to_the_home_agent_is_the_kernels) {

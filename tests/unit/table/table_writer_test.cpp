@@ -143,6 +143,51 @@ TEST_F(WriterTest, a_learnt_path_mtu_holds_until_it_is_old) {
     EXPECT_FALSE(writer_.path_mtu(home(6), 1400));
 }
 
+TEST_F(WriterTest, RFC2003_5_1_a_path_that_is_known_by_its_care_of_address_alone) {
+    constexpr std::uint16_t kOne = 40000, kOther = 40001;
+    const auto bind = [&](std::uint32_t n, const char* care_of, std::uint16_t port) {
+        channel::BindingSet record = binding(home(n), "2001:db8:a::5");
+        record.care_of_address = channel::WireAddress(*Ipv4Address::parse(care_of));
+        record.home_agent_address = channel::WireAddress(*Ipv4Address::parse("192.0.2.1"));
+        record.encapsulation = channel::Encapsulation::kUdpIpv4;
+        record.udp_port = port;
+        ASSERT_TRUE(writer_.apply(record));
+    };
+    // Two nodes behind one NAT, and one elsewhere.
+    bind(5, "203.0.113.7", kOne);
+    bind(6, "203.0.113.7", kOther);
+    bind(7, "203.0.113.8", kOne);
+    settle();
+    const Ipv6Address nat = v4_mapped(*Ipv4Address::parse("203.0.113.7"));
+    const auto poll = [&] {
+        for (int i = 0; i < 100; ++i) (void)writer_.poll(now_, 8);
+    };
+    const std::uint16_t before = bound(home(5))->path_mtu;
+    writer_.path_mtu_towards(nat, kOne, 1200);
+    poll();
+    EXPECT_EQ(bound(home(5))->path_mtu, 1200);
+    EXPECT_EQ(bound(home(6))->path_mtu, before);
+    EXPECT_EQ(bound(home(7))->path_mtu, before);
+    writer_.path_mtu_towards(nat, 0, 1100);
+    writer_.path_mtu_towards(nat, 0, 1300);  // less counts
+    poll();
+    EXPECT_EQ(bound(home(5))->path_mtu, 1100);
+    EXPECT_EQ(bound(home(6))->path_mtu, 1100);
+    EXPECT_EQ(bound(home(7))->path_mtu, before);
+    writer_.path_mtu_towards(nat, kOne, 68);
+    poll();
+    EXPECT_EQ(bound(home(5))->path_mtu, 576) << "no lower than what one may believe";
+    // Others that nobody is bound to are bounded, and gone after a round.
+    for (std::uint32_t i = 0; i < 1000; ++i) {
+        writer_.path_mtu_towards(v4_mapped(*Ipv4Address::parse("198.51.100.1")),
+                                 static_cast<std::uint16_t>(i + 1), 700);
+    }
+    poll();
+    writer_.path_mtu_towards(v4_mapped(*Ipv4Address::parse("203.0.113.8")), kOne, 1000);
+    poll();
+    EXPECT_EQ(bound(home(7))->path_mtu, 1000);
+}
+
 TEST_F(WriterTest, the_least_of_configured_route_and_default_path_mtu_holds) {
     channel::BindingSet record = binding(home(5), "2001:db8:a::5");
     record.path_mtu = 1350;

@@ -63,6 +63,8 @@ const char* to_string(Encapsulation encapsulation) {
             return "ipv4";
         case Encapsulation::kUdpIpv4:
             return "udp-ipv4";
+        case Encapsulation::kUdpIpv6:
+            return "udp-ipv6";
     }
     return "";
 }
@@ -291,9 +293,15 @@ void MobileNode::add_options(wire::BindingUpdate& update) const {
         const Ipv4Address address = granted_ipv4_.value_or(*config_.ipv4_home_address);
         update.options.emplace_back(wire::Ipv4HomeAddress{Ipv4Prefix::kMaxLength, false, address});
     }
-    if (!over_ipv4) return;
-    update.options.emplace_back(wire::Ipv4CareOfAddress{care_of.ipv4()});
-    update.force_udp = config_.force_udp && !force_udp_refused_;
+    update.force_udp = asks_for_udp();
+    if (over_ipv4) update.options.emplace_back(wire::Ipv4CareOfAddress{care_of.ipv4()});
+}
+
+/// Flag F. Nothing goes in a tunnel that is being given up.
+bool MobileNode::asks_for_udp() const {
+    if (attachment_->at_home || force_udp_refused_) return false;
+    if (attachment_->care_of_address.is_ipv4()) return config_.force_udp;
+    return config_.force_udp_ipv6 && purpose_ == Purpose::kRegister;
 }
 
 /// RFC 5555 4.4.2.1: an update without it ends the IPv4 binding alone.
@@ -306,9 +314,7 @@ void MobileNode::transmit() {
     last_sequence_ = next_sequence_++;
     if (outstanding_.size() == kMaxOutstanding) outstanding_.erase(outstanding_.begin());
     const bool over_ipv4 = !attachment_->at_home && attachment_->care_of_address.is_ipv4();
-    outstanding_.push_back({last_sequence_, now_, lifetime,
-                            over_ipv4 && config_.force_udp && !force_udp_refused_,
-                            asks_for_ipv4()});
+    outstanding_.push_back({last_sequence_, now_, lifetime, asks_for_udp(), asks_for_ipv4()});
     if (over_ipv4) note_udp_sent(now_);
     recent_.push_back(now_);
     while (recent_.size() > config_.max_update_rate) recent_.pop_front();
@@ -431,9 +437,15 @@ void MobileNode::accepted(const Outstanding& update, const wire::BindingAcknowle
 
 /// mipv6.md section 5.3, rule 7: all ones and not forced is the one answer that says "no NAT".
 void MobileNode::note_nat(Binding& binding, const wire::BindingAcknowledgement& answer) const {
-    if (!binding.care_of_address.is_ipv4()) return;
-    binding.encapsulation = Encapsulation::kIpv4;
     const auto* option = wire::find_option<wire::NatDetection>(answer.options);
+    if (!binding.care_of_address.is_ipv4()) {
+        // RFC 5555 3.2.2: F is obeyed. There is no NAT, so nothing to keep alive.
+        if (option == nullptr || !option->force_udp) return;
+        binding.encapsulation = Encapsulation::kUdpIpv6;
+        binding.nat = *option;
+        return;
+    }
+    binding.encapsulation = Encapsulation::kIpv4;
     if (option == nullptr) return;
     binding.nat = *option;
     if (option->force_udp || option->refresh_time != kNoKeepalives) {

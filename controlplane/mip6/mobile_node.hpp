@@ -42,6 +42,8 @@ struct MobileNodeConfig {
     unsigned shutdown_attempts = 3;
     /// Binding updates over IPv4 have the F flag: data are to go in UDP, NAT or not.
     bool force_udp = false;
+    /// The same over IPv6, where tunnels do not get through but UDP does (RFC 5555 4.4.1).
+    bool force_udp_ipv6 = false;
     /// Behind a NAT a binding update is sent when nothing else went in UDP for the time that the
     /// home agent gave (RFC 5555 4.3).
     bool nat_keepalive = true;
@@ -70,6 +72,7 @@ enum class Encapsulation : std::uint8_t {
     kIpv6,
     kIpv4,     // protocol 41 and 4; ESP: protocol 50
     kUdpIpv4,  // port 4191; ESP: port 4500
+    kUdpIpv6,  // port 4191 at both ends; ESP: without UDP
 };
 [[nodiscard]] const char* to_string(Encapsulation encapsulation);
 
@@ -231,6 +234,7 @@ class MobileNode {
                                                          wire::FourSecondUnits lifetime) const;
     void add_options(wire::BindingUpdate& update) const;
     [[nodiscard]] bool asks_for_ipv4() const;
+    [[nodiscard]] bool asks_for_udp() const;
     [[nodiscard]] std::optional<TimePoint> keepalive_at() const;
     void receive_acknowledgement(const wire::BindingAcknowledgement& answer);
     void accepted(const Outstanding& update, const wire::BindingAcknowledgement& answer);

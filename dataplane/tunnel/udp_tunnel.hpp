@@ -56,7 +56,7 @@ struct UdpTunnelPayload {
     std::uint8_t protocol = 0;  // kIp: 41 or 4, as in an IP header before the inner packet
     std::uint8_t offset = 0;    // kIp: 0, or kTlvHeaderLength
 };
-/// `tlv_allowed`: a TLV header of RFC 5845 section 3.3 is accepted; its length counts the octets
+/// `tlv_allowed`: a TLV header of RFC 5845 section 7.2 is accepted; its length counts the octets
 /// behind it. The inner packet's own lengths are for peek_inner() to judge.
 [[nodiscard]] UdpTunnelPayload read_udp_tunnel_payload(ConstByteSpan payload, bool tlv_allowed);
 

@@ -29,6 +29,42 @@ def tcp_survives_a_to_b_to_home_to_a(net):
 
 
 @case
+def P15_RFC5555_4_4_1_udp_over_ipv6_under_a_transfer(net):
+    net.controlplane_extra = "  dual_stack: {accept_force_udp: on}"
+    net.mn_extra = "dual_stack: {force_udp_ipv6: on}"
+    start_at(net, "a")
+    tunnel = net.mn()["tunnel"]
+    expect(tunnel["encapsulation"] == "udp-ipv6", str(tunnel))
+    expect(net.hactl("show", "binding", HOME_ADDRESS)["encapsulation"] == "ipv6-udp",
+           str(net.hactl("show", "binding", HOME_ADDRESS)))
+    capture = Capture(net.lab, "inet", "a")
+    transfer, ping = Transfer(net), Ping(net)
+    ping.wait_for_more()
+    # Larger than what fits: told, or cut by the tunnel.
+    wait_until(lambda: net.lab.run("cn", ["ping", "-n", "-c", "1", "-W", "1", "-s", "1600",
+                                          HOME_ADDRESS], check=False).stdout.count("bytes from"), 10,
+               "a large echo answered")
+    capture.stop()
+    rows = capture.tshark(["udp.srcport", "udp.dstport", "udp.checksum.status", "ipv6.src"],
+                          "udp.port == 4191 && !ipv6.fragment")
+    outer = [row for row in rows if row["udp.srcport"].split(",")[0] == "4191"]
+    expect(len(outer) > 50, f"{len(outer)} packets in UDP 4191")
+    expect({row["ipv6.src"].split(",")[0] for row in outer} >= {CARE_OF["a"], HOME_AGENT},
+           "not in both directions")
+    expect(all(row["udp.checksum.status"].split(",")[0] in ("1", "Good") for row in outer),
+           f"checksums: {[row for row in outer if row['udp.checksum.status'][0] != '1'][:3]}")
+    expect(capture.tshark(["frame.number"], "ipv6.nxt == 41 || ipv6.nxt == 4") == [],
+           "a tunnel without UDP")
+    net.move("a", "b")
+    net.wait_registered("b")
+    ping.wait_for_more()
+    ping.stop()
+    expect(transfer.finish()["octets"] > 100_000, "little was received")
+    expect(net.mn()["tunnel"]["encapsulation"] == "udp-ipv6", str(net.mn()["tunnel"]))
+    net.expect_balance()
+
+
+@case
 def RFC6275_10_4_1_the_home_agents_own_kernel_reaches_the_mobile_node(net):
     start_at(net, "a")
     expect(net.ping("mn", HOME_AGENT, 5), "the home agent does not answer the mobile node")

@@ -38,7 +38,8 @@ class Capture:
     def tshark(self, fields, expression, keys=True, decode_as=None, every=False):
         """A dict for each packet that matches; of fields that repeat the first, or all of them."""
         options = ["-o", "esp.enable_encryption_decode:TRUE",
-                   "-o", "esp.enable_authentication_check:TRUE"]
+                   "-o", "esp.enable_authentication_check:TRUE",
+                   "-o", "udp.check_checksum:TRUE"]
         for spi, name in ASSOCIATIONS if keys else ():
             key = (self.lab.directory / name).read_text().strip()
             options += ["-o", f'uat:esp_sa:"IPv6","*","*","{spi:#010x}","AES-CBC [RFC3602]",'

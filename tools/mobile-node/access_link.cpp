@@ -13,6 +13,7 @@
 #include <array>
 
 #include "dataplane/base/ip_header.hpp"
+#include "dataplane/tunnel/udp_tunnel.hpp"
 
 namespace homeport::mobile_node {
 
@@ -98,6 +99,10 @@ Result<AccessLink> AccessLink::open(int index, const std::string& name, bool icm
         if (!fd) return std::unexpected(fd.error());
         link.receivers_.push_back({number(protocol), std::move(*fd)});
     }
+    // Taken by another program: all but UDP over IPv6 works, and has_udp() says so.
+    if (auto fd = link.open_udp()) {
+        link.receivers_.push_back({number(IpProtocol::kUdp), std::move(*fd)});
+    }
     if (icmp_errors) {
         auto fd = link.open_socket(number(IpProtocol::kIcmpv6));
         if (!fd) return std::unexpected(fd.error());
@@ -125,12 +130,7 @@ Result<AccessLink> AccessLink::open(int index, const std::string& name, bool icm
 Result<FileDescriptor> AccessLink::open_socket(std::uint8_t protocol) const {
     FileDescriptor fd(::socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
     if (!fd.is_open()) return fail_errno("raw socket (root or CAP_NET_RAW is needed)");
-    if (::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, name_.c_str(),
-                     static_cast<socklen_t>(name_.size() + 1)) < 0) {
-        return fail_errno("raw socket on " + name_);
-    }
-    (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBuffer,
-                       sizeof kReceiveBuffer);
+    if (auto done = prepare(fd.get()); !done) return std::unexpected(done.error());
     if (protocol == IPPROTO_RAW) return fd;
     for (const int option : {IPV6_RECVPKTINFO, IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS, IPV6_RECVERR}) {
         // Errors about other ICMPv6 packets than those of our tunnel are none of its business.
@@ -138,6 +138,35 @@ Result<FileDescriptor> AccessLink::open_socket(std::uint8_t protocol) const {
         if (auto done = set_option(fd.get(), IPPROTO_IPV6, option, 1, "raw socket option"); !done) {
             return std::unexpected(done.error());
         }
+    }
+    return fd;
+}
+
+Result<void> AccessLink::prepare(int descriptor) const {
+    if (::setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, name_.c_str(),
+                     static_cast<socklen_t>(name_.size() + 1)) < 0) {
+        return fail_errno("socket on " + name_);
+    }
+    (void)::setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBuffer,
+                       sizeof kReceiveBuffer);
+    return {};
+}
+
+Result<FileDescriptor> AccessLink::open_udp() const {
+    FileDescriptor fd(::socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd.is_open()) return fail_errno("UDP socket");
+    if (auto done = prepare(fd.get()); !done) return std::unexpected(done.error());
+    for (const int option :
+         {IPV6_V6ONLY, IPV6_RECVPKTINFO, IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS, IPV6_RECVERR}) {
+        if (auto done = set_option(fd.get(), IPPROTO_IPV6, option, 1, "UDP socket option"); !done) {
+            return std::unexpected(done.error());
+        }
+    }
+    sockaddr_in6 any{};
+    any.sin6_family = AF_INET6;
+    any.sin6_port = htons(tunnel::kDsmipPort);
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) < 0) {
+        return fail_errno("UDP port 4191 on " + name_);
     }
     return fd;
 }
@@ -158,8 +187,10 @@ Result<std::size_t> AccessLink::receive(int descriptor, ByteSpan buffer) {
         receivers_, [&](const Socket& other) { return other.fd.get() == descriptor; });
     if (socket == receivers_.end() || buffer.size() < kHeaderRoom) return fail("no such socket");
 
+    const bool in_udp = socket->protocol == number(IpProtocol::kUdp);
+    const std::size_t room = sizeof(Ipv6Header) + (in_udp ? sizeof(UdpHeader) : 0);
     sockaddr_in6 from{};
-    iovec part{buffer.data() + kHeaderRoom, buffer.size() - kHeaderRoom};
+    iovec part{buffer.data() + room, buffer.size() - room};
     alignas(cmsghdr) std::array<char, 256> control{};
     msghdr message{};
     message.msg_name = &from;
@@ -186,13 +217,22 @@ Result<std::size_t> AccessLink::receive(int descriptor, ByteSpan buffer) {
                take_control(*at, IPV6_HOPLIMIT, hop_limit));
     }
     header.set_version_class_flow(static_cast<std::uint8_t>(traffic_class), 0);
-    header.payload_length = Be16(static_cast<std::uint16_t>(length));
+    const std::size_t payload = room - sizeof header + static_cast<std::size_t>(length);
+    if (payload > 0xffff) return fail("receive on " + name_ + ": a packet that is too long");
+    header.payload_length = Be16(static_cast<std::uint16_t>(payload));
     header.next_header = socket->protocol;
     header.hop_limit = static_cast<std::uint8_t>(hop_limit);
     header.source = Ipv6Address::load(from.sin6_addr.s6_addr);
     header.destination = Ipv6Address::load(destination.ipi6_addr.s6_addr);
     std::memcpy(buffer.data(), &header, sizeof header);
-    return kHeaderRoom + static_cast<std::size_t>(length);
+    if (in_udp) {
+        UdpHeader udp{};
+        udp.source_port = Be16(ntohs(from.sin6_port));
+        udp.destination_port = Be16(tunnel::kDsmipPort);
+        udp.length = Be16(static_cast<std::uint16_t>(payload));
+        std::memcpy(buffer.data() + sizeof header, &udp, sizeof udp);
+    }
+    return sizeof header + payload;
 }
 
 SendResult AccessLink::send(ConstByteSpan packet) {
@@ -202,14 +242,23 @@ SendResult AccessLink::send(ConstByteSpan packet) {
         next_header == number(IpProtocol::kEsp) && packet.size() > kIpv6MinimumMtu;
     if (next_header == number(IpProtocol::kIpv6) || next_header == number(IpProtocol::kIpv4) ||
         large_and_sealed) {
-        return send_payload(socket_of(next_header)->fd.get(), packet);
+        return send_payload(socket_of(next_header)->fd.get(), packet, sizeof(Ipv6Header));
+    }
+    if (next_header == number(IpProtocol::kUdp) && has_udp() &&
+        packet.size() >= sizeof(Ipv6Header) + sizeof(UdpHeader) &&
+        load_be16(packet.data() + sizeof(Ipv6Header)) == tunnel::kDsmipPort) {
+        return send_payload(socket_of(next_header)->fd.get(), packet,
+                            sizeof(Ipv6Header) + sizeof(UdpHeader));
     }
     return send_whole(packet);
 }
 
-// The kernel makes the header again, from the same values: only so does it fragment.
-SendResult AccessLink::send_payload(int descriptor, ConstByteSpan packet) {
-    OutgoingMessage out(packet, packet.subspan(sizeof(Ipv6Header)), index_);
+// The kernel makes the headers again, from the same values: only so does it fragment.
+SendResult AccessLink::send_payload(int descriptor, ConstByteSpan packet, std::size_t headers) {
+    OutgoingMessage out(packet, packet.subspan(headers), index_);
+    if (headers > sizeof(Ipv6Header)) {
+        out.to.sin6_port = htons(load_be16(packet.data() + sizeof(Ipv6Header) + 2));
+    }
     out.put(IPV6_TCLASS, int{out.header.traffic_class()});
     out.put(IPV6_HOPLIMIT, int{out.header.hop_limit});
     ssize_t sent = ::sendmsg(descriptor, &out.message, 0);

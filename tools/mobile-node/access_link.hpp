@@ -15,6 +15,7 @@
 
 #include "dataplane/base/address.hpp"
 #include "dataplane/base/byte_order.hpp"
+#include "dataplane/base/ip_header.hpp"
 #include "tools/mobile-node/file_descriptor.hpp"
 
 namespace homeport::mobile_node {
@@ -31,7 +32,7 @@ enum class SendResult : std::uint8_t { kSent, kTooBig, kFailed };
 class AccessLink {
   public:
     /// Octets that receive() leaves free at the start of the buffer.
-    static constexpr std::size_t kHeaderRoom = 40;
+    static constexpr std::size_t kHeaderRoom = 48;  // IPv6 and UDP
 
     /// With `icmp_errors` also Packet Too Big and Parameter Problem are received: about packets
     /// with a Home Address option, of which the kernel's sockets know nothing.
@@ -44,12 +45,15 @@ class AccessLink {
     [[nodiscard]] std::vector<int> descriptors() const;
 
     /// Takes the next packet from `descriptor`: a whole IPv6 packet is put at the start of
-    /// `buffer`, its header made anew from what the kernel tells (the flow label is lost). Gives
-    /// its length; 0: nothing there.
+    /// `buffer`, its header made anew from what the kernel tells (the flow label is lost), also
+    /// that of UDP, whose checksum the kernel has verified. Gives its length; 0: nothing there.
     [[nodiscard]] Result<std::size_t> receive(int descriptor, ByteSpan buffer);
 
+    /// Whether packets in UDP 4191 can be sent and received (P15): the port was free.
+    [[nodiscard]] bool has_udp() const { return socket_of(number(IpProtocol::kUdp)) != nullptr; }
+
     /// Sends a whole IPv6 packet from one of our addresses. Encapsulated packets (next header 41
-    /// and 4) are fragmented where the path needs it, others are not.
+    /// and 4, UDP from port 4191) are fragmented where the path needs it, others are not.
     [[nodiscard]] SendResult send(ConstByteSpan packet);
 
     /// Takes the next error report from `descriptor`; nothing if there is none. Errors other than
@@ -67,8 +71,11 @@ class AccessLink {
     };
     AccessLink(int index, std::string name) : index_(index), name_(std::move(name)) {}
     [[nodiscard]] Result<FileDescriptor> open_socket(std::uint8_t protocol) const;
+    [[nodiscard]] Result<FileDescriptor> open_udp() const;
+    [[nodiscard]] Result<void> prepare(int descriptor) const;
     [[nodiscard]] const Socket* socket_of(std::uint8_t protocol) const;
-    [[nodiscard]] SendResult send_payload(int descriptor, ConstByteSpan packet);
+    [[nodiscard]] SendResult send_payload(int descriptor, ConstByteSpan packet,
+                                          std::size_t headers);
     [[nodiscard]] SendResult send_whole(ConstByteSpan packet);
 
     int index_;

@@ -208,6 +208,7 @@ void read_dual_stack(Section section, DualStackConfig& out) {
         if (v && v->number(number, least, 3600, "seconds")) into = std::chrono::seconds{number};
     };
     if (const auto v = section.find("force_udp")) v->boolean(out.force_udp);
+    if (const auto v = section.find("force_udp_ipv6")) v->boolean(out.force_udp_ipv6);
     if (const auto v = section.find("nat_keepalive")) v->boolean(out.nat_keepalive);
     seconds("esp_keepalive", 0, out.esp_keepalive);
     if (const auto v = section.find("protected_data_over_v4")) {

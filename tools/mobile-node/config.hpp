@@ -68,8 +68,9 @@ struct SplitConfig {
 
 /// IPv4 networks (RFC 5555), with home_agent_ipv4.
 struct DualStackConfig {
-    bool force_udp = false;     // F flag
-    bool nat_keepalive = true;  // binding updates at the refresh time of the home agent (4.3)
+    bool force_udp = false;       // F flag, over IPv4
+    bool force_udp_ipv6 = false;  // F flag over IPv6 (RFC 5555 4.4.1)
+    bool nat_keepalive = true;    // binding updates at the refresh time of the home agent (4.3)
     std::chrono::seconds esp_keepalive{20};  // on UDP 4500 (RFC 3948 section 4); 0: none
     bool nested_esp = false;  // protected_data_over_v4: nested instead of rfc5555 (S1.19)
     /// Rest of a home agent address that does not answer; doubled each time.

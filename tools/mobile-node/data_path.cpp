@@ -36,7 +36,9 @@ const char* to_string(Route::Kind kind) {
 
 unsigned outer_octets(const Route& route, bool sealed, bool nested_esp) {
     using mip6::Encapsulation;
-    if (route.encapsulation == Encapsulation::kIpv6) return tunnel::kIpv6TunnelOverhead;
+    const bool in_udp_ipv6 = route.encapsulation == Encapsulation::kUdpIpv6 && !sealed;
+    if (in_udp_ipv6) return tunnel::kUdpIpv6TunnelOverhead;
+    if (!route.care_of_address.is_ipv4()) return tunnel::kIpv6TunnelOverhead;
     if (sealed && nested_esp) {
         return unsigned{tunnel::kUdpIpv4TunnelOverhead} + tunnel::kIpv6TunnelOverhead;
     }
@@ -115,8 +117,13 @@ std::optional<Egress> DataPath::way_from(int interface, const mip6::CareOf& care
     way.care_of = care_of;
     way.encapsulation = encapsulation;
     way.nested_esp = options_.nested_esp;
-    if (!care_of.is_ipv4()) return way;
     const AttachedLink* attached = find(interface);
+    if (!care_of.is_ipv4()) {
+        if (encapsulation != mip6::Encapsulation::kUdpIpv6) return way;
+        if (attached == nullptr || !attached->link.has_udp()) return std::nullopt;
+        way.udp_port = tunnel::kDsmipPort;
+        return way;
+    }
     if (attached == nullptr || !attached->link4) return std::nullopt;
     way.udp_port = attached->link4->udp_port();
     way.esp_port = attached->link4->esp_port();
@@ -187,7 +194,7 @@ bool DataPath::send_payload(Packet& packet, PacketPaths::Leave how) {
     switch (send_on(route_.interface, packet.bytes())) {
         case SendResult::kSent:
             counters_.add(at_home ? Counter::kHomeSent : Counter::kTunnelSent);
-            if (way_.encapsulation == mip6::Encapsulation::kUdpIpv4) note_left(how);
+            note_left(how);
             return true;
         case SendResult::kTooBig:
             counters_.add(Counter::kDropTooBig);
@@ -200,6 +207,11 @@ bool DataPath::send_payload(Packet& packet, PacketPaths::Leave how) {
 }
 
 void DataPath::note_left(PacketPaths::Leave how) {
+    if (way_.encapsulation == mip6::Encapsulation::kUdpIpv6) {
+        if (how == PacketPaths::Leave::kPlain) counters_.add(Counter::kUdpSent);
+        return;
+    }
+    if (way_.encapsulation != mip6::Encapsulation::kUdpIpv4) return;
     const bool on_4500 = how == PacketPaths::Leave::kSealed && !options_.nested_esp;
     (on_4500 ? last_esp_ : last_udp_) = std::chrono::steady_clock::now();
     if (!on_4500) counters_.add(Counter::kUdpSent);

@@ -35,6 +35,7 @@ mip6::MobileNodeConfig protocol_config(const Config& config) {
     out.home_agent = config.home_agent;
     out.ipv4_home_address = config.ipv4_home_address;
     out.force_udp = config.dual_stack.force_udp;
+    out.force_udp_ipv6 = config.dual_stack.force_udp_ipv6;
     out.nat_keepalive = config.dual_stack.nat_keepalive;
     out.mobile_router = config.mobile_router.protocol;
     out.lifetime = config.lifetime;

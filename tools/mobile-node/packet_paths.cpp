@@ -11,6 +11,7 @@
 #include "dataplane/tunnel/decapsulate.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
 #include "dataplane/tunnel/home_address_option.hpp"
+#include "dataplane/tunnel/ipv4_tunnel.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
 #include "dataplane/tunnel/routing_header.hpp"
 
@@ -185,7 +186,12 @@ bool PacketPaths::to_wire(Packet& packet, Leave leave, const Egress& way) {
     }
     const tunnel::Ipv6Tunnel header{care_of_address, addresses_.home_agent, hop_limit_,
                                     tunnel::Dscp::kUniform};
-    if (tunnel::encapsulate_in_ipv6(packet, header) == tunnel::EncapsulateError::kNone) return true;
+    // P15: the checksum is not optional there.
+    const tunnel::UdpTunnel udp{way.udp_port, tunnel::kDsmipPort, true};
+    const auto done = way.encapsulation == mip6::Encapsulation::kUdpIpv6
+                          ? tunnel::encapsulate_in_udp_ipv6(packet, header, udp)
+                          : tunnel::encapsulate_in_ipv6(packet, header);
+    if (done == tunnel::EncapsulateError::kNone) return true;
     counters_.add(Counter::kDropTooBig);
     return false;
 }
@@ -233,6 +239,7 @@ PacketPaths::Arrival PacketPaths::inbound(Packet& packet) {
     if (protocol == number(IpProtocol::kIpv6) || protocol == number(IpProtocol::kIpv4)) {
         return tunnelled(packet, sizeof(Ipv6Header), protocol);
     }
+    if (protocol == number(IpProtocol::kUdp)) return udp(packet, sizeof(Ipv6Header));
     return dropped(Counter::kInUnexpected);
 }
 

@@ -95,14 +95,16 @@ PacketPaths::Arrival PacketPaths::inbound4(Packet& packet) {
     }
 }
 
-// The home agent's port tells what is inside (RFC 5555 section 4.1).
+// The home agent's port tells what is inside (RFC 5555 section 4.1). Over IPv6 there is no UDP
+// 4500.
 PacketPaths::Arrival PacketPaths::udp(Packet& packet, std::uint16_t offset) {
     const ConstByteSpan datagram = packet.bytes().subspan(offset);
     const tunnel::UdpDatagram read = tunnel::read_udp(datagram);
     if (!read.well_formed) return dropped(Counter::kInMalformed);
     const auto payload_offset = static_cast<std::uint16_t>(offset + sizeof(UdpHeader));
     packet.set_length(static_cast<std::uint32_t>(payload_offset + read.payload.size()));
-    if (read.source_port == tunnel::kNatTraversalPort) {
+    const bool over_ipv4 = packet.data[0] >> 4 == 4;
+    if (read.source_port == tunnel::kNatTraversalPort && over_ipv4) {
         switch (tunnel::classify_udp4500(read.payload)) {
             case tunnel::Udp4500Payload::kEsp:
                 return esp_over_ipv4(packet, payload_offset);

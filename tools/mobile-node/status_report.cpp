@@ -30,7 +30,9 @@ Json or_null(const std::optional<Address>& address) {
 
 // What the home agent said about a NAT, and what keeps its mapping.
 Json nat_of(const mip6::MobileNode::Status& status, Clock::time_point now) {
-    if (!status.registered_care_of_address || !status.registered_care_of_address->is_ipv4()) {
+    const bool forced_over_ipv6 = status.encapsulation == mip6::Encapsulation::kUdpIpv6;
+    if (!status.registered_care_of_address ||
+        (!status.registered_care_of_address->is_ipv4() && !forced_over_ipv6)) {
         return nullptr;
     }
     const bool udp = status.encapsulation == mip6::Encapsulation::kUdpIpv4;

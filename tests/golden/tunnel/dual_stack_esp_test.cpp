@@ -351,5 +351,24 @@ TEST_P(SealedDualStack, S1_22_fragmentation_needed_about_a_sealed_packet) {
     EXPECT_EQ(result.requests[0].mtu, 1300u);
 }
 
+TEST_P(SealedDualStack, P15_S1_35_a_mobility_header_in_plaintext_meets_the_policy) {
+    bind_by(Encapsulation::kUdpIpv6);
+    const auto in_udp = [](const Bytes& inner) {
+        return tunnelled(Encapsulation::kUdpIpv6, inner);
+    };
+    // A binding update that is not sealed: as over IPv4, and with a Home Address option.
+    const Bytes update = ipv6(kHomeAddress, kHomeAgent, 135, kC1BindingUpdate);
+    expect_drop(feed_packet(kOutside, in_udp(update)), "ipsec.in.policy");
+    Bytes option{135, 2, 1, 2, 0, 0, 201, 16};
+    append(option, Bytes(kHomeAddress.bytes.begin(), kHomeAddress.bytes.end()));
+    append(option, kC1BindingUpdate);
+    expect_drop(feed_packet(kOutside, in_udp(ipv6(kCareOfAddress, kHomeAgent, 60, option))),
+                "ipsec.in.policy");
+    // To a correspondent: Home Test Init, which table S1-SPD protects too.
+    const Bytes init = ipv6(kHomeAddress, kCorrespondent, 135,
+                            Bytes{59, 1, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8});
+    expect_drop(feed_packet(kOutside, in_udp(init)), "mip6.rt.need_esp");
+}
+
 }  // namespace
 }  // namespace homeport::golden

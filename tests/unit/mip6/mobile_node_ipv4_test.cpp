@@ -159,6 +159,44 @@ TEST_F(MobileNodeIpv4Test, RFC5555_4_4_1_F_is_not_used_over_ipv6_and_144_without
     EXPECT_EQ(node->status().state, State::kStopped);
 }
 
+TEST_F(MobileNodeIpv4Test, P15_RFC5555_4_4_1_F_over_ipv6_if_the_operator_wants_it) {
+    config.force_udp_ipv6 = true;
+    restart();
+    (void)attach(kV);
+    EXPECT_FALSE(update().force_udp) << "over IPv4 it is another switch";
+    (void)attach(kA);
+    EXPECT_TRUE(update().force_udp);
+    EXPECT_EQ(all<SwitchTunnel>(answer({wire::NatDetection{true, 110}})),
+              (std::vector{SwitchTunnel{kA, Encapsulation::kUdpIpv6}}));
+    EXPECT_EQ(node->status().encapsulation, Encapsulation::kUdpIpv6);
+    EXPECT_FALSE(node->status().keepalive_at) << "there is no NAT";
+    // A refresh that is answered without it (RFC 5555 3.2.2): plain again.
+    now += seconds{350};
+    ASSERT_EQ(all<SendBindingUpdate>(keep(node->tick(now))).size(), 1u);
+    EXPECT_TRUE(update().force_udp);
+    EXPECT_EQ(all<SwitchTunnel>(answer({})), (std::vector{SwitchTunnel{kA, Encapsulation::kIpv6}}));
+    // Deregistration is plain.
+    now += seconds{1};
+    (void)keep(node->shutdown(now));
+    EXPECT_FALSE(update().force_udp);
+}
+
+TEST_F(MobileNodeIpv4Test, P15_RFC5555_4_4_2_144_over_ipv6_is_tried_again_without_F) {
+    config.force_udp_ipv6 = true;
+    restart();
+    (void)attach(kA);
+    EXPECT_EQ(all<SendBindingUpdate>(answer({}, 144)).size(), 1u);
+    EXPECT_FALSE(update().force_udp);
+    EXPECT_EQ(all<SwitchTunnel>(answer({})), (std::vector{SwitchTunnel{kA, Encapsulation::kIpv6}}));
+}
+
+TEST_F(MobileNodeIpv4Test, RFC5555_3_2_2_F_of_the_home_agent_is_obeyed_over_ipv6) {
+    (void)attach(kA);
+    EXPECT_FALSE(update().force_udp);
+    EXPECT_EQ(all<SwitchTunnel>(answer({wire::NatDetection{true, kNoKeepalives}})),
+              (std::vector{SwitchTunnel{kA, Encapsulation::kUdpIpv6}}));
+}
+
 TEST_F(MobileNodeIpv4Test, S1_42_the_tunnel_stays_on_ipv6_until_ipv4_is_accepted) {
     (void)attach(kA);
     (void)answer({});

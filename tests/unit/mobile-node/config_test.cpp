@@ -107,12 +107,13 @@ TEST(Config, RFC5555_keys_of_ipv4_networks) {
         "home_agent_ipv4: [203.0.113.1, 203.0.113.2]\n"
         "ipv4_home_address: dynamic\n"
         "signalling: {technique: heuristic, bu_heur_timeout: 100, bu_heur_min_pkts: 3}\n"
-        "dual_stack: {force_udp: on, nat_keepalive: off, esp_keepalive: 0, retry: 5,\n"
+        "dual_stack: {force_udp: on, force_udp_ipv6: on, nat_keepalive: off, esp_keepalive: 0, "
+        "retry: 5,\n"
         "             protected_data_over_v4: nested}");
     EXPECT_EQ(all.home_agent_ipv4[1].to_string(), "203.0.113.2");
     EXPECT_TRUE(all.ipv4_home_address && all.ipv4_home_address->is_unspecified());
     EXPECT_EQ(all.signalling, (SplitConfig{config::Technique::kHeuristic, 100, 3}));
-    EXPECT_EQ(all.dual_stack, (DualStackConfig{true, false, std::chrono::seconds{0}, true,
+    EXPECT_EQ(all.dual_stack, (DualStackConfig{true, true, false, std::chrono::seconds{0}, true,
                                                std::chrono::seconds{5}}));
     EXPECT_EQ(needs_restart(none, all),
               "home_agent_ipv4, signalling, dual_stack, ipv4_home_address");

@@ -12,6 +12,7 @@
 
 #include "controlplane/ipsec/policy_table.hpp"
 #include "controlplane/wire/mobility_header.hpp"
+#include "dataplane/tunnel/udp_tunnel.hpp"
 #include "tests/ipsec-trivial/ipsec.hpp"
 #include "tests/unit/mobile-node/packets.hpp"
 #include "tools/mobile-node/packet_buffer.hpp"
@@ -165,6 +166,51 @@ TEST_F(PacketPathsTest, N3_binding_acknowledgement_of_vector_C4_is_undone) {
     EXPECT_EQ(Bytes(got.begin() + 40, got.end()), vector("C3_BA_MH"));
     EXPECT_TRUE(
         wire::decode_mobility_header(ConstByteSpan(got).subspan(40), kHomeAgent, kHomeAddress));
+}
+
+TEST_F(PacketPathsTest, P15_payload_in_udp_over_ipv6_both_ways_with_a_checksum) {
+    Egress way(kCareOfAddress);
+    way.encapsulation = mip6::Encapsulation::kUdpIpv6;
+    way.udp_port = 4191;
+    const Bytes inner = ipv6(kHomeAddress, kCorrespondent, 17, Bytes(31, 7), 0xb9);
+    const Leave how = send(inner);
+    ASSERT_EQ(how, Leave::kPlain);
+    ASSERT_TRUE(paths->to_wire(packet, how, way));
+    Bytes wire = result();
+    ASSERT_EQ(wire.size(), inner.size() + 48);
+    EXPECT_EQ(wire[6], 17);
+    EXPECT_EQ(source_of(wire), kCareOfAddress);
+    EXPECT_EQ(destination_of(wire), kHomeAgent);
+    EXPECT_EQ(load_be16(wire.data() + 40), 4191);
+    EXPECT_EQ(load_be16(wire.data() + 42), 4191);
+    EXPECT_EQ(Bytes(wire.begin() + 48, wire.end()), inner);
+    EXPECT_TRUE(
+        tunnel::udp_checksum_holds(kCareOfAddress, kHomeAgent, ConstByteSpan(wire).subspan(40)));
+
+    const auto answer = [](const Bytes& inside, std::uint16_t port = 4191) {
+        Bytes datagram(8);
+        store_be16(datagram.data(), port);
+        store_be16(datagram.data() + 2, 4191);
+        store_be16(datagram.data() + 4, static_cast<std::uint16_t>(8 + inside.size()));
+        datagram.insert(datagram.end(), inside.begin(), inside.end());
+        return ipv6(kHomeAgent, kCareOfAddress, 17, datagram);
+    };
+    const Bytes in = ipv6(kCorrespondent, kHomeAddress, 17, Bytes(31, 9));
+    before = counters;
+    ASSERT_EQ(receive(answer(in)), Arrived::kPayload);
+    EXPECT_EQ(result(), in);
+    expect_only(Counter::kTunnelReceived);
+    EXPECT_EQ(receive(answer(in, 4500)), Arrived::kDropped);
+    expect_only(Counter::kInNotHomeAgent);
+    EXPECT_EQ(receive(answer(Bytes{})), Arrived::kDropped);
+    expect_only(Counter::kInMalformed);
+    EXPECT_EQ(receive(answer(Bytes(40, 0x55))), Arrived::kDropped);
+    expect_only(Counter::kInVersion);
+    // A length that lies.
+    Bytes lying = answer(in);
+    store_be16(lying.data() + 44, 0xffff);
+    EXPECT_EQ(receive(lying), Arrived::kDropped);
+    expect_only(Counter::kInMalformed);
 }
 
 TEST_F(PacketPathsTest, S1_34_what_is_for_a_correspondent_goes_to_the_host) {

@@ -84,7 +84,9 @@ void HomeAgent::answer_prefix_solicitation(const wire::Ipv6PacketView& packet,
     if (entry == nullptr || !entry->is_active()) {
         return counted(Counter::kMpsUnserved, "prefix solicitation of a node without binding");
     }
-    if (!info.had_hao && info.wire_source == IpAddress(packet.source)) {
+    // Over IPv4 nothing is recorded of it but for a binding update (S1.62), and the answer goes to
+    // where the binding is.
+    if (!info.had_hao && info.wire_source == IpAddress(packet.source) && !entry->is_over_ipv4()) {
         return counted(Counter::kMpsBad, "prefix solicitation without home address option");
     }
     forget_prefix_news(packet.source);  // it is the acknowledgement, too

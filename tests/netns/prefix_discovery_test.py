@@ -9,7 +9,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import signalling_capture  # noqa: E402
 from cases import case, expect, main  # noqa: E402
 from lab import (ALGORITHM, CARE_OF, HOME_ADDRESS, HOME_AGENT, KEY_LENGTH,  # noqa: E402
-                 RoamingNetwork, wait_until)
+                 wait_until)
+from nat_network import HOME_AGENT_IPV4, NatNetwork  # noqa: E402
 from signalling_capture import Capture  # noqa: E402
 
 SPI_MPS, SPI_MPA = 0x10002, 0x20002
@@ -23,7 +24,7 @@ def pair(name, spi_in, spi_out, key_in, key_out, indent):
     return "".join(" " * indent + line + "\n" for line in lines)
 
 
-class Network(RoamingNetwork):
+class Network(NatNetwork):
     keys = True
 
     def write_configuration(self):
@@ -102,6 +103,42 @@ def P7_solicitation_and_advertisement_under_esp(net):
     # Nothing of it in clear.
     expect(capture.tshark(["frame.number"], f"icmpv6.type == {MPS} || icmpv6.type == {MPA}",
                           keys=False) == [], "in clear on the visited link")
+
+
+@case
+def P7_over_ipv4_behind_a_nat_a_prefix_that_changes_at_home_is_told(net):
+    net.make_networks()
+    net.make_networks = lambda: None
+    outside = Capture(net.lab, "inet", "nat")
+    start_at(net, "n")
+    expect(net.mn()["tunnel"]["encapsulation"] == "udp-ipv4", str(net.mn()["tunnel"]))
+    expect(net.solicit().returncode == 0, "refused")
+    net.wait_accepted(1)
+    expect(7100 < net.discovery()["prefixes"][0]["valid"] <= 7200, str(net.discovery()))
+    net.config.write_text(net.config.read_text().replace(
+        "valid_lifetime: 7200, preferred_lifetime: 3600",
+        "valid_lifetime: 1000, preferred_lifetime: 500"))
+    net.hactl("config", "reload")
+    # The home agent tells of itself, by the mapping of the NAT; the node asks.
+    net.wait_accepted(2)
+    state = net.discovery()
+    expect(state["ignored_identifier"] == 1 and state["prefixes"][0]["valid"] <= 1000, str(state))
+    outside.stop()
+    # RFC 5555 section 2.2: as data go, both home addresses inside, a routing header in the answer.
+    as_dsmip = "udp.port==4191,ipv6"
+    rows = outside.tshark(["ip.src", "ipv6.src", "ipv6.dst", "ipv6.routing.mipv6.home_address",
+                           "ipv6.opt.mipv6.home_address", "udp.srcport", "icmpv6.type"],
+                          f"icmpv6.type == {MPS} || icmpv6.type == {MPA}", decode_as=as_dsmip)
+    asked = [row for row in rows if row["icmpv6.type"] == str(MPS)]
+    told = [row for row in rows if row["icmpv6.type"] == str(MPA)]
+    expect(len(asked) == 2 and len(told) == 3, str(rows))
+    expect(all(row["ipv6.src"] == HOME_ADDRESS and row["ipv6.dst"] == HOME_AGENT and
+               row["ipv6.opt.mipv6.home_address"] == HOME_ADDRESS for row in asked), str(asked))
+    expect(all(row["ip.src"] == HOME_AGENT_IPV4 and row["udp.srcport"] == "4191" and
+               row["ipv6.dst"] == HOME_ADDRESS and
+               row["ipv6.routing.mipv6.home_address"] == HOME_ADDRESS for row in told), str(told))
+    drops = net.hactl("show", "drops")
+    expect(drops.get("difference", 0) == 0, f"packets unaccounted for: {drops}")
 
 
 @case

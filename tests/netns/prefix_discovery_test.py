@@ -109,7 +109,7 @@ def P7_solicitation_and_advertisement_under_esp(net):
 def P7_over_ipv4_behind_a_nat_a_prefix_that_changes_at_home_is_told(net):
     net.make_networks()
     net.make_networks = lambda: None
-    outside = Capture(net.lab, "inet", "nat")
+    outside = Capture(net.lab, "inet", "nat", "udp port 4191")
     start_at(net, "n")
     expect(net.mn()["tunnel"]["encapsulation"] == "udp-ipv4", str(net.mn()["tunnel"]))
     expect(net.solicit().returncode == 0, "refused")
@@ -131,7 +131,7 @@ def P7_over_ipv4_behind_a_nat_a_prefix_that_changes_at_home_is_told(net):
                           f"icmpv6.type == {MPS} || icmpv6.type == {MPA}", decode_as=as_dsmip)
     asked = [row for row in rows if row["icmpv6.type"] == str(MPS)]
     told = [row for row in rows if row["icmpv6.type"] == str(MPA)]
-    expect(len(asked) == 2 and len(told) == 3, str(rows))
+    expect(len(asked) >= 2 and len(told) >= 3, str(rows))
     expect(all(row["ipv6.src"] == HOME_ADDRESS and row["ipv6.dst"] == HOME_AGENT and
                row["ipv6.opt.mipv6.home_address"] == HOME_ADDRESS for row in asked), str(asked))
     expect(all(row["ip.src"] == HOME_AGENT_IPV4 and row["udp.srcport"] == "4191" and

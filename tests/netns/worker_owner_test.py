@@ -15,6 +15,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from cases import case, expect, main  # noqa: E402
 from data_plane_alone import CARE_OF, HA_HOME, HOST_WAN, WAN, DataPlane  # noqa: E402
+from nat_network import NatNetwork  # noqa: E402
 from lab import HOME_ADDRESS, RoamingNetwork, build_directory, wait_until  # noqa: E402
 
 HOMES, EACH = 8, 250
@@ -271,6 +272,37 @@ def S1_50_an_answer_finds_its_way_whichever_worker_owns_its_sa(net):
     wait_until(lambda: roaming.mn()["state"] == "registered", 15, "registered after a move")
     expect(roaming.ping("cn", HOME_ADDRESS, 5), "not reachable")
     expect(roaming.hactl("show", "drops").get("difference", 0) == 0, "packets unaccounted for")
+
+
+@case
+def P11_P12_an_update_in_udp_is_opened_by_the_owner_of_its_sa_whoever_receives_it(net):
+    roaming = NatNetwork(net.lab)
+    roaming.workers = 3
+    roaming.start()
+    roaming.plug("n")
+    roaming.start_mobile_node()
+    wait_until(lambda: roaming.mn()["state"] == "registered", 15, "registered behind the NAT")
+    # Other ports of the NAT are other flows, which other queues receive: that the owner gets all of
+    # six by itself would be chance.
+    seen = set()
+    for first in range(40000, 40600, 100):
+        roaming.masquerade(f"{first}-{first + 99}")
+        roaming.forget_mappings()
+        before = roaming.mn()["binding"]["sequence"]
+        roaming.move("n", "v")
+        roaming.wait_registered("v")
+        roaming.move("v", "n")
+        roaming.wait_registered("n")
+        wait_until(lambda: roaming.mn()["state"] == "registered", 15, "registered again")
+        expect(roaming.mn()["binding"]["sequence"] != before, "no update was sent")
+        wait_until(lambda: roaming.ping("cn", HOME_ADDRESS, 1), 10, "reachable")
+        seen.add(roaming.hactl("show", "binding", HOME_ADDRESS)["outer_source"])
+    expect(len(seen) == 6, f"the NAT did not change its port: {seen}")
+    drops = roaming.hactl("show", "drops")
+    expect(drops.get("difference", 0) == 0, f"packets unaccounted for: {drops}")
+    waited = [row for row in drops["counters"] if row["name"].startswith("dsmip.in.nat_") and
+              row["kind"] == "drop" and row["value"]]
+    expect(not waited, f"updates were dropped: {waited}")
 
 
 if __name__ == "__main__":

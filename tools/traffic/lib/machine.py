@@ -39,7 +39,7 @@ def description():
 class Telemetry:
     """DPDK's own, of any program: the same reader for all."""
 
-    def __init__(self, prefix, seconds=20):
+    def __init__(self, prefix, seconds=60):
         path = f"/var/run/dpdk/{prefix}/dpdk_telemetry.v2"
         end = time.monotonic() + seconds
         while True:

@@ -130,11 +130,25 @@ json show_status(const Appliance& appliance) {
             {"problems", status.problems}};
 }
 
+Reply show_flow(const json& arguments, const StatisticsReader&, const Appliance& appliance) {
+    const auto port = arguments.value("port", std::string());
+    const auto is_it = [&](const channel::PortInfo& info) {
+        return channel::text_of(info.name) == port;
+    };
+    if (!port.empty() && std::ranges::none_of(appliance.ports(), is_it)) {
+        return std::unexpected(CommandError{
+            "not_found", "found no port '" + port + "', expected one that `show ports` lists", {}});
+    }
+    return flow_view(appliance.flow_rules(), appliance.ports(), port,
+                     arguments.value("state", std::string()));
+}
+
 }  // namespace
 
 void register_data_plane_commands(Dispatcher& dispatcher, Appliance& appliance) {
     dispatcher.handle("show stages", with_statistics(appliance, show_stages));
     dispatcher.handle("show drops", with_statistics(appliance, show_drops));
+    dispatcher.handle("show flow", with_statistics(appliance, show_flow));
     dispatcher.handle("show ports", with_statistics(appliance,
                                                     [](const json&, const StatisticsReader& reader,
                                                        const Appliance& shown) -> Reply {

@@ -188,6 +188,34 @@ json ports_view(const StatisticsReader& reader, std::span<const channel::PortInf
     return {{"ports", std::move(rows)}};
 }
 
+json flow_view(std::span<const channel::FlowRuleInfo> rules,
+               std::span<const channel::PortInfo> ports, std::string_view port,
+               std::string_view state) {
+    static constexpr std::array kRefusers{"",       "operator", "pmd-config",
+                                          "queues", "validate", "create"};
+    json rows = json::array();
+    std::size_t installed = 0;
+    for (const channel::FlowRuleInfo& rule : rules) {
+        const std::string name = port_name(ports, rule.port);
+        const bool in_force = rule.state == channel::FlowRuleState::kInstalled;
+        const char* const shown_state = in_force ? "installed" : "software";
+        if ((!port.empty() && name != port) || (!state.empty() && state != shown_state)) continue;
+        installed += in_force ? 1 : 0;
+        rows.push_back({{"port", name},
+                        {"index", rule.index},
+                        {"name", channel::text_of(rule.name)},
+                        {"match", channel::text_of(rule.match)},
+                        {"action", channel::text_of(rule.action)},
+                        {"state", shown_state},
+                        {"refused_by", kRefusers.at(static_cast<std::size_t>(rule.refusal))},
+                        {"reason", channel::text_of(rule.reason)},
+                        {"error_type", rule.error_type},
+                        {"error_code", rule.error_code}});
+    }
+    const std::size_t count = rows.size();
+    return {{"rules", std::move(rows)}, {"installed", installed}, {"software", count - installed}};
+}
+
 json adjacencies_view(const StatisticsReader& reader, std::span<const channel::PortInfo> ports,
                       std::size_t limit) {
     json rows = json::array();

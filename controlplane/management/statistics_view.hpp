@@ -27,6 +27,11 @@ namespace homeport::management {
 [[nodiscard]] nlohmann::json ports_view(const channel::StatisticsReader& reader,
                                         std::span<const channel::PortInfo> ports);
 
+/// `show flow`: rules of `port` (empty: of all) in `state` (empty: in any).
+[[nodiscard]] nlohmann::json flow_view(std::span<const channel::FlowRuleInfo> rules,
+                                       std::span<const channel::PortInfo> ports,
+                                       std::string_view port, std::string_view state);
+
 /// `show adjacencies`.
 [[nodiscard]] nlohmann::json adjacencies_view(const channel::StatisticsReader& reader,
                                               std::span<const channel::PortInfo> ports,

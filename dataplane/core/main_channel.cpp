@@ -74,7 +74,10 @@ void MainLcore::attached() {
     bell.data.fd = server_.bell_fd();
     epoll_ctl(epoll_, EPOLL_CTL_ADD, server_.bell_fd(), &bell);
     last_command_ = acknowledged_ = refused_commands_ = 0;
-    for (const auto& port : ports_) send_port_info(*port);
+    for (const auto& port : ports_) {
+        send_port_info(*port);
+        send_flow_rules(*port);
+    }
     ipsec_.forget_reports();
 }
 
@@ -90,6 +93,17 @@ void MainLcore::send_port_info(const PortContext& port) {
     channel::copy_text(info.driver, port.port->driver());
     // Not attached: told at the next attachment.
     (void)send(info);
+}
+
+void MainLcore::send_flow_rules(const PortContext& port) {
+    const std::span<const port::FlowRecord> records = port.port->flow_records();
+    for (std::size_t i = 0; i < records.size(); ++i) {
+        channel::FlowRuleInfo info = port::info_of(records[i]);
+        info.port = port.number;
+        info.index = static_cast<std::uint16_t>(i);
+        info.rules = static_cast<std::uint16_t>(records.size());
+        (void)send(info);
+    }
 }
 
 // --------------------------------------------------------------------------------- commands

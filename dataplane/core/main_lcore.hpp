@@ -92,6 +92,7 @@ class MainLcore final : private CommandSink {
     void look_at_channel();
     void attached();
     void send_port_info(const PortContext& port);
+    void send_flow_rules(const PortContext& port);
     void set_trace_filters();
 
     void housekeeping(std::uint64_t now);

@@ -17,10 +17,18 @@
 
 #include "dataplane/core/graph.hpp"
 #include "dataplane/core/telemetry.hpp"
+#include "dataplane/ipsec/spi.hpp"
 
 namespace homeport::core {
 
 namespace {
+
+// What the rules of ports match is what the SPIs of SAs say.
+namespace spi_bits = port::spi_bits;
+static_assert(spi_bits::kOwn == ipsec::kOwnSpiBit && spi_bits::kData == ipsec::kSpiGroupMask &&
+              spi_bits::kOwner == ipsec::kSpiOwnerMask);
+static_assert(ipsec::make_own_spi(1, 5, 0).value ==
+              (spi_bits::kOwn | spi_bits::kData | 5u << spi_bits::kOwnerShift));
 
 constexpr unsigned kMempoolCache = 256;
 constexpr std::uint32_t kJumboBuffers = 1024;
@@ -83,7 +91,8 @@ Program::Started Program::open_ports() {
     if (!pmd_configs) return fail(Message::kPmdConfig, pmd_configs.error());
     for (const config::PortConfig& config : config_.ports) {
         auto opened =
-            port::Port::open(config, *pmd_configs, static_cast<unsigned>(lcores_.workers.size()));
+            port::Port::open(config, *pmd_configs, static_cast<unsigned>(lcores_.workers.size()),
+                             static_cast<unsigned>(ports_.size()));
         if (!opened) return fail(Message::kPortFailed, opened.error());
         auto context = std::make_unique<PortContext>();
         context->number = static_cast<std::uint16_t>(ports_.size());
@@ -101,15 +110,20 @@ Program::Started Program::open_ports() {
 Program::Started Program::make_pools() {
     std::uint32_t frame = 0;
     std::uint64_t in_rings = 0;
+    bool looks_ahead = false;
     for (const auto& port : ports_) {
         frame = std::max(frame, port->port->frame_size());
         const port::PmdConfig& family = port->port->pmd_config();
-        in_rings += std::uint64_t{port->port->rx_queues()} * family.rx_descriptors +
+        // Each queue may have as much beside it that was looked at for signalling.
+        looks_ahead |= port->port->look_ahead() != 0;
+        in_rings += std::uint64_t{port->port->all_rx_queues()} *
+                        (std::uint64_t{family.rx_descriptors} + port->port->look_ahead()) +
                     std::uint64_t{port->port->tx_queues()} * family.tx_descriptors;
     }
     // All that can wait anywhere at the same time: a flood must not take the buffers of the rest.
     const std::size_t workers = lcores_.workers.size();
-    const std::uint64_t rings_of_worker = (workers > 1 ? 3 : 2) * std::uint64_t{kRingSize};
+    const std::uint64_t rings_of_worker =
+        (workers > 1 ? 3 : 2) * std::uint64_t{kRingSize} + (looks_ahead ? kSignallingQueueSize : 0);
     const std::uint64_t needed =
         in_rings + workers * rings_of_worker + (workers + 1) * kMempoolCache * 2 +
         ports_.size() * (kRingSize + workers * port::Transmitter::kCapacity);
@@ -148,14 +162,16 @@ Program::Started Program::make_state() {
     state_ = std::move(*state);
     ipsec_ = std::make_unique<IpsecWriter>(*state_, workers, config_.max_sas);
     // One block more than workers: the main lcore counts, too.
-    auto statistics = channel::StatisticsWriter::create({.stages = stage::stage_names(),
-                                                         .edges = stage::edge_names(all_stages()),
-                                                         .workers = workers + 1,
-                                                         .adjacencies = config_.max_adjacencies,
-                                                         .sas = config_.max_sas,
-                                                         .policies = ipsec::kHitSlots,
-                                                         .bindings = config_.max_bindings,
-                                                         .tsc_hz = rte_get_tsc_hz()});
+    auto statistics =
+        channel::StatisticsWriter::create({.stages = stage::stage_names(),
+                                           .edges = stage::edge_names(all_stages()),
+                                           .workers = workers + 1,
+                                           .adjacencies = config_.max_adjacencies,
+                                           .sas = config_.max_sas,
+                                           .policies = ipsec::kHitSlots,
+                                           // A worker's rows are whole cache lines.
+                                           .bindings = (config_.max_bindings + 1) / 2 * 2,
+                                           .tsc_hz = rte_get_tsc_hz()});
     if (!statistics) return fail(Message::kNoMemory, statistics.error().text);
     statistics_ = std::make_unique<channel::StatisticsWriter>(std::move(*statistics));
     return {};
@@ -214,10 +230,13 @@ Program::Started Program::start_ports() {
 void Program::connect_port(PortContext& context) {
     const port::Port& port = *context.port;
     const auto workers = static_cast<std::uint16_t>(workers_.size());
+    if (const auto queue = port.signalling_queue()) {
+        workers_[port.signalling_worker()]->add_receive_queue(
+            context.number, port.id(), *queue, {.first = true, .look_ahead = port.look_ahead()});
+    }
     for (std::uint16_t queue = 0; queue < port.rx_queues(); ++queue) {
-        // A device with a single queue is polled by another worker than the device before it.
-        const unsigned worker = (queue + context.number * (port.rx_queues() < workers)) % workers;
-        workers_[worker]->add_receive_queue(context.number, port.id(), queue);
+        workers_[port.worker_of_queue(queue)]->add_receive_queue(
+            context.number, port.id(), queue, {.first = false, .look_ahead = port.look_ahead()});
     }
     for (std::uint16_t worker = 0; worker < workers; ++worker) {
         workers_[worker]->transmitter().attach(
@@ -229,6 +248,7 @@ void Program::connect_port(PortContext& context) {
              .mtu = port.mtu(),
              .in_use = 1,
              .tx_ipv4_checksum = static_cast<std::uint8_t>(port.tx_ipv4_checksum() ? 1 : 0),
+             .tx_udp_checksum = static_cast<std::uint8_t>(port.tx_udp_checksum() ? 1 : 0),
              .rx_ipv4_checksum = static_cast<std::uint8_t>(port.rx_ipv4_checksum() ? 1 : 0),
              .to_kernel = context.to_kernel});
     }

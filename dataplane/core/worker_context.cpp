@@ -15,9 +15,24 @@
 #include <cerrno>
 #include <cstring>
 
+#include "dataplane/ipsec/sa.hpp"
+
 namespace homeport::core {
 
 namespace {
+
+// No line that one worker writes while packets pass is written or read by another. What workers
+// share for writing are rings (DPDK keeps producers and consumers on lines of their own), the locks
+// of transmit queues that are fewer than workers (a line each), and the pool behind their caches.
+// Associations and replay windows are whole lines (ipsec/sa.hpp) and belong to one worker; counters
+// are blocks of whole lines (channel/statistics.hpp).
+static_assert(alignof(WorkerContext) == 64 && sizeof(WorkerContext) % 64 == 0);
+static_assert(alignof(stage::Worker) == 64 && sizeof(stage::Worker) % 64 == 0);
+static_assert(alignof(stage::Driver) == 64 && sizeof(stage::Driver) % 64 == 0);
+static_assert(alignof(ipsec::SecurityAssociation) == 64 &&
+              sizeof(ipsec::SecurityAssociation) == 64);
+static_assert(sizeof(port::TransmitPort::QueueLock) == 64);
+static_assert(sizeof(channel::WorkerRow) % 64 == 0 && 2 * sizeof(channel::BindingRow) == 64);
 
 constexpr unsigned kRequestRingSize = 1024;
 constexpr std::size_t kMaxDeferred = 256;
@@ -137,6 +152,9 @@ std::expected<void, std::string> WorkerContext::make_rings(const WorkerSetup& se
     auto handed_over = make_ring(named("handover"), kRingSize, RING_F_SC_DEQ);
     if (!handed_over) return std::unexpected(handed_over.error());
     handed_over_ = *handed_over;
+    auto signalling = make_ring(named("signalling"), kSignallingQueueSize, RING_F_SC_DEQ);
+    if (!signalling) return std::unexpected(signalling.error());
+    signalling_handed_over_ = *signalling;
     worker_.to_main =
         rte_ring_create_elem(named("request").c_str(), sizeof(stage::MainRequest), kRequestRingSize,
                              SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
@@ -166,13 +184,18 @@ WorkerContext::~WorkerContext() {
     free_ring(worker_.to_control);
     free_ring(from_main_);
     free_ring(handed_over_);
+    free_ring(signalling_handed_over_);
     rte_ring_free(worker_.to_main);
     rte_free(adjacency_packets_);
 }
 
-void WorkerContext::add_receive_queue(std::uint16_t port, std::uint16_t device,
-                                      std::uint16_t queue) {
-    receive_queues_.push_back({port, device, queue});
+void WorkerContext::add_receive_queue(std::uint16_t port, std::uint16_t device, std::uint16_t queue,
+                                      const ReceiveOptions& options) {
+    ReceiveQueue added{.port = port, .device = device, .queue = queue, .first = options.first};
+    if (options.look_ahead != 0) added.backlog = std::make_unique<FrameQueue>(options.look_ahead);
+    const auto place = std::ranges::find_if(
+        receive_queues_, [&](const ReceiveQueue& other) { return options.first && !other.first; });
+    receive_queues_.insert(place, std::move(added));
 }
 
 void WorkerContext::set_port(std::uint16_t port, const stage::PortView& view) {
@@ -181,6 +204,7 @@ void WorkerContext::set_port(std::uint16_t port, const stage::PortView& view) {
 
 void WorkerContext::connect(WorkerContext& other) {
     worker_.to_worker[other.worker_.index] = other.handed_over_;
+    worker_.signalling_to_worker[other.worker_.index] = other.signalling_handed_over_;
 }
 
 }  // namespace homeport::core

@@ -14,6 +14,7 @@
 
 #include "dataplane/channel/statistics_writer.hpp"
 #include "dataplane/config/config.hpp"
+#include "dataplane/core/receive_queue.hpp"
 #include "dataplane/core/shared_state.hpp"
 #include "dataplane/forward/reassembler.hpp"
 #include "dataplane/ipsec/esp_engine.hpp"
@@ -72,6 +73,9 @@ struct FromMain {
 static_assert(sizeof(FromMain) <= RTE_PKTMBUF_HEADROOM);
 /// Entries of each ring between a worker and others. Part of the count of packet buffers.
 inline constexpr unsigned kRingSize = 2048;
+/// Frames of signalling that a worker has found and not yet begun with, and that wait for it from
+/// other workers: each so many.
+inline constexpr unsigned kSignallingQueueSize = 512;
 
 struct WorkerSetup {
     unsigned index = 0;
@@ -86,7 +90,8 @@ struct WorkerSetup {
     Waker* waker = nullptr;                        // null: nobody sleeps
 };
 
-class WorkerContext {
+/// Alone on its cache lines, with all that is made into it.
+class alignas(64) WorkerContext {
   public:
     /// The error is a sentence.
     [[nodiscard]] static std::expected<std::unique_ptr<WorkerContext>, std::string> create(
@@ -98,7 +103,8 @@ class WorkerContext {
     // ---------------------------------------------------------- before the worker starts
 
     /// `port`: number of the port; `device`: DPDK port that it is.
-    void add_receive_queue(std::uint16_t port, std::uint16_t device, std::uint16_t queue);
+    void add_receive_queue(std::uint16_t port, std::uint16_t device, std::uint16_t queue,
+                           const ReceiveOptions& options = {});
     void set_port(std::uint16_t port, const stage::PortView& view);
     /// Where this worker hands packets for `other` over.
     void connect(WorkerContext& other);
@@ -130,18 +136,19 @@ class WorkerContext {
     [[nodiscard]] bool idle() const;
 
   private:
-    struct ReceiveQueue {
-        std::uint16_t port;
-        std::uint16_t device;
-        std::uint16_t queue;
-    };
-
     WorkerContext(SharedState& state, const WorkerSetup& setup);
     [[nodiscard]] std::expected<void, std::string> build(const config::DataplaneConfig& config,
                                                          const WorkerSetup& setup);
     [[nodiscard]] std::expected<void, std::string> make_rings(const WorkerSetup& setup);
     void make_reassembler(const config::ReassemblyConfig& config);
     void run_stages();
+    void begin_with(std::uint16_t port, std::span<rte_mbuf* const> frames, std::uint16_t flags);
+    bool poll_queue(ReceiveQueue& queue);
+    [[nodiscard]] static bool runs_over(ReceiveQueue& queue);
+    void look_ahead(ReceiveQueue& queue, std::span<rte_mbuf* const> frames);
+    void sort_out(ReceiveQueue& queue, std::span<rte_mbuf* const> frames);
+    bool serve_signalling();
+    bool poll_ring(rte_ring* ring);
     bool expire_fragments();
     void look_at_signalling();
     bool poll_from_main();
@@ -169,6 +176,8 @@ class WorkerContext {
     const channel::ParametersSet* parameters_ = nullptr;
     rte_ring* from_main_ = nullptr;
     rte_ring* handed_over_ = nullptr;
+    rte_ring* signalling_handed_over_ = nullptr;
+    FrameQueue signalling_{kSignallingQueueSize};
     std::uint64_t* adjacency_packets_ = nullptr;
     std::vector<rte_mbuf*> deferred_;  // replies that wait for an earlier one of their address
 };

@@ -42,6 +42,7 @@ void WorkerContext::refresh() {
     worker_.parameters = parameters;
     configure(worker_.icmp_policer, parameters->icmp_errors_per_second, 10);
     configure(worker_.control_policer, parameters->punt_packets_per_second, 64);
+    configure(worker_.sealed_control_policer, parameters->punt_packets_per_second, 64);
     configure(worker_.kernel_policer, parameters->kernel_packets_per_second, 64);
     configure(worker_.report_policer, kReportsPerSecond, 4);
     signalling_spis_.configure(
@@ -92,25 +93,31 @@ bool WorkerContext::retry_waiting() {
 void WorkerContext::receive(std::uint16_t port, std::span<rte_mbuf* const> frames) {
     worker_.count(Counter::kRxPort, frames.size());
     for (std::size_t first = 0; first < frames.size(); first += kBatchSize) {
-        const auto batch =
-            frames.subspan(first, std::min<std::size_t>(kBatchSize, frames.size() - first));
-        std::array<rte_mbuf*, kBatchSize> whole;
-        std::size_t count = 0;
-        for (rte_mbuf* frame : batch) rte_prefetch0(rte_pktmbuf_mtod(frame, void*));
-        for (rte_mbuf* frame : batch) {
-            stage::init_meta(frame, port);
-            // Only drivers that were told of larger frames than the pool takes chain buffers.
-            if (frame->nb_segs != 1 && rte_pktmbuf_linearize(frame) != 0) [[unlikely]] {
-                worker_.count(Counter::kParseTruncated);
-                rte_pktmbuf_free(frame);
-                continue;
-            }
-            whole[count++] = frame;
-        }
-        driver_->inject(state_.ready() ? StageId::kExpress : StageId::kToKernel,
-                        std::span(whole.data(), count));
-        run_stages();
+        begin_with(port,
+                   frames.subspan(first, std::min<std::size_t>(kBatchSize, frames.size() - first)),
+                   0);
     }
+}
+
+/// At most a batch of frames, which are counted as received; `flags`: MetaFlags of all of them.
+void WorkerContext::begin_with(std::uint16_t port, std::span<rte_mbuf* const> frames,
+                               std::uint16_t flags) {
+    std::array<rte_mbuf*, kBatchSize> whole;
+    std::size_t count = 0;
+    for (rte_mbuf* frame : frames) rte_prefetch0(rte_pktmbuf_mtod(frame, void*));
+    for (rte_mbuf* frame : frames) {
+        stage::init_meta(frame, port).flags = flags;
+        // Only drivers that were told of larger frames than the pool takes chain buffers.
+        if (frame->nb_segs != 1 && rte_pktmbuf_linearize(frame) != 0) [[unlikely]] {
+            worker_.count(Counter::kParseTruncated);
+            rte_pktmbuf_free(frame);
+            continue;
+        }
+        whole[count++] = frame;
+    }
+    driver_->inject(state_.ready() ? StageId::kExpress : StageId::kToKernel,
+                    std::span(whole.data(), count));
+    run_stages();
 }
 
 void WorkerContext::start_packet(rte_mbuf* packet) {
@@ -192,10 +199,14 @@ bool WorkerContext::poll_from_main() {
 }
 
 bool WorkerContext::poll_handed_over() {
-    if (worker_.worker_count == 1 || rte_ring_empty(handed_over_) != 0) return false;
+    return worker_.worker_count > 1 && poll_ring(handed_over_);
+}
+
+bool WorkerContext::poll_ring(rte_ring* ring) {
+    if (rte_ring_empty(ring) != 0) return false;
     std::array<rte_mbuf*, kBatchSize> packets;
-    const unsigned count = rte_ring_sc_dequeue_burst(
-        handed_over_, reinterpret_cast<void**>(packets.data()), kBatchSize, nullptr);
+    const unsigned count = rte_ring_sc_dequeue_burst(ring, reinterpret_cast<void**>(packets.data()),
+                                                     kBatchSize, nullptr);
     if (statistics_.row != nullptr) channel::bump(statistics_.row->handed_over, count);
     driver_->inject_handed_over(std::span(packets.data(), count));
     run_stages();
@@ -229,14 +240,8 @@ void WorkerContext::look_at_signalling() {
 bool WorkerContext::poll() {
     refresh();
     bool busy = retry_waiting();
-    for (const ReceiveQueue& queue : receive_queues_) {
-        std::array<rte_mbuf*, kBatchSize> frames;
-        const std::uint16_t count =
-            rte_eth_rx_burst(queue.device, queue.queue, frames.data(), kBatchSize);
-        if (count == 0) continue;
-        busy = true;
-        receive(queue.port, std::span(frames.data(), count));
-    }
+    busy |= serve_signalling();
+    for (ReceiveQueue& queue : receive_queues_) busy |= poll_queue(queue);
     busy |= poll_handed_over();
     busy |= poll_from_main();
     busy |= expire_fragments();
@@ -254,7 +259,11 @@ void WorkerContext::wake_main() {
 
 bool WorkerContext::idle() const {
     return deferred_.empty() && reply_to_.waiting() == 0 && rte_ring_empty(from_main_) != 0 &&
-           rte_ring_empty(handed_over_) != 0;
+           rte_ring_empty(handed_over_) != 0 && rte_ring_empty(signalling_handed_over_) != 0 &&
+           signalling_.empty() &&
+           std::ranges::all_of(receive_queues_, [](const ReceiveQueue& queue) {
+               return queue.backlog == nullptr || queue.backlog->empty();
+           });
 }
 
 void WorkerContext::run(const std::atomic<bool>& stop, std::uint32_t idle_backoff_us) {

@@ -264,6 +264,7 @@ void fragment(Worker& worker, Batch& in, Edges& out) {
             give(worker, packet, out);
             continue;
         }
+        stage::finish_checksums(packet);
         Pieces pieces;
         const bool done = notes.family == 6
                               ? fragment_ipv6(worker, packet, notes.parameter, pieces)

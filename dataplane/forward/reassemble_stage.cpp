@@ -16,6 +16,21 @@ using stage::Worker;
 
 enum class ReassembleEdge : std::uint8_t { kParse, kIcmpError };
 
+/// Fragments of one datagram come by any queue and port; they meet in the worker that addresses and
+/// identification name.
+unsigned meeting_worker(const Worker& worker, rte_mbuf* packet, const parse::Headers& headers) {
+    const std::uint8_t* const ip = stage::data(packet);
+    const bool is_ipv6 = headers.family == 6;
+    const std::size_t first = is_ipv6 ? offsetof(Ipv6Header, source) : offsetof(Ipv4Header, source);
+    const std::size_t octets = is_ipv6 ? 2 * sizeof(Ipv6Address) : 2 * sizeof(Ipv4Address);
+    std::uint32_t mix = headers.identification;
+    for (std::size_t at = first; at < first + octets; at += 4) {
+        mix = (mix ^ load_be32(ip + at)) * 0x9e3779b1u;
+        mix ^= mix >> 15;
+    }
+    return mix % worker.worker_count;
+}
+
 void take(Worker& worker, rte_mbuf* packet, Edges& out) {
     parse::Headers headers;
     if (worker.reassembler == nullptr ||
@@ -23,6 +38,10 @@ void take(Worker& worker, rte_mbuf* packet, Edges& out) {
         !headers.has(parse::kFragment)) {
         out.drop(packet, Counter::kReassemblyMalformed);
         return;
+    }
+    if (worker.worker_count > 1) {
+        const unsigned meeting = meeting_worker(worker, packet, headers);
+        if (meeting != worker.index) return out.hand_over(packet, meeting, StageId::kReassemble);
     }
     out.kept(packet, "reassembly");
     const Reassembler::Result result = worker.reassembler->add(worker, packet, headers);

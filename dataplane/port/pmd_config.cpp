@@ -40,8 +40,9 @@ constexpr std::array<NamedRss, 9> kRssNames{{
 constexpr std::uint64_t kDefaultRss =
     RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_IPV6_EX | kRssTcp | kRssUdp;
 
-constexpr std::array<std::string_view, 4> kFlowMatches{"udp_destination_port", "ipv6_destination",
-                                                       "esp_spi", "esp_spi_masked"};
+constexpr std::array<std::string_view, 7> kFlowMatches{
+    "udp_destination_port", "ipv6_destination",   "next_header",          "esp_spi",
+    "esp_spi_masked",       "udp_esp_spi_masked", "udp_inner_next_header"};
 constexpr std::array<std::string_view, 3> kFlowActions{"queue", "drop", "mark"};
 
 /// Reads one document; what is wrong becomes lines of errors().
@@ -79,15 +80,21 @@ class Reader {
                   [&](const YAML::Node& n) { number(n, config_.tx_descriptors, 32, 32768); }}});
         }
         if (name == "offloads") {
-            return members(
-                value,
-                {{"rx", [&](const YAML::Node& n) { checksum(n, config_.rx_ipv4_checksum); }},
-                 {"tx", [&](const YAML::Node& n) { checksum(n, config_.tx_ipv4_checksum); }}});
+            return members(value,
+                           {{"rx",
+                             [&](const YAML::Node& n) {
+                                 checksums(n, config_.rx_ipv4_checksum, config_.rx_udp_checksum);
+                             }},
+                            {"tx", [&](const YAML::Node& n) {
+                                 checksums(n, config_.tx_ipv4_checksum, config_.tx_udp_checksum);
+                             }}});
         }
         if (name == "rss") return rss(value);
         if (name == "own_mac") return own_mac(value);
         if (name == "link_state") return link_state(value);
         if (name == "promiscuous") return boolean(value, config_.promiscuous);
+        if (name == "signalling_queue") return boolean(value, config_.signalling_queue);
+        if (name == "look_ahead") return number(value, config_.look_ahead, 0, 4096);
         if (name == "flow_rules") return flow_rules(value);
         fail(key, "a key of those that pmd-config/generic.yaml lists, not '" + name + "'");
     }
@@ -142,15 +149,17 @@ class Reader {
             config_.devargs[key] = value;
         }
     }
-    void checksum(const YAML::Node& node, bool& out) {
+    void checksums(const YAML::Node& node, bool& ipv4, bool& udp) {
         std::vector<std::string> names;
         strings(node, names);
-        out = false;
+        ipv4 = udp = false;
         for (const std::string& name : names) {
             if (name == "ipv4_checksum") {
-                out = true;
+                ipv4 = true;
+            } else if (name == "udp_checksum") {
+                udp = true;
             } else {
-                fail(node, "offloads of these: ipv4_checksum");
+                fail(node, "offloads of these: ipv4_checksum, udp_checksum");
             }
         }
     }

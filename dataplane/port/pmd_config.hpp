@@ -14,7 +14,7 @@ namespace homeport::port {
 
 /// One thing that rte_flow of this family takes.
 struct FlowRule {
-    std::string match;   // udp_destination_port, ipv6_destination, esp_spi, esp_spi_masked
+    std::string match;   // a word of generic.yaml; those that Homeport asks for: FlowMatch
     std::string action;  // queue, drop, mark
     std::string note;
 };
@@ -29,10 +29,17 @@ struct PmdConfig {
     std::uint16_t tx_descriptors = 512;
     bool rx_ipv4_checksum = true;  // wanted; used if the device has it
     bool tx_ipv4_checksum = true;
+    bool rx_udp_checksum = false;
+    bool tx_udp_checksum = false;
     std::uint64_t rss = 0;     // RTE_ETH_RSS_* wanted
     bool derived_mac = false;  // the device's address belongs to somebody else
     bool promiscuous = false;
     bool always_up = false;  // what the device says of its link means nothing
+    /// A receive queue that no rule and no entry of the hash table names gets no packets.
+    bool signalling_queue = false;
+    /// Frames of a receive queue that runs over which are looked at for signalling; 0: a source
+    /// that waits for us and loses nothing.
+    std::uint16_t look_ahead = 512;
     std::vector<FlowRule> flow_rules;
     std::vector<std::string> limits;
     std::string notes;

@@ -48,10 +48,11 @@ std::string Port::error(const std::string& what, int code) const {
 
 std::expected<std::unique_ptr<Port>, std::string> Port::open(const config::PortConfig& config,
                                                              const PmdConfigs& pmd_configs,
-                                                             unsigned workers) {
+                                                             unsigned workers, unsigned number) {
     std::unique_ptr<Port> port(new Port(config));
     if (auto probed = port->probe(pmd_configs); !probed) return std::unexpected(probed.error());
-    if (auto chosen = port->choose(pmd_configs, workers); !chosen) {
+    port->flows_ = std::make_unique<FlowSteering>(rte_flow_backend(), port->id_);
+    if (auto chosen = port->choose(pmd_configs, workers, number); !chosen) {
         return std::unexpected(chosen.error());
     }
     return port;
@@ -77,7 +78,8 @@ std::expected<void, std::string> Port::probe(const PmdConfigs& pmd_configs) {
     return std::unexpected(error("the device is there but is no network interface", ENODEV));
 }
 
-std::expected<void, std::string> Port::choose(const PmdConfigs& pmd_configs, unsigned workers) {
+std::expected<void, std::string> Port::choose(const PmdConfigs& pmd_configs, unsigned workers,
+                                              unsigned number) {
     rte_eth_dev_info info;
     if (const int code = rte_eth_dev_info_get(id_, &info); code != 0) {
         return std::unexpected(error("its properties cannot be read", code));
@@ -93,25 +95,15 @@ std::expected<void, std::string> Port::choose(const PmdConfigs& pmd_configs, uns
     generic_family_ = family == nullptr;
     pmd_config_ = family != nullptr ? *family : pmd_configs.generic();
 
-    const auto wanted = static_cast<std::uint16_t>(
-        std::min<unsigned>(config_.queues != 0 ? config_.queues : workers, workers));
-    const auto most = [&](std::uint16_t device_most) {
-        return std::max<std::uint16_t>(1, std::min({wanted, pmd_config_.max_queues, device_most}));
-    };
-    rx_queues_ = most(info.max_rx_queues);
-    tx_queues_ = std::max<std::uint16_t>(
-        1, std::min<std::uint16_t>(static_cast<std::uint16_t>(workers),
-                                   std::min(pmd_config_.max_queues, info.max_tx_queues)));
-    if (config_.queues > rx_queues_) {
-        warnings_.push_back("port " + config_.name + ": " + std::to_string(config_.queues) +
-                            " receive queues are configured, " + std::to_string(rx_queues_) +
-                            " are used (workers: " + std::to_string(workers) + ", the device has " +
-                            std::to_string(info.max_rx_queues) + ")");
-    }
+    choose_queues(info, workers, number);
     rx_ipv4_checksum_ =
         pmd_config_.rx_ipv4_checksum && (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) != 0;
     tx_ipv4_checksum_ =
         pmd_config_.tx_ipv4_checksum && (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
+    rx_udp_checksum_ =
+        pmd_config_.rx_udp_checksum && (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_UDP_CKSUM) != 0;
+    tx_udp_checksum_ =
+        pmd_config_.tx_udp_checksum && (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0;
     mtu_ = config_.mtu;
     if (info.max_mtu >= 1280 && mtu_ > info.max_mtu) {
         warnings_.push_back("port " + config_.name + ": MTU " + std::to_string(mtu_) +
@@ -126,7 +118,94 @@ std::expected<void, std::string> Port::choose(const PmdConfigs& pmd_configs, uns
     return {};
 }
 
+/// One receive queue a worker that may poll the port, as far as device and family go; and one for
+/// signalling where that can be kept free of everything else.
+void Port::choose_queues(const rte_eth_dev_info& info, unsigned workers, unsigned number) {
+    std::vector<unsigned> polling = config_.workers;
+    if (polling.empty()) {
+        for (unsigned worker = 0; worker < workers; ++worker) polling.push_back(worker);
+    }
+    std::erase_if(polling, [&](unsigned worker) { return worker >= workers; });
+    if (polling.empty()) polling.push_back(0);
+    const auto all = static_cast<std::uint16_t>(polling.size());
+    const std::uint16_t wanted = config_.queues != 0 ? std::min(config_.queues, all) : all;
+    const std::uint16_t queues =
+        std::max<std::uint16_t>(1, std::min({wanted, pmd_config_.max_queues, info.max_rx_queues}));
+    // A device with few queues is polled by another worker than the device before it.
+    const unsigned first = queues < all ? number : 0;
+    for (unsigned queue = 0; queue < queues; ++queue) {
+        layout_.workers.push_back(polling[(queue + first) % polling.size()]);
+    }
+    tx_queues_ = std::max<std::uint16_t>(
+        1, std::min<std::uint16_t>(static_cast<std::uint16_t>(workers),
+                                   std::min(pmd_config_.max_queues, info.max_tx_queues)));
+    if (config_.flow_rules && pmd_config_.signalling_queue && takes_signalling_rules(pmd_config_) &&
+        queues < info.max_rx_queues && info.reta_size != 0) {
+        layout_.signalling = queues;
+    }
+    if (config_.queues > queues) {
+        warnings_.push_back("port " + config_.name + ": " + std::to_string(config_.queues) +
+                            " receive queues are configured, " + std::to_string(queues) +
+                            " are used (workers: " + std::to_string(all) + ", the device has " +
+                            std::to_string(info.max_rx_queues) + ")");
+    }
+}
+
 std::expected<void, std::string> Port::start(rte_mempool* pool) {
+    if (auto up = bring_up(pool); !up) return up;
+    if (layout_.signalling && !spread_over_data_queues()) {
+        layout_.signalling.reset();
+        stop();
+        if (auto up = bring_up(pool); !up) return up;
+    }
+    set_filters();
+    flows_->install(layout_, pmd_config_, config_.flow_rules);
+    return {};
+}
+
+std::expected<void, std::string> Port::bring_up(rte_mempool* pool) {
+    if (auto done = configure(); !done) return done;
+    if (auto done = set_up_queues(pool); !done) return done;
+    set_mtu();
+    set_mac();
+    if (const int code = rte_eth_dev_start(id_); code != 0) {
+        return std::unexpected(error("it cannot be started", code));
+    }
+    started_ = true;
+    return {};
+}
+
+/// Keeps the queue of signalling out of the table by which the device spreads all that no rule
+/// names. False: it has no such table, or keeps it for itself.
+bool Port::spread_over_data_queues() {
+    rte_eth_dev_info info;
+    if (rte_eth_dev_info_get(id_, &info) != 0 || info.reta_size == 0) return false;
+    const std::size_t groups =
+        (info.reta_size + RTE_ETH_RETA_GROUP_SIZE - 1u) / RTE_ETH_RETA_GROUP_SIZE;
+    std::vector<rte_eth_rss_reta_entry64> table(groups);
+    for (std::uint16_t entry = 0; entry < info.reta_size; ++entry) {
+        rte_eth_rss_reta_entry64& group = table[entry / RTE_ETH_RETA_GROUP_SIZE];
+        group.mask |= std::uint64_t{1} << (entry % RTE_ETH_RETA_GROUP_SIZE);
+        group.reta[entry % RTE_ETH_RETA_GROUP_SIZE] =
+            static_cast<std::uint16_t>(entry % layout_.workers.size());
+    }
+    return rte_eth_dev_rss_reta_update(id_, table.data(), info.reta_size) == 0;
+}
+
+std::optional<std::uint16_t> Port::signalling_queue() const {
+    const bool has_rules = std::ranges::any_of(flows_->records(), [](const FlowRecord& record) {
+        return record.rule.purpose == FlowPurpose::kSignalling &&
+               record.state == channel::FlowRuleState::kInstalled;
+    });
+    return has_rules ? layout_.signalling : std::nullopt;
+}
+
+std::uint32_t Port::look_ahead() const {
+    if (flows_->separates_signalling()) return 0;
+    return config_.look_ahead.value_or(pmd_config_.look_ahead);
+}
+
+std::expected<void, std::string> Port::configure() {
     rte_eth_dev_info info;
     if (const int code = rte_eth_dev_info_get(id_, &info); code != 0) {
         return std::unexpected(error("its properties cannot be read", code));
@@ -136,7 +215,9 @@ std::expected<void, std::string> Port::start(rte_mempool* pool) {
     conf.rxmode.mtu = mtu_;
     if (rx_ipv4_checksum_) conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
     if (tx_ipv4_checksum_) conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
-    if (rx_queues_ > 1) {
+    if (rx_udp_checksum_) conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+    if (tx_udp_checksum_) conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+    if (all_rx_queues() > 1) {
         conf.rx_adv_conf.rss_conf.rss_hf = pmd_config_.rss & info.flow_type_rss_offloads;
         if (conf.rx_adv_conf.rss_conf.rss_hf != 0) {
             conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -146,21 +227,13 @@ std::expected<void, std::string> Port::start(rte_mempool* pool) {
                                 "spreads packets over its queues is its own affair");
         }
     }
-    int code = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
+    int code = rte_eth_dev_configure(id_, all_rx_queues(), tx_queues_, &conf);
     if (code == -EINVAL && conf.rxmode.mtu != 1500) {
         // Some virtual devices refuse to be told an MTU here and take it later.
         conf.rxmode.mtu = 0;
-        code = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
+        code = rte_eth_dev_configure(id_, all_rx_queues(), tx_queues_, &conf);
     }
     if (code != 0) return std::unexpected(error("it refuses its configuration", code));
-    if (auto done = set_up_queues(pool); !done) return std::unexpected(done.error());
-    set_mtu();
-    set_mac();
-    if ((code = rte_eth_dev_start(id_)) != 0) {
-        return std::unexpected(error("it cannot be started", code));
-    }
-    started_ = true;
-    set_filters();
     return {};
 }
 
@@ -178,7 +251,7 @@ std::expected<void, std::string> Port::set_up_queues(rte_mempool* pool) {
             return std::unexpected(error("transmit queue " + std::to_string(queue), code));
         }
     }
-    for (std::uint16_t queue = 0; queue < rx_queues_; ++queue) {
+    for (std::uint16_t queue = 0; queue < all_rx_queues(); ++queue) {
         const int code = rte_eth_rx_queue_setup(id_, queue, rx_descriptors, socket, nullptr, pool);
         if (code != 0) {
             return std::unexpected(error("receive queue " + std::to_string(queue), code));
@@ -228,6 +301,7 @@ LinkState Port::link() const {
 }
 
 void Port::stop() {
+    if (flows_ != nullptr) flows_->remove();
     if (started_) rte_eth_dev_stop(id_);
     started_ = false;
 }

@@ -6,13 +6,17 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "dataplane/base/address.hpp"
 #include "dataplane/config/config.hpp"
+#include "dataplane/port/flow_steering.hpp"
 #include "dataplane/port/pmd_config.hpp"
 
+struct rte_eth_dev_info;
 struct rte_mempool;
 
 namespace homeport::port {
@@ -25,10 +29,12 @@ struct LinkState {
 
 class Port {
   public:
-    /// Probes the device and asks what it can do. `workers` wants one queue each. The error is a
-    /// sentence that names port and device.
+    /// Probes the device and asks what it can do. `workers` want one queue each; ports number
+    /// `number` with fewer queues are spread over them. The error is a sentence that names port and
+    /// device.
     [[nodiscard]] static std::expected<std::unique_ptr<Port>, std::string> open(
-        const config::PortConfig& config, const PmdConfigs& pmd_configs, unsigned workers);
+        const config::PortConfig& config, const PmdConfigs& pmd_configs, unsigned workers,
+        unsigned number = 0);
     ~Port();
     Port(const Port&) = delete;
     Port& operator=(const Port&) = delete;
@@ -45,10 +51,30 @@ class Port {
     /// The port's own address: what is sent to it is for us.
     [[nodiscard]] const MacAddress& mac() const { return mac_; }
     [[nodiscard]] std::uint16_t mtu() const { return mtu_; }
-    [[nodiscard]] std::uint16_t rx_queues() const { return rx_queues_; }
+    /// Receive queues of data, without the one that may be for signalling alone.
+    [[nodiscard]] std::uint16_t rx_queues() const {
+        return static_cast<std::uint16_t>(layout_.workers.size());
+    }
+    /// With it, whether or not there are rules for it.
+    [[nodiscard]] std::uint16_t all_rx_queues() const {
+        return static_cast<std::uint16_t>(layout_.workers.size() + (layout_.signalling ? 1 : 0));
+    }
+    [[nodiscard]] unsigned worker_of_queue(std::uint16_t queue) const {
+        return layout_.workers[queue];
+    }
+    /// Once started: the queue that gets signalling alone, and has rules for it.
+    [[nodiscard]] std::optional<std::uint16_t> signalling_queue() const;
+    /// Who polls that.
+    [[nodiscard]] unsigned signalling_worker() const { return layout_.workers.front(); }
+    /// Once started: frames of a data queue that runs over to be looked at for signalling; 0: none.
+    [[nodiscard]] std::uint32_t look_ahead() const;
+    /// Once started: what became of each steering rule.
+    [[nodiscard]] std::span<const FlowRecord> flow_records() const { return flows_->records(); }
     [[nodiscard]] std::uint16_t tx_queues() const { return tx_queues_; }
     [[nodiscard]] bool rx_ipv4_checksum() const { return rx_ipv4_checksum_; }
     [[nodiscard]] bool tx_ipv4_checksum() const { return tx_ipv4_checksum_; }
+    [[nodiscard]] bool rx_udp_checksum() const { return rx_udp_checksum_; }
+    [[nodiscard]] bool tx_udp_checksum() const { return tx_udp_checksum_; }
     [[nodiscard]] const config::PortConfig& config() const { return config_; }
     /// Octets of the largest frame, Ethernet header and one VLAN tag included.
     [[nodiscard]] std::uint32_t frame_size() const { return std::uint32_t{mtu_} + 14 + 4; }
@@ -64,8 +90,12 @@ class Port {
     explicit Port(config::PortConfig config) : config_(std::move(config)) {}
     [[nodiscard]] std::expected<void, std::string> probe(const PmdConfigs& pmd_configs);
     [[nodiscard]] std::expected<void, std::string> choose(const PmdConfigs& pmd_configs,
-                                                          unsigned workers);
+                                                          unsigned workers, unsigned number);
+    [[nodiscard]] std::expected<void, std::string> configure();
     [[nodiscard]] std::expected<void, std::string> set_up_queues(rte_mempool* pool);
+    [[nodiscard]] std::expected<void, std::string> bring_up(rte_mempool* pool);
+    [[nodiscard]] bool spread_over_data_queues();
+    void choose_queues(const rte_eth_dev_info& info, unsigned workers, unsigned number);
     void set_mtu();
     void set_mac();
     void set_filters();
@@ -80,10 +110,13 @@ class Port {
     std::string driver_;
     MacAddress mac_;
     std::uint16_t mtu_ = 1500;
-    std::uint16_t rx_queues_ = 1;
+    QueueLayout layout_;
     std::uint16_t tx_queues_ = 1;
+    std::unique_ptr<FlowSteering> flows_;
     bool rx_ipv4_checksum_ = false;
     bool tx_ipv4_checksum_ = false;
+    bool rx_udp_checksum_ = false;
+    bool tx_udp_checksum_ = false;
     std::vector<std::string> warnings_;
 };
 

@@ -53,7 +53,7 @@ bool Transmitter::flush_waiting() {
 
 void Transmitter::flush_port(Queue& queue) {
     rte_spinlock_t* const lock =
-        queue.shared_queue ? &queue.shared->queue_locks[queue.queue] : nullptr;
+        queue.shared_queue ? &queue.shared->queue_locks[queue.queue].lock : nullptr;
     if (lock != nullptr) rte_spinlock_lock(lock);
     std::uint32_t sent = 0;
     while (sent < queue.count) {

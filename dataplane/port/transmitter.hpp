@@ -18,9 +18,14 @@ namespace homeport::port {
 
 /// What the workers share about sending on one port.
 struct TransmitPort {
-    std::atomic<bool> link_up{true};
-    std::array<rte_spinlock_t, 128> queue_locks{};  // used where workers share a queue
+    /// A cache line each: workers that send by different queues write no common line.
+    struct alignas(64) QueueLock {
+        rte_spinlock_t lock{};
+    };
+    std::atomic<bool> link_up{true};           // read by all, written when the link changes
+    std::array<QueueLock, 128> queue_locks{};  // used where workers share a queue
 };
+static_assert(sizeof(TransmitPort::QueueLock) == 64);
 
 class Transmitter {
   public:
@@ -55,7 +60,7 @@ class Transmitter {
     bool flush() { return waiting_ == 0 || flush_waiting(); }
 
   private:
-    struct Queue {
+    struct alignas(64) Queue {
         std::uint16_t device = 0;
         std::uint16_t queue = 0;
         bool shared_queue = false;

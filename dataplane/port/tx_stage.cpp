@@ -38,12 +38,16 @@ void send_over(const table::Adjacency& adjacency, rte_mbuf* packet, Worker& work
         out.drop(packet, channel::Counter::kNoBuffer);
         return;
     }
-    if ((packet->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) != 0) [[unlikely]] {
-        if (worker.ports[adjacency.port].tx_ipv4_checksum != 0) {
+    if ((packet->ol_flags & stage::kLeftToTx) != 0) [[unlikely]] {
+        const stage::PortView& port = worker.ports[adjacency.port];
+        const bool by_port = (packet->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) != 0
+                                 ? port.tx_ipv4_checksum != 0
+                                 : port.tx_udp_checksum != 0;
+        if (by_port) {
             packet->l2_len = sizeof(EthernetHeader);
         } else {
             (void)rte_pktmbuf_adj(packet, sizeof(EthernetHeader));
-            finish_ipv4_checksum(packet);
+            stage::finish_checksums(packet);
             (void)rte_pktmbuf_prepend(packet, sizeof(EthernetHeader));
         }
     }
@@ -88,15 +92,6 @@ void tx(Worker& worker, Batch& in, Edges& out) {
 }
 
 }  // namespace
-
-void finish_ipv4_checksum(rte_mbuf* packet) {
-    if ((packet->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) == 0) return;
-    auto* const header = reinterpret_cast<Ipv4Header*>(stage::data(packet));
-    header->checksum = {};
-    const ConstByteSpan octets(stage::data(packet), packet->l3_len);
-    header->checksum = Be16(internet_checksum(octets));
-    packet->ol_flags &= ~(RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4);
-}
 
 const stage::StageDescription kTxStage{
     .id = stage::StageId::kTx,

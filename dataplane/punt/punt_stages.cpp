@@ -66,7 +66,7 @@ void to_kernel(Worker& worker, Batch& in, Edges& out) {
             out.drop(packet, Counter::kKernelPoliced);
             continue;
         }
-        port::finish_ipv4_checksum(packet);
+        port::finish_checksums(packet);
         if (!put_ethernet_header(packet, notes, worker.ports[port].mac)) {
             out.drop(packet, Counter::kNoBuffer);
             continue;
@@ -148,6 +148,12 @@ bool stash(rte_mbuf* packet, const channel::Punt& punt) {
     return true;
 }
 
+/// What anybody can send must not take the room of what came by an SA: the last quarter of the ring
+/// is for that.
+bool has_room_for_unsealed(const Worker& worker) {
+    return rte_ring_free_count(worker.to_control) > rte_ring_get_capacity(worker.to_control) / 4;
+}
+
 void to_control(Worker& worker, Batch& in, Edges& out) {
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* const packet = in.packets[i];
@@ -156,12 +162,18 @@ void to_control(Worker& worker, Batch& in, Edges& out) {
         punt.reason = static_cast<PuntReason>(notes.reason);
         // First of all: the note of a packet that is dropped here must go, too.
         fill_in_source(worker, packet, notes, punt);
-        if (worker.to_control == nullptr || !worker.control_policer.take(worker.now_tsc)) {
+        const bool sealed = (notes.flags & stage::kMetaDecrypted) != 0;
+        stage::Policer& policer = sealed ? worker.sealed_control_policer : worker.control_policer;
+        if (worker.to_control == nullptr || !policer.take(worker.now_tsc)) {
             out.drop(packet, Counter::kPuntPoliced);
             continue;
         }
-        port::finish_ipv4_checksum(packet);
-        punt.protected_by_ipsec = (notes.flags & stage::kMetaDecrypted) != 0 ? 1 : 0;
+        if (!sealed && !has_room_for_unsealed(worker)) {
+            out.drop(packet, Counter::kPuntFull);
+            continue;
+        }
+        port::finish_checksums(packet);
+        punt.protected_by_ipsec = sealed ? 1 : 0;
         if ((notes.flags & stage::kMetaHaoUndone) != 0) punt.had_home_address_option = 1;
         punt.code = notes.code;
         punt.port = notes.in_port;

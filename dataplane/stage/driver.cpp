@@ -109,8 +109,9 @@ std::expected<void, std::string> Driver::build(std::span<const StageDescription>
         }
     }
     rows_ = statistics.stages;
-    handovers_.resize(worker_.worker_count);
+    handovers_.resize(std::size_t{2} * worker_.worker_count);
     edges_.handovers_ = handovers_.data();
+    edges_.signalling_handovers_ = handovers_.data() + worker_.worker_count;
     edges_.worker_count_ = worker_.worker_count;
     edges_.counters_ = worker_.counters;
     return {};
@@ -191,7 +192,8 @@ void Driver::settle(Stage& stage) {
         if (slot.queue->tail != slot.queue->head) ready_ |= 1u << index_of(slot.target);
     }
     if (edges_.ended_count_ != 0) edges_.free_ended();
-    if (worker_.worker_count > 1) edges_.send_handovers();
+    if (edges_.handing_over_) [[unlikely]]
+        edges_.send_handovers();
 }
 
 void Driver::bound_passes(Edges::Slot& slot) {
@@ -220,33 +222,46 @@ void Edges::free_ended() {
 }
 
 void Edges::hand_over(rte_mbuf* packet, unsigned worker, StageId stage) {
-    if (worker >= worker_count_ || handovers_[worker].count == kBatchSize) {
-        end(packet, channel::Counter::kHandoverFull);
+    const bool signalling = (meta(packet).flags & kMetaSignalling) != 0;
+    Handover* const handovers = signalling ? signalling_handovers_ : handovers_;
+    if (worker >= worker_count_ || handovers[worker].count == kBatchSize) {
+        end(packet,
+            signalling ? channel::Counter::kSignallingFull : channel::Counter::kHandoverFull);
         return;
     }
     if (tracing_) [[unlikely]]
         trace_kept(packet, "hand-over");
     meta(packet).resume = static_cast<std::uint8_t>(stage);
-    Handover& handover = handovers_[worker];
+    Handover& handover = handovers[worker];
     handover.packets[handover.count++] = packet;
+    handing_over_ = true;
 }
 
 void Edges::send_handovers() {
+    handing_over_ = false;
+    send_handovers(signalling_handovers_, driver_.worker_.signalling_to_worker.data(),
+                   channel::Counter::kSignallingFull);
+    send_handovers(handovers_, driver_.worker_.to_worker.data(), channel::Counter::kHandoverFull);
+    if (ended_count_ != 0) free_ended();
+}
+
+void Edges::send_handovers(Handover* handovers, rte_ring* const* rings, channel::Counter full) {
     for (unsigned worker = 0; worker < worker_count_; ++worker) {
-        Handover& handover = handovers_[worker];
+        Handover& handover = handovers[worker];
         if (handover.count == 0) continue;
-        rte_ring* ring = driver_.worker_.to_worker[worker];
         unsigned sent = 0;
-        if (ring != nullptr) {
-            sent = rte_ring_enqueue_burst(ring, reinterpret_cast<void**>(handover.packets.data()),
+        if (rings[worker] != nullptr) {
+            sent = rte_ring_enqueue_burst(rings[worker],
+                                          reinterpret_cast<void**>(handover.packets.data()),
                                           handover.count, nullptr);
         }
-        for (unsigned i = sent; i < handover.count; ++i) {
-            end(handover.packets[i], channel::Counter::kHandoverFull);
+        driver_.worker_.count(channel::Counter::kHandoverSent, sent);
+        if (handovers == signalling_handovers_) {
+            driver_.worker_.count(channel::Counter::kHandoverSignalling, sent);
         }
+        for (unsigned i = sent; i < handover.count; ++i) end(handover.packets[i], full);
         handover.count = 0;
     }
-    if (ended_count_ != 0) free_ended();
 }
 
 void Edges::trace_given(unsigned edge, rte_mbuf* packet) {

@@ -38,7 +38,7 @@ struct DriverStatistics {
 /// "stage.edge" of all edges, in the order in which they are counted.
 [[nodiscard]] std::vector<std::string> edge_names(std::span<const StageDescription> stages);
 
-class Driver {
+class alignas(64) Driver {
   public:
     /// Checks the graph: each stage once, edges named, their targets present. `stages` must have
     /// static storage. The error says what is wrong.
@@ -87,7 +87,7 @@ class Driver {
     Batch batch_;
     Edges edges_;
     std::array<Stage, kStageCount> stages_;
-    std::vector<Edges::Handover> handovers_;
+    std::vector<Edges::Handover> handovers_;  // of data by worker, then of signalling by worker
     std::unique_ptr<std::array<Queue, kStageCount>> queues_;
 };
 

@@ -195,7 +195,8 @@ class Edges {
         end(packet, counter);
     }
     /// Gives `packet` to worker number `worker`, which goes on with it at stage `stage`, notes
-    /// kept. Counted as handover.full and freed if that worker takes no more.
+    /// kept; what is kMetaSignalling before all else. Counted as handover.full, or signalling.full,
+    /// and freed if that worker takes no more.
     void hand_over(rte_mbuf* packet, unsigned worker, StageId stage);
     /// Tells the trace that `packet` leaves the run here: put on a ring or kept by reassembly. For
     /// stages that neither give a packet to an edge nor drop it; costs nothing while not tracing.
@@ -213,7 +214,7 @@ class Edges {
         StageId target{};
         bool back = false;
     };
-    struct Handover {
+    struct alignas(64) Handover {
         unsigned count = 0;
         std::array<rte_mbuf*, kBatchSize> packets;
     };
@@ -256,6 +257,7 @@ class Edges {
     }
     void free_ended();
     void send_handovers();
+    void send_handovers(Handover* handovers, rte_ring* const* rings, channel::Counter full);
     void trace_given(unsigned edge, rte_mbuf* packet);
     void trace_ended(rte_mbuf* packet, channel::Counter counter);
     void trace_kept(rte_mbuf* packet, std::string_view where);
@@ -266,7 +268,9 @@ class Edges {
     bool tracing_ = false;
     unsigned ended_count_ = 0;
     std::array<rte_mbuf*, kBatchSize> ended_;
-    Handover* handovers_ = nullptr;  // by worker index
+    Handover* handovers_ = nullptr;             // by worker index
+    Handover* signalling_handovers_ = nullptr;  // the same, of kMetaSignalling
+    bool handing_over_ = false;
     unsigned worker_count_ = 0;
 };
 

@@ -3,6 +3,11 @@
 
 #include <rte_mbuf_dyn.h>
 
+#include <cstddef>
+
+#include "dataplane/base/checksum.hpp"
+#include "dataplane/base/ip_header.hpp"
+
 namespace homeport::stage {
 
 int g_meta_offset = -1;
@@ -14,6 +19,26 @@ bool register_packet_meta() {
                                               .flags = 0};
     g_meta_offset = rte_mbuf_dynfield_register(&kField);
     return g_meta_offset >= 0;
+}
+
+void finish_checksums(rte_mbuf* packet) {
+    if ((packet->ol_flags & kLeftToTx) == 0) return;
+    std::uint8_t* const ip = data(packet);
+    if ((packet->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) != 0) {
+        auto* const header = reinterpret_cast<Ipv4Header*>(ip);
+        header->checksum = {};
+        header->checksum = Be16(internet_checksum({ip, packet->l3_len}));
+    }
+    if ((packet->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_UDP_CKSUM) {
+        // The sum of the pseudo-header stands in the field; 0 would mean that there is none.
+        std::uint8_t* const udp = ip + packet->l3_len;
+        const std::uint16_t length = load_be16(udp + offsetof(UdpHeader, length));
+        const std::uint16_t checksum = internet_checksum({udp, length});
+        store_be16(udp + offsetof(UdpHeader, checksum),
+                   checksum == 0 ? std::uint16_t{0xffff} : checksum);
+    }
+    packet->ol_flags &=
+        ~(RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6);
 }
 
 void Policer::configure(std::uint64_t per_second, std::uint64_t burst, std::uint64_t tsc_hz) {

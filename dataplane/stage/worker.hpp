@@ -78,12 +78,15 @@ struct PortView {
     MacAddress mac;
     std::uint16_t mtu = 1500;  // octets of IP packet
     std::uint8_t in_use = 0;
-    std::uint8_t tx_ipv4_checksum = 0;  // offload available
+    std::uint8_t tx_ipv4_checksum = 0;  // offloads available
+    std::uint8_t tx_udp_checksum = 0;
     std::uint8_t rx_ipv4_checksum = 0;
     rte_ring* to_kernel = nullptr;  // frames for the exception TAP, read by the main lcore
 };
 
-struct Worker {
+/// Starts a cache line of its own and fills its last one: nothing that another thread writes is
+/// beside it.
+struct alignas(64) Worker {
     unsigned index = 0;
     unsigned lcore = 0;
     unsigned worker_count = 1;
@@ -128,5 +131,11 @@ struct Worker {
         __atomic_store_n(&word, word + n, __ATOMIC_RELAXED);
     }
 };
+
+/// Checksums that a stage left to the port that the packet leaves by (port/tx_stage.hpp).
+inline constexpr std::uint64_t kLeftToTx = RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_UDP_CKSUM;
+
+/// Puts them into `packet`, which begins with its IP header. For everything but sending it.
+void finish_checksums(rte_mbuf* packet);
 
 }  // namespace homeport::stage

@@ -104,7 +104,7 @@ class Classification {
                                                 const table::LocalAddress& local);
     [[nodiscard]] bool settle_routing_header(rte_mbuf* packet, const parse::Headers& headers);
     [[nodiscard]] bool settle_options(rte_mbuf* packet, const PacketMeta& notes);
-    [[nodiscard]] bool hand_to_owner(rte_mbuf* packet);
+    [[nodiscard]] bool hand_to_owner(rte_mbuf* packet, std::uint16_t flags = 0);
     void copy_query_to_control(rte_mbuf* packet);
     void settle_mobility(rte_mbuf* packet, const PacketMeta& notes);
     void settle_icmpv6(rte_mbuf* packet, const PacketMeta& notes);
@@ -303,7 +303,10 @@ bool Classification::settle_options(rte_mbuf* packet, const PacketMeta& notes) {
     switch (report.action) {
         case OptionsReport::Action::kAccept:
             if (!report.has_home_address) return false;
-            if (notes.protocol == number(IpProtocol::kEsp) && hand_to_owner(packet)) return true;
+            if (notes.protocol == number(IpProtocol::kEsp) &&
+                hand_to_owner(packet, stage::kMetaSignalling)) {
+                return true;
+            }
             give(ClassifyEdge::kHomeAddress, packet);
             return true;
         case OptionsReport::Action::kBadHomeAddress:
@@ -369,11 +372,14 @@ void Classification::settle_local(rte_mbuf* packet, PacketMeta& notes,
 }
 
 /// Sequence numbers and replay window of an SA have one writer, its owner, and the note of a wire
-/// source has to be made where the binding update is opened.
-bool Classification::hand_to_owner(rte_mbuf* packet) {
+/// source has to be made where the binding update is opened. `flags`: what is known of the packet.
+bool Classification::hand_to_owner(rte_mbuf* packet, std::uint16_t flags) {
     if (worker_.worker_count <= 1) return false;
     const auto owner = worker_.esp->inbound_owner(view_of(packet));
     if (!owner || *owner == worker_.index) return false;
+    PacketMeta& notes = stage::meta(packet);
+    notes.flags |= flags;
+    note_signalling(notes, stage::data(packet) + notes.upper_offset);
     out_.hand_over(packet, *owner, StageId::kClassify);
     return true;
 }

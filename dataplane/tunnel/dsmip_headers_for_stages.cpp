@@ -58,11 +58,14 @@ OuterDone put_udp_ipv6(Worker& worker, rte_mbuf* packet, const table::Binding& b
                             worker.parameters->tunnel_hop_limit,
                             pipe ? Dscp::kPipe : Dscp::kUniform};
     ipsec::Packet view = view_of(packet);
-    if (encapsulate_in_udp_ipv6(view, tunnel, {kDsmipPort, binding.udp_port, true}) !=
-        EncapsulateError::kNone) {
+    // It covers all of the packet: left to the port that it leaves by, or to its stage.
+    if (encapsulate_in_udp_ipv6(view, tunnel, {kDsmipPort, binding.udp_port, true},
+                                UdpChecksum::kPseudoHeader) != EncapsulateError::kNone) {
         return {Counter::kNoBuffer};
     }
     apply(view, packet);
+    packet->l3_len = sizeof(Ipv6Header);
+    packet->ol_flags |= RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM;
     PacketMeta& notes = stage::meta(packet);
     notes.family = 6;
     notes.protocol = number(IpProtocol::kUdp);

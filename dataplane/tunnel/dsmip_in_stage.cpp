@@ -214,6 +214,7 @@ bool DsmipIn::hand_to_owner(rte_mbuf* packet, std::uint16_t esp_offset) {
     std::memcpy(shown.data() + sizeof(Ipv6Header), stage::data(packet) + esp_offset, kShown);
     const auto owner = worker_.esp->inbound_owner({shown.data(), shown.size(), 0, 0});
     if (!owner || *owner == worker_.index) return false;
+    note_signalling(stage::meta(packet), stage::data(packet) + esp_offset);
     out_.hand_over(packet, *owner, StageId::kDsmipIn);
     return true;
 }

@@ -26,7 +26,10 @@ bool hand_to_owner(Worker& worker, rte_mbuf* packet, Edges& out) {
     const auto owner = worker.esp->outbound_owner(view_of(packet));
     if (!owner || *owner == worker.index) return false;
     // A slot found by this worker means nothing to readers of another.
-    stage::meta(packet).binding = channel::kNoIndex;
+    PacketMeta& notes = stage::meta(packet);
+    notes.binding = channel::kNoIndex;
+    const bool is_message = notes.protocol == number(IpProtocol::kMobility);
+    if (is_message) notes.flags |= stage::kMetaSignalling;
     out.hand_over(packet, *owner, StageId::kIpsecOut);
     return true;
 }

@@ -81,7 +81,7 @@ EncapsulateError encapsulate_in_udp_ipv4(Packet& packet, const Ipv4Tunnel& tunne
 }
 
 EncapsulateError encapsulate_in_udp_ipv6(Packet& packet, const Ipv6Tunnel& tunnel,
-                                         const UdpTunnel& udp) {
+                                         const UdpTunnel& udp, UdpChecksum checksum) {
     EncapsulateError error{};
     const std::uint8_t version =
         version_of(packet, kUdpIpv6TunnelOverhead, sizeof(UdpHeader), error);
@@ -91,7 +91,14 @@ EncapsulateError encapsulate_in_udp_ipv6(Packet& packet, const Ipv6Tunnel& tunne
     packet.prepend(sizeof(UdpHeader));
     const auto length = static_cast<std::uint16_t>(packet.length);
     write_udp_header(packet.data, udp.source_port, udp.destination_port, length);
-    put_udp_checksum(packet.data, tunnel.source, tunnel.destination);
+    if (checksum == UdpChecksum::kWhole) {
+        put_udp_checksum(packet.data, tunnel.source, tunnel.destination);
+    } else {
+        const std::uint64_t sum =
+            pseudo_header_sum(tunnel.source, tunnel.destination, length, number(IpProtocol::kUdp));
+        store_be16(packet.data + offsetof(UdpHeader, checksum),
+                   static_cast<std::uint16_t>(~checksum_finish(sum)));
+    }
     packet.prepend(kIpv6TunnelOverhead);
     write_ipv6_tunnel_header(packet.data, tunnel, traffic_class, length, number(IpProtocol::kUdp));
     return EncapsulateError::kNone;

@@ -28,6 +28,10 @@ struct Ipv4Tunnel {
     Dscp dscp = Dscp::kUniform;
 };
 
+/// The checksum field of UDP over IPv6: as the receiver wants it, or what hardware
+/// goes on from: the sum of the pseudo-header, folded and not complemented.
+enum class UdpChecksum : std::uint8_t { kWhole, kPseudoHeader };
+
 /// Ports of host order. `checksum` over IPv4 only: data goes without (mipv6.md section 5.2), over
 /// IPv6 there always is one.
 struct UdpTunnel {
@@ -101,6 +105,7 @@ void put_udp_checksum(std::uint8_t* udp, const Ipv4Address& source, const Ipv4Ad
                                                        std::uint16_t identification,
                                                        std::uint32_t path_mtu = 1500);
 [[nodiscard]] EncapsulateError encapsulate_in_udp_ipv6(Packet& packet, const Ipv6Tunnel& tunnel,
-                                                       const UdpTunnel& udp);
+                                                       const UdpTunnel& udp,
+                                                       UdpChecksum checksum = UdpChecksum::kWhole);
 
 }  // namespace homeport::tunnel

@@ -9,6 +9,7 @@
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/channel/counter.hpp"
 #include "dataplane/ipsec/packet.hpp"
+#include "dataplane/ipsec/queries.hpp"
 #include "dataplane/ipsec/verdict.hpp"
 #include "dataplane/parse/header_walk.hpp"
 #include "dataplane/stage/stage.hpp"
@@ -16,6 +17,12 @@
 #include "dataplane/table/tables.hpp"
 
 namespace homeport::tunnel {
+
+/// Of a packet that is to be handed to another worker: the SPI at `spi` is one of signalling.
+inline void note_signalling(stage::PacketMeta& notes, const std::uint8_t* spi) {
+    const ipsec::Spi value{load_be32(spi)};
+    if (ipsec::is_own(value) && ipsec::spi_group(value) == 0) notes.flags |= stage::kMetaSignalling;
+}
 
 inline constexpr std::uint16_t kEthernetLength = sizeof(EthernetHeader);
 

@@ -56,6 +56,7 @@ bool hand_to_owner(Worker& worker, rte_mbuf* packet, std::uint16_t inner_offset,
     inner.length -= inner_offset;
     const auto owner = worker.esp->inbound_owner(inner);
     if (!owner || *owner == worker.index) return false;
+    stage::meta(packet).flags |= stage::kMetaSignalling;
     out.hand_over(packet, *owner, StageId::kHomeAddress);
     return true;
 }

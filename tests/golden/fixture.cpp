@@ -4,8 +4,10 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_ip.h>
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
+#include <rte_udp.h>
 
 #include <algorithm>
 #include <cstring>
@@ -179,7 +181,7 @@ void DataPlaneTest::start(const Options& options) {
     ASSERT_TRUE(state) << state.error();
     state_ = std::move(*state);
     state_->set_ready();
-    ipsec_ = std::make_unique<core::IpsecWriter>(*state_, 1, config.max_sas);
+    ipsec_ = std::make_unique<core::IpsecWriter>(*state_, workers_, config.max_sas);
     applier_ = std::make_unique<core::CommandApplier>(*state_, *ipsec_,
                                                       static_cast<core::CommandSink&>(*this));
 
@@ -194,13 +196,20 @@ void DataPlaneTest::start(const Options& options) {
     ASSERT_TRUE(statistics) << statistics.error().text;
     statistics_ = std::make_unique<channel::StatisticsWriter>(std::move(*statistics));
     auto context = core::WorkerContext::create(config, *state_,
-                                               {.name_suffix = " golden",
+                                               {.count = workers_,
+                                                .name_suffix = " golden",
                                                 .statistics = statistics_->worker(0),
                                                 .pool = pool_,
                                                 .jumbo_pool = jumbo_pool_,
                                                 .stages = graph_});
     ASSERT_TRUE(context) << context.error();
     context_ = std::move(*context);
+    if (workers_ > 1) {
+        other_rings_[0] = rte_ring_create("golden other", 64, SOCKET_ID_ANY, 0);
+        other_rings_[1] = rte_ring_create("golden signalling other", 64, SOCKET_ID_ANY, 0);
+        worker().to_worker[1] = other_rings_[0];
+        worker().signalling_to_worker[1] = other_rings_[1];
+    }
     matrix_.take_place(context_->worker());
     if (!forwards_) context_->worker().route_cache = nullptr;
     for (std::uint16_t port = 0; port < options.ports; ++port) make_port(port, options);
@@ -296,15 +305,25 @@ void DataPlaneTest::make_port(std::uint16_t port, const Options& options) {
     ASSERT_NE(state.to_kernel, nullptr);
     state.shared = std::make_unique<port::TransmitPort>();
     context_->transmitter().attach(port, state.device, 0, false, *state.shared);
-    context_->set_port(
-        port,
-        {.mac = port_mac(port), .mtu = options.mtu, .in_use = 1, .to_kernel = state.to_kernel});
+    context_->set_port(port, {.mac = port_mac(port),
+                              .mtu = options.mtu,
+                              .in_use = 1,
+                              .tx_ipv4_checksum = static_cast<std::uint8_t>(offloads_ ? 1 : 0),
+                              .tx_udp_checksum = static_cast<std::uint8_t>(offloads_ ? 1 : 0),
+                              .to_kernel = state.to_kernel});
     state_->writer().set_port(port, port_mac(port), options.mtu);
     ports_.push_back(std::move(state));
 }
 
 void DataPlaneTest::TearDown() {
     context_.reset();
+    for (rte_ring* ring : other_rings_) {
+        void* packet = nullptr;
+        while (ring != nullptr && rte_ring_dequeue(ring, &packet) == 0) {
+            rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
+        }
+        rte_ring_free(ring);
+    }
     for (PortState& port : ports_) rte_ring_free(port.to_kernel);
     applier_.reset();
     ipsec_.reset();
@@ -383,6 +402,7 @@ rte_mbuf* DataPlaneTest::make_mbuf(std::span<const std::uint8_t> bytes) {
         return nullptr;
     }
     if (!bytes.empty()) std::memcpy(room, bytes.data(), bytes.size());
+    packet->ol_flags |= received_flags_;
     return packet;
 }
 
@@ -410,6 +430,30 @@ Result DataPlaneTest::end() {
     return result;
 }
 
+namespace {
+
+/// What a network interface does with the flags of a packet that it sends. True: there were some.
+bool put_in_checksums(rte_mbuf* packet) {
+    const std::uint64_t wanted =
+        packet->ol_flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_L4_MASK);
+    if (wanted == 0) return false;
+    auto* const ip = rte_pktmbuf_mtod_offset(packet, std::uint8_t*, packet->l2_len);
+    if ((wanted & RTE_MBUF_F_TX_IP_CKSUM) != 0) {
+        auto* const header = reinterpret_cast<rte_ipv4_hdr*>(ip);
+        EXPECT_EQ(header->hdr_checksum, 0);
+        header->hdr_checksum = rte_ipv4_cksum(header);
+    }
+    if ((wanted & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_UDP_CKSUM) {
+        auto* const udp = reinterpret_cast<rte_udp_hdr*>(ip + packet->l3_len);
+        const auto sum =
+            static_cast<std::uint16_t>(~rte_raw_cksum(udp, rte_be_to_cpu_16(udp->dgram_len)));
+        udp->dgram_cksum = sum == 0 ? std::uint16_t{0xffff} : sum;
+    }
+    return true;
+}
+
+}  // namespace
+
 void DataPlaneTest::collect_ports(Result& result) {
     bool more = true;
     while (more) {
@@ -417,6 +461,7 @@ void DataPlaneTest::collect_ports(Result& result) {
         for (std::size_t port = 0; port < ports_.size(); ++port) {
             rte_mbuf* packet = nullptr;
             while (rte_eth_rx_burst(ports_[port].device, 0, &packet, 1) == 1) {
+                if (put_in_checksums(packet)) ++result.offloaded;
                 result.sent[port].push_back(bytes_of(packet));
                 rte_pktmbuf_free(packet);
             }
@@ -499,6 +544,44 @@ Result DataPlaneTest::feed(std::uint16_t port, std::span<const Bytes> frames, un
     std::vector<Frame> all;
     for (const Bytes& frame : frames) all.push_back({port, frame});
     return feed(all, batch);
+}
+
+std::uint16_t DataPlaneTest::add_queue_device(std::uint16_t number) {
+    return ring_port(number, pool_);
+}
+
+Result DataPlaneTest::feed_queues(const std::vector<std::pair<std::uint16_t, Bytes>>& frames) {
+    begin();
+    for (const auto& [device, bytes] : frames) {
+        rte_mbuf* packet = make_mbuf(bytes);
+        EXPECT_NE(packet, nullptr);
+        EXPECT_EQ(rte_eth_tx_burst(device, 0, &packet, 1), 1) << "the queue is full";
+    }
+    context_->poll();
+    return end();
+}
+
+Result DataPlaneTest::feed_queue(std::uint16_t device, std::span<const Bytes> frames,
+                                 unsigned rounds) {
+    begin();
+    for (const Bytes& bytes : frames) {
+        rte_mbuf* packet = make_mbuf(bytes);
+        EXPECT_NE(packet, nullptr);
+        EXPECT_EQ(rte_eth_tx_burst(device, 0, &packet, 1), 1) << "the queue is full";
+    }
+    for (unsigned i = 0; i < rounds; ++i) context_->poll();
+    return end();
+}
+
+std::vector<Arrived> DataPlaneTest::to_other_worker(bool signalling) {
+    std::vector<Arrived> taken;
+    void* element = nullptr;
+    while (rte_ring_dequeue(other_rings_[signalling ? 1 : 0], &element) == 0) {
+        auto* const packet = static_cast<rte_mbuf*>(element);
+        taken.push_back({stage::meta(packet), bytes_of(packet)});
+        rte_pktmbuf_free(packet);
+    }
+    return taken;
 }
 
 bool DataPlaneTest::give(const core::FromMain& order, std::span<const std::uint8_t> bytes) {

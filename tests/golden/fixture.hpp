@@ -68,7 +68,8 @@ struct Result {
     std::vector<stage::MainRequest> requests;
     std::map<stage::StageId, std::vector<Arrived>> arrived;
     std::map<std::string, std::uint64_t, std::less<>> counters;  // those that rose, by name
-    std::uint64_t held = 0;  // packets that wait somewhere at the end
+    std::uint64_t held = 0;       // packets that wait somewhere at the end
+    std::uint64_t offloaded = 0;  // of those sent: checksums were left to the port
 
     [[nodiscard]] std::uint64_t count(std::string_view name) const {
         const auto found = counters.find(name);
@@ -145,6 +146,13 @@ class DataPlaneTest : public ::testing::Test, private core::CommandSink {
     Result feed(std::uint16_t port, std::span<const Bytes> frames, unsigned batch = 64);
     /// One frame.
     Result feed(std::uint16_t port, const Bytes& frame) { return feed(port, std::span(&frame, 1)); }
+    /// Frames wait in the receive queue of `device`, which add_queue_device() made; then the worker
+    /// polls so many rounds.
+    Result feed_queue(std::uint16_t device, std::span<const Bytes> frames, unsigned rounds = 1);
+    /// The same with one frame in each of some queues.
+    Result feed_queues(const std::vector<std::pair<std::uint16_t, Bytes>>& frames);
+    /// A device whose receive queue is a ring of 1023 frames; `number` tells one from another.
+    [[nodiscard]] std::uint16_t add_queue_device(std::uint16_t number = 7);
     /// A frame that the kernel sends by the exception TAP of `port`.
     Result feed_from_kernel(std::uint16_t port, const Bytes& frame);
     /// A packet in normal form of the control plane. `reply_to`: as in the record.
@@ -163,6 +171,15 @@ class DataPlaneTest : public ::testing::Test, private core::CommandSink {
     [[nodiscard]] bool heuristic() const { return matrix_.heuristic(); }
     [[nodiscard]] core::WorkerContext& context() { return *context_; }
     [[nodiscard]] stage::Worker& worker() { return context_->worker(); }
+    /// Before start(): how many workers there are; all but this one, the first, only take what they
+    /// are given (to_other_worker()).
+    void set_workers(unsigned workers) { workers_ = workers; }
+    /// Before start(): ports put checksums in when they send.
+    void set_offloads() { offloads_ = true; }
+    /// What the ports say of frames that are fed from now on: RTE_MBUF_F_RX_...
+    void set_received_flags(std::uint64_t flags) { received_flags_ = flags; }
+    /// Stages and packets on their way to worker 1, taken from its ring of data or of signalling.
+    std::vector<Arrived> to_other_worker(bool signalling);
     [[nodiscard]] core::SharedState& state() { return *state_; }
     [[nodiscard]] core::IpsecWriter& ipsec() { return *ipsec_; }
     [[nodiscard]] channel::StatisticsWriter& statistics() { return *statistics_; }
@@ -196,6 +213,10 @@ class DataPlaneTest : public ::testing::Test, private core::CommandSink {
         main_counters_[static_cast<std::size_t>(counter)] += n;
     }
 
+    unsigned workers_ = 1;
+    bool offloads_ = false;
+    std::uint64_t received_flags_ = 0;
+    std::array<rte_ring*, 2> other_rings_{};  // of worker 1: data, signalling
     std::vector<stage::StageDescription> graph_;
     bool forwards_ = false;  // the graph has the forward stage
     rte_mempool* pool_ = nullptr;

@@ -347,6 +347,18 @@ std::string list_commands(const json& data) {
     }
     return table.text();
 }
+std::string show_flow(const json& data) {
+    Table table;
+    table.column("PORT").column("RULE").column("STATE").column("ACTION").column("MATCH");
+    table.column("REFUSED BY").column("REASON");
+    for (const json& row : list_of(data, "rules")) {
+        table.row({text_of(row, "port"), text_of(row, "name"), text_of(row, "state"),
+                   text_of(row, "action"), text_of(row, "match"), text_of(row, "refused_by"),
+                   text_of(row, "reason")});
+    }
+    return (table.empty() ? "" : table.text()) + count_of(data, "installed") + " installed, " +
+           count_of(data, "software") + " in software\n";
+}
 
 }  // namespace
 
@@ -358,6 +370,7 @@ std::string render(const std::string& command, const json& data) {
         {"show stages", show_stages},
         {"show drops", show_drops},
         {"show ports", show_ports},
+        {"show flow", show_flow},
         {"show routes", show_routes},
         {"show adjacencies", show_adjacencies},
         {"show status", show_status},

@@ -750,8 +750,8 @@ TEST_F(AppTest, commands_show_what_is_there) {
     EXPECT_EQ(show("show stages")["stages"].size(), 2u);
     EXPECT_EQ(show("config check")["valid"], true);
     EXPECT_EQ(show("show config").dump().find("aaaa"), std::string::npos);
-    for (const char* command : {"show ports", "show adjacencies", "show routes", "config show",
-                                "config hash", "list commands", "trace show"}) {
+    for (const char* command : {"show ports", "show flow", "show adjacencies", "show routes",
+                                "config show", "config hash", "list commands", "trace show"}) {
         (void)show(command);
     }
     const auto cleared = ask(*this, context_, socket,
@@ -955,6 +955,48 @@ TEST_F(SaCommands, show_spd_has_the_packets_of_each_entry_and_direction) {
     EXPECT_EQ(counted[1]["in_bytes"], 1000);
     EXPECT_EQ(counted[2]["out_packets"], 21);
     EXPECT_EQ(counted[2]["out_bytes"], 2001);
+}
+
+TEST_F(SaCommands, show_flow_lists_each_rule_with_its_state_and_the_reason_of_a_refusal) {
+    start_both();
+    const auto tell = [&](std::uint16_t index, std::uint16_t rules, const char* name,
+                          const char* reason) {
+        data_plane_->tell([=](channel::Server& server) {
+            channel::FlowRuleInfo event;
+            event.port = 0;
+            event.index = index;
+            event.rules = rules;
+            event.state = *reason == 0 ? channel::FlowRuleState::kInstalled
+                                       : channel::FlowRuleState::kSoftware;
+            if (*reason != 0) event.refusal = channel::FlowRuleRefusal::kValidate;
+            event.error_type = *reason == 0 ? 0 : 13;
+            channel::copy_text(event.name, name);
+            channel::copy_text(event.reason, reason);
+            (void)server.send(event);
+        });
+    };
+    tell(1, 2, "owner 1 esp ipv6", "item of the pattern (Invalid argument): no ESP here");
+    tell(0, 2, "signalling esp ipv6", "");
+    ASSERT_TRUE(run_until([&] { return app_->flow_rules().size() == 2; }));
+    const auto ask_for = [&](nlohmann::json arguments) {
+        return ask(*this, context_, directory_ / "control",
+                   {{"command", "show flow"}, {"arguments", std::move(arguments)}});
+    };
+    const auto all = ask_for(nlohmann::json::object())["data"];
+    ASSERT_EQ(all["rules"].size(), 2u);
+    EXPECT_EQ(all["rules"][0]["name"], "signalling esp ipv6");
+    EXPECT_EQ(all["rules"][0]["state"], "installed");
+    EXPECT_EQ(all["rules"][0]["refused_by"], "");
+    EXPECT_EQ(all["rules"][1]["refused_by"], "validate");
+    EXPECT_EQ(all["rules"][1]["reason"], "item of the pattern (Invalid argument): no ESP here");
+    EXPECT_EQ(all["installed"], 1);
+    EXPECT_EQ(all["software"], 1);
+    EXPECT_EQ(ask_for({{"state", "software"}})["data"]["rules"].size(), 1u);
+    EXPECT_EQ(ask_for({{"port", "nonsense"}})["error"]["code"], "not_found");
+    // Told again with fewer: those that are no more are forgotten.
+    tell(0, 1, "signalling esp ipv6", "priority: changed");
+    ASSERT_TRUE(run_until([&] { return app_->flow_rules().size() == 1; }));
+    EXPECT_EQ(ask_for(nlohmann::json::object())["data"]["installed"], 0);
 }
 
 TEST_F(SaCommands, P4_payload_from_elsewhere_is_a_line_a_minute_and_node) {

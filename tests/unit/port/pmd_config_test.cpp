@@ -37,7 +37,7 @@ TEST(PmdConfig, the_files_of_the_repository_are_good_and_name_each_driver_once) 
 TEST(PmdConfig, a_value_is_read) {
     const auto config = parse_pmd_config(
         "title: t\ndrivers: [net_x, net_y]\nqueues: {max: 3}\ndescriptors: {rx: 128, tx: 256}\n"
-        "offloads: {rx: [], tx: [ipv4_checksum]}\nrss: [esp, udp]\npromiscuous: true\n"
+        "offloads: {rx: [udp_checksum], tx: [ipv4_checksum]}\nsignalling_queue: true\nlook_ahead: 77\nrss: [esp, udp]\npromiscuous: true\n"
         "devargs: {a: 1}\nflow_rules: [{match: esp_spi, action: queue, note: n}]\n",
         "f");
     ASSERT_TRUE(config) << config.error();
@@ -46,6 +46,10 @@ TEST(PmdConfig, a_value_is_read) {
     EXPECT_EQ(config->tx_descriptors, 256);
     EXPECT_FALSE(config->rx_ipv4_checksum);
     EXPECT_TRUE(config->tx_ipv4_checksum);
+    EXPECT_TRUE(config->rx_udp_checksum);
+    EXPECT_FALSE(config->tx_udp_checksum);
+    EXPECT_TRUE(config->signalling_queue);
+    EXPECT_EQ(config->look_ahead, 77);
     EXPECT_EQ(config->rss, RTE_ETH_RSS_ESP | RTE_ETH_RSS_NONFRAG_IPV4_UDP |
                                RTE_ETH_RSS_NONFRAG_IPV6_UDP | RTE_ETH_RSS_IPV6_UDP_EX);
     EXPECT_TRUE(config->promiscuous);
@@ -63,6 +67,8 @@ TEST(PmdConfig, an_error_names_file_line_and_what_is_expected) {
     EXPECT_EQ(error_of("nonsense: 1\n").substr(0, 12), "x.yaml:3:1: ");
     EXPECT_NE(error_of("queues: {max: 0}\n").find("1 to 1024"), std::string::npos);
     EXPECT_NE(error_of("queues: {most: 1}\n").find("max"), std::string::npos);
+    EXPECT_NE(error_of("offloads: {rx: [tcp]}\n").find("udp_checksum"), std::string::npos);
+    EXPECT_NE(error_of("look_ahead: 5000\n").find("0 to 4096"), std::string::npos);
     EXPECT_NE(error_of("rss: [tea]\n").find("'tea'"), std::string::npos);
     EXPECT_NE(error_of("own_mac: mine\n").find("device or derived"), std::string::npos);
     EXPECT_NE(error_of("link_state: 1\n").find("always_up"), std::string::npos);

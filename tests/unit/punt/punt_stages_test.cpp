@@ -58,6 +58,7 @@ class PuntTest : public ::testing::Test {
 
     void allow(std::uint64_t burst) {
         worker_.control_policer.configure(1, burst, kTscHz);
+        worker_.sealed_control_policer.configure(1, burst, kTscHz);
         worker_.kernel_policer.configure(1, burst, kTscHz);
     }
     /// An IP packet whose octets behind the version are its place in the packet.
@@ -165,7 +166,30 @@ TEST_F(PuntTest, floods_are_policed_and_full_rings_counted_each_by_its_name) {
     many.clear();
     for (unsigned i = 0; i < kRing; ++i) many.push_back(packet(6, 60));
     run(StageId::kToControl, many);
-    EXPECT_EQ(counted(Counter::kPuntFull), kRing - (kRing - 1 - 3));
+    // What anybody can send leaves the last quarter of the ring free.
+    constexpr unsigned kQuarter = (kRing - 1) / 4;
+    const std::uint64_t refused = kRing - (kRing - 1 - 3 - kQuarter);
+    EXPECT_EQ(counted(Counter::kPuntFull), refused);
+    many.clear();
+    for (unsigned i = 0; i < kQuarter + 1; ++i) {
+        many.push_back(packet(6, 60));
+        stage::meta(many.back()).flags = stage::kMetaDecrypted;
+    }
+    run(StageId::kToControl, many);
+    EXPECT_EQ(counted(Counter::kPuntFull), refused + 1) << "that is for what came by an SA";
+}
+
+TEST_F(PuntTest, a_flood_of_what_anybody_can_send_does_not_use_up_what_SAs_may_send) {
+    worker_.control_policer.configure(1, 2, kTscHz);
+    std::vector<rte_mbuf*> many;
+    for (int i = 0; i < 5; ++i) many.push_back(packet(6, 60));
+    run(StageId::kToControl, many);
+    EXPECT_EQ(counted(Counter::kPuntPoliced), 3u);
+    rte_mbuf* const sealed = packet(6, 60);
+    stage::meta(sealed).flags = stage::kMetaDecrypted;
+    run(StageId::kToControl, {sealed});
+    EXPECT_EQ(counted(Counter::kPuntPoliced), 3u);
+    EXPECT_EQ(rte_ring_count(control_), 3u);
 }
 
 TEST_F(PuntTest, the_control_plane_gets_the_packet_and_what_is_known_of_it) {

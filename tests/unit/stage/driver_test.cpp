@@ -223,6 +223,35 @@ TEST_F(DriverTest, another_worker_goes_on_at_the_stage_named) {
     rte_ring_free(ring);
 }
 
+TEST_F(DriverTest, signalling_goes_to_another_worker_by_a_ring_of_its_own) {
+    rte_ring* data = rte_ring_create("handover", 64, SOCKET_ID_ANY, 0);
+    rte_ring* signalling = rte_ring_create("signalling", 32, SOCKET_ID_ANY, 0);
+    ASSERT_TRUE(data != nullptr && signalling != nullptr);
+    worker_.worker_count = 2;
+    worker_.to_worker[1] = data;
+    worker_.signalling_to_worker[1] = signalling;
+    build(kGraph);
+    for (int i = 0; i < 100; ++i) {
+        rte_mbuf* const made = packet({0, 0xfd, 0xfe});
+        if (i % 2 == 1) meta(made).flags |= kMetaSignalling;
+        inject(made);
+    }
+    driver_->run();
+    EXPECT_EQ(rte_ring_count(data), 50u);
+    EXPECT_EQ(rte_ring_count(signalling), 31u);
+    EXPECT_EQ(counted(Counter::kHandoverFull), 0u);
+    EXPECT_EQ(counted(Counter::kSignallingFull), 19u);
+    EXPECT_EQ(counted(Counter::kHandoverSent), 81u);
+    EXPECT_EQ(counted(Counter::kHandoverSignalling), 31u);
+    for (rte_ring* ring : {data, signalling}) {
+        void* taken = nullptr;
+        while (rte_ring_dequeue(ring, &taken) == 0) {
+            rte_pktmbuf_free(static_cast<rte_mbuf*>(taken));
+        }
+        rte_ring_free(ring);
+    }
+}
+
 TEST_F(DriverTest, refuses_a_graph_with_a_dangling_edge) {
     static constexpr std::array<StageDescription, 1> graph{{
         {StageId::kParse, "parse", obey<0>, {{{"on", StageId::kForward}}}, 1},

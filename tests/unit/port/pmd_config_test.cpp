@@ -37,7 +37,8 @@ TEST(PmdConfig, the_files_of_the_repository_are_good_and_name_each_driver_once) 
 TEST(PmdConfig, a_value_is_read) {
     const auto config = parse_pmd_config(
         "title: t\ndrivers: [net_x, net_y]\nqueues: {max: 3}\ndescriptors: {rx: 128, tx: 256}\n"
-        "offloads: {rx: [udp_checksum], tx: [ipv4_checksum]}\nsignalling_queue: true\nlook_ahead: 77\nrss: [esp, udp]\npromiscuous: true\n"
+        "offloads: {rx: [udp_checksum], tx: [ipv4_checksum]}\nsignalling_queue: true\nlook_ahead: "
+        "77\nrss: [esp, udp]\npromiscuous: true\n"
         "devargs: {a: 1}\nflow_rules: [{match: esp_spi, action: queue, note: n}]\n",
         "f");
     ASSERT_TRUE(config) << config.error();

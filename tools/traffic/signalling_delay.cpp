@@ -313,7 +313,7 @@ Figures Measurement::run(const Phase& phase, unsigned seconds, double rate) {
                                              .stages = core::all_stages()});
     if (!made) fail(made.error());
     core::WorkerContext& worker = **made;
-    port::TransmitPort in_shared, out_shared;
+    port::TransmitPort out_shared;
     worker.transmitter().attach(kOut, out_, 0, false, out_shared);
     worker.set_port(kIn, {.mac = kPortMac, .in_use = 1});
     worker.set_port(kOut, {.mac = kPortMac, .in_use = 1});

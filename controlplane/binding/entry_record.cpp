@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kHeader = 8;  // length and check
 constexpr std::uint8_t kSet = 1;
 constexpr std::uint8_t kErase = 2;
-constexpr std::int64_t kYear3000 = 32'503'680'000'000;
+constexpr std::int64_t kYear2200 = 7'258'118'400'000;
 
 constexpr auto kCrcTable = [] {
     std::array<std::array<std::uint32_t, 256>, 8> tables{};
@@ -118,7 +118,7 @@ class Reader {
     void time(TimePoint& time, const ClockPair& clocks) {
         std::int64_t milliseconds = 0;
         number(milliseconds);
-        if (milliseconds < 0 || milliseconds > kYear3000) return fail();
+        if (milliseconds < 0 || milliseconds > kYear2200) return fail();
         time = clocks.to_steady(WallTime{std::chrono::duration_cast<WallTime::duration>(
             std::chrono::milliseconds{milliseconds})});
     }

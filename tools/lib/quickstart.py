@@ -20,7 +20,8 @@ NAMES = {"a": "visited network A (IPv6)", "b": "visited network B (IPv6)",
          "home": "home link"}
 # Where the home agent sends to: what the world sees of each place.
 OUTER = {**CARE_OF, "n": NAT_ADDRESS, "v": CARE_OF_IPV4["v"]}
-FORMS = {"ip6/esp": "IPv6, ESP", "ip4/esp": "IPv4, ESP", "ip4/udp4500/esp": "IPv4, UDP 4500, ESP"}
+FORMS = {"ip6/esp": "IPv6, ESP", "ip4/esp": "IPv4, ESP", "ip4/udp4500/esp": "IPv4, UDP 4500, ESP",
+         "ip4/udp4191/ip6/esp": "UDP 4191, IPv6, ESP"}
 PING_INTERVAL = 0.05
 TCP_PORT = 5001
 TCP_RATE = 400_000  # octets a second

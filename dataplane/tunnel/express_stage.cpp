@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The ordinary packets in one look: what parse, classify, intercept and forward would come to for
 // an IPv6 packet with nothing unusual about it. Whatever is not certain here goes to parse as it
-// came, so nothing is decided here that the stages behind do not decide in the same way; the tests
-// of tests/golden/express hold the two against each other.
+// came, so nothing is decided here that the stages behind do not decide in the same way;
+// tests/golden/forward/express_test.cpp holds the two against each other.
 #include <rte_prefetch.h>
 
 #include "dataplane/base/hop_limit.hpp"

@@ -60,29 +60,17 @@ bool is_for_a_node_at_home(const Worker& worker, rte_mbuf* packet) {
 
 /// Writes anew, from the packet alone, what the stages behind IPsec have to know of it.
 bool note_sealed(Worker& worker, rte_mbuf* packet) {
+    PacketMeta& notes = stage::reset_meta(packet);
+    notes.in_port = channel::kNoPort;
     const std::uint8_t* const header = stage::data(packet);
     if (header[0] >> 4 == 6 &&
         header[offsetof(Ipv6Header, next_header)] == number(IpProtocol::kEsp)) [[likely]] {
-        PacketMeta& notes = stage::meta(packet);
-        notes = {.family = 6,
-                 .protocol = number(IpProtocol::kEsp),
-                 .flags = stage::kMetaPolicyChecked | stage::kMetaOriginated,
-                 .upper_offset = sizeof(Ipv6Header),
-                 .in_port = channel::kNoPort,
-                 .adjacency = channel::kNoIndex,
-                 .binding = channel::kNoIndex,
-                 .parameter = 0,
-                 .reason = 0,
-                 .code = 0,
-                 .passes = notes.passes,
-                 .trace = notes.trace,
-                 .trace_step = notes.trace_step,
-                 .resume = 0,
-                 .drop = 0};
+        notes.family = 6;
+        notes.protocol = number(IpProtocol::kEsp);
+        notes.flags = stage::kMetaPolicyChecked | stage::kMetaOriginated;
+        notes.upper_offset = sizeof(Ipv6Header);
         return true;
     }
-    PacketMeta& notes = stage::reset_meta(packet);
-    notes.in_port = channel::kNoPort;
     if (!renew_notes(packet)) return false;
     // A tunnel or transport header of ours takes no hop; what passed by may be ours or not.
     const bool sealed = notes.protocol == number(IpProtocol::kEsp);

@@ -122,7 +122,7 @@ void NetworkDetection::start_detection(const char* why) {
     vpn_backoff_ = {};
     enter(NetworkState::kDetect, why);
     if (!config_.assume_outside) ask(Leg::kInternalDirect);
-    ask(Leg::kExternal);
+    if (!config_.plain) ask(Leg::kExternal);
 }
 
 void NetworkDetection::restart_monitor(std::chrono::seconds lifetime) {
@@ -130,9 +130,10 @@ void NetworkDetection::restart_monitor(std::chrono::seconds lifetime) {
     stale_tries_ = 0;
     cancel(Timer::kInternal);
     set(Timer::kInternalRefresh, renewal_of(lifetime));
+    monitor_ = config_.plain ? Duration(lifetime) : Duration(config_.monitor);
     if (state_ == NetworkState::kInsideIdle) return;
-    set(Timer::kRefresh, config_.monitor - config_.grace);
-    set(Timer::kMonitor, config_.monitor);
+    if (!config_.plain) set(Timer::kRefresh, monitor_ - config_.grace);
+    set(Timer::kMonitor, monitor_);
 }
 
 void NetworkDetection::forget_external() {
@@ -145,6 +146,8 @@ void NetworkDetection::become_inside(std::chrono::seconds lifetime, const char* 
     cancel_all();
     forget_external();
     if (used_vpn) actions_.emplace_back(SuspendVpn{});
+    // The internal home agent has the direct care-of address now, not the one behind the VPN.
+    vpn_registered_until_.reset();
     const bool was_stale = state_ == NetworkState::kStale;
     enter(NetworkState::kInside, why);
     restart_monitor(lifetime);
@@ -211,8 +214,9 @@ DetectionActions NetworkDetection::internal_reply(const InternalReply& reply, Ti
         }
         return take();  // a refusal: the timer repeats the request
     }
-    const bool counts = reply.accepted && !config_.assume_outside &&
-                        (config_.profile != Profile::kRfc5265 || reply.trusted_networks);
+    const bool counts =
+        reply.accepted && !config_.assume_outside &&
+        (config_.plain || config_.profile != Profile::kRfc5265 || reply.trusted_networks);
     if (counts) {
         count_direct_success(reply);
     } else if (reply.accepted &&
@@ -280,19 +284,23 @@ DetectionActions NetworkDetection::vpn_up(TimePoint now) {
     return take();
 }
 
+void NetworkDetection::fail_vpn() {
+    ++vpn_failures_;
+    vpn_backoff_ = std::clamp<Duration>(2 * vpn_backoff_, config_.first_retransmission,
+                                        config_.longest_retransmission);
+    cancel(Timer::kVpn);
+    cancel(Timer::kVpnRefresh);
+    cancel(Timer::kVpnExpiry);
+    enter(NetworkState::kExternalTentative, "the VPN could not be set up");
+    set(Timer::kDetectPeriod, vpn_backoff_);
+}
+
 DetectionActions NetworkDetection::vpn_failed(TimePoint now) {
     now_ = std::max(now_, now);
     vpn_up_ = false;
     vpn_registered_until_.reset();
-    if (state_ == NetworkState::kOutside || state_ == NetworkState::kVpnRegistration) {
-        return vpn_lost(now);
-    }
-    if (state_ != NetworkState::kVpnSetup) return take();
-    ++vpn_failures_;
-    vpn_backoff_ = std::clamp<Duration>(2 * vpn_backoff_, config_.first_retransmission,
-                                        config_.longest_retransmission);
-    enter(NetworkState::kExternalTentative, "the VPN could not be set up");
-    set(Timer::kDetectPeriod, vpn_backoff_);
+    if (state_ == NetworkState::kOutside) return vpn_lost(now);
+    if (state_ == NetworkState::kVpnSetup || state_ == NetworkState::kVpnRegistration) fail_vpn();
     return take();
 }
 
@@ -313,6 +321,22 @@ DetectionActions NetworkDetection::vpn_lost(TimePoint now) {
 DetectionActions NetworkDetection::hint_outside(TimePoint now) {
     now_ = std::max(now_, now);
     if (state_ == NetworkState::kExternalTentative) set_up_vpn("a hint says outside");
+    return take();
+}
+
+DetectionActions NetworkDetection::refresh_internal(TimePoint now) {
+    now_ = std::max(now_, now);
+    if (state_ == NetworkState::kInside || state_ == NetworkState::kInsideIdle) {
+        ask(Leg::kInternalDirect);
+    } else if (state_ == NetworkState::kOutside) {
+        ask(Leg::kInternalVpn);
+    }
+    return take();
+}
+
+DetectionActions NetworkDetection::refresh_external(TimePoint now) {
+    now_ = std::max(now_, now);
+    if (external_registered_) ask(Leg::kExternal);
     return take();
 }
 
@@ -411,7 +435,7 @@ std::optional<TimePoint> NetworkDetection::next_deadline() const {
 UserData NetworkDetection::user_data(TimePoint now) const {
     switch (state_) {
         case NetworkState::kInside:
-            return registered_inside_ && now - *registered_inside_ <= config_.monitor
+            return registered_inside_ && now - *registered_inside_ <= monitor_
                        ? UserData::kPlaintext
                        : UserData::kNone;
         case NetworkState::kOutside:

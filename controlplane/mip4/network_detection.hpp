@@ -52,6 +52,9 @@ struct DetectionConfig {
     std::optional<std::chrono::seconds> idle_after{};  // S2.56; none: never idle
     /// Both home agents have one address: nothing can be inferred, this is outside (S2.95).
     bool assume_outside = false;
+    /// A mobile node without VPN and external home agent: nothing is to be detected, and a
+    /// registration is good for its lifetime.
+    bool plain = false;
 };
 
 struct SendRequest {
@@ -118,6 +121,11 @@ class NetworkDetection {
     /// (S2.78). Hints of the inside change nothing here: reachability is verified anyway (S2.77).
     [[nodiscard]] DetectionActions hint_outside(TimePoint now);
 
+    /// Registers anew with the internal home agent, the way that holds at present: another
+    /// interface took the binding, or a tunnel does not answer (RFC 3519 section 4.4).
+    [[nodiscard]] DetectionActions refresh_internal(TimePoint now);
+    [[nodiscard]] DetectionActions refresh_external(TimePoint now);
+
     /// A packet of an application is to be sent, or came.
     [[nodiscard]] DetectionActions traffic(TimePoint now);
 
@@ -167,6 +175,7 @@ class NetworkDetection {
     void forget_external();
     void expire(Timer timer);
     void retry_when_stale();
+    void fail_vpn();
     [[nodiscard]] bool is_vpn_registered() const;
     [[nodiscard]] DetectionActions take();
 
@@ -176,6 +185,7 @@ class NetworkDetection {
     std::array<std::optional<TimePoint>, kTimers> timers_{};
     std::array<Duration, 3> interval_{};            // of retransmission, by leg
     std::optional<TimePoint> registered_inside_{};  // last success since the last status change
+    Duration monitor_{};                            // that is good for
     bool external_registered_ = false;
     TimePoint external_until_{};
     bool vpn_up_ = false;

@@ -40,36 +40,51 @@ const T* find_sealed(const wire::Mip4Extensions& extensions) {
                : nullptr;
 }
 
+/// RFC 5944 section 3.6.2.2: the lifetime counts from when the request was sent.
+std::uint16_t left(const wire::RegistrationReply& reply, NtpTime sent, NtpTime now) {
+    if (reply.lifetime == wire::kInfiniteMip4Lifetime) return reply.lifetime;
+    const std::uint64_t passed = now > sent ? (now - sent) >> 32 : 0;
+    return passed < reply.lifetime ? static_cast<std::uint16_t>(reply.lifetime - passed)
+                                   : std::uint16_t{1};
+}
+
 }  // namespace
 
-RegistrationClient::RegistrationClient(RegistrationClientConfig config)
-    : config_(std::move(config)),
-      home_address_(config_.home_address),
-      home_agent_(config_.home_agent) {}
+RegistrationClient::RegistrationClient(RegistrationClientConfig config,
+                                       std::shared_ptr<HomeAgentKnowledge> shared)
+    : config_(std::move(config)), known_(std::move(shared)) {
+    if (known_) return;
+    known_ = std::make_shared<HomeAgentKnowledge>();
+    known_->home_address = config_.home_address;
+    known_->home_agent = config_.home_agent;
+}
 
 std::uint64_t RegistrationClient::next_identification(NtpTime time, std::uint32_t random) {
     if (config_.association.replay == ReplayStyle::kNonces) {
-        return std::uint64_t{nonce_} << 32 | random;
+        return std::uint64_t{known_->nonce} << 32 | random;
     }
-    const auto shifted = static_cast<std::uint64_t>(clock_offset_) << 32;
+    const auto shifted = static_cast<std::uint64_t>(known_->clock_offset) << 32;
     // The lowest bits of a fraction of a second are nobody's clock: they tell requests apart.
     NtpTime stamp = ((time + shifted) & ~std::uint64_t{0xfff}) | (random & 0xfff);
-    if (last_ != 0 && static_cast<std::int64_t>(stamp - last_) <= 0) stamp = last_ + 1;
-    last_ = stamp;
+    if (known_->last != 0 && static_cast<std::int64_t>(stamp - known_->last) <= 0)
+        stamp = known_->last + 1;
+    known_->last = stamp;
     return stamp;
 }
 
 std::vector<std::uint8_t> RegistrationClient::request(const CareOf& care_of, bool deregister,
-                                                      NtpTime time, std::uint32_t random) {
+                                                      NtpTime time, std::uint32_t random,
+                                                      std::uint16_t most) {
     wire::RegistrationRequest message;
+    message.simultaneous = simultaneous_ && !deregister;
     message.broadcasts = config_.broadcasts;
     message.decapsulates = care_of.co_located;
     message.minimal = config_.minimal;
     message.gre = config_.gre;
     message.reverse_tunnel = config_.reverse_tunnel;
-    message.lifetime = deregister ? std::uint16_t{0} : config_.lifetime;
-    message.home_address = home_address_;
-    message.home_agent = home_agent_;
+    message.lifetime = deregister ? std::uint16_t{0} : std::min(config_.lifetime, most);
+    message.home_address = known_->home_address;
+    message.home_agent = known_->home_agent;
     message.care_of_address = care_of.address;
     message.identification = next_identification(time, random);
     const bool asks_for_udp = config_.udp_tunnel && care_of.co_located && !deregister;
@@ -81,7 +96,7 @@ std::vector<std::uint8_t> RegistrationClient::request(const CareOf& care_of, boo
         udp.forced = config_.force_udp;
         message.extensions.emplace_back(udp);
     }
-    outstanding_.push_back({message.identification, deregister, asks_for_udp});
+    outstanding_.push_back({message.identification, time, deregister, asks_for_udp});
     if (outstanding_.size() > kMostOutstanding) outstanding_.pop_front();
     std::vector<std::uint8_t> payload = wire::encode(message);
     const SecurityAssociation& seal = config_.association;
@@ -108,54 +123,96 @@ RegistrationOutcome RegistrationClient::receive(ConstByteSpan payload, bool from
         return ignored("not authentic");
     }
     const Outstanding request = *found;
-    if (of_foreign_agent) {
-        RegistrationOutcome outcome;
-        outcome.kind = RegistrationOutcome::Kind::kDenied;
-        outcome.code = reply->code;
-        outcome.why = "refused by the foreign agent";
-        return outcome;
-    }
     // Earlier requests are answered with this one: replies to them would be replays.
-    outstanding_.erase(outstanding_.begin(), found + 1);
-    return judge(*reply, request, time);
+    if (!of_foreign_agent) outstanding_.erase(outstanding_.begin(), found + 1);
+    auto outcome = of_foreign_agent ? by_foreign_agent(*reply) : judge(*reply, request, time);
+    outcome.deregister = request.deregister;
+    return outcome;
 }
 
 RegistrationOutcome RegistrationClient::judge(const wire::RegistrationReply& reply,
                                               const Outstanding& request, NtpTime time) {
     using wire::RegistrationCode;
     if (config_.association.replay == ReplayStyle::kNonces) {
-        nonce_ = static_cast<std::uint32_t>(reply.identification >> 32);
+        known_->nonce = static_cast<std::uint32_t>(reply.identification >> 32);
     }
+    const auto code = static_cast<RegistrationCode>(reply.code);
+    if (code != RegistrationCode::kAccepted &&
+        code != RegistrationCode::kAcceptedWithoutSimultaneous) {
+        return deny(reply, time);
+    }
+    if (known_->home_address.is_unspecified()) known_->home_address = reply.home_address;
+    if (reply.home_address != known_->home_address) return ignored("another home address");
     RegistrationOutcome outcome;
     outcome.code = reply.code;
-    outcome.home_address = reply.home_address;
-    const auto code = static_cast<RegistrationCode>(reply.code);
-    if (code == RegistrationCode::kAccepted ||
-        code == RegistrationCode::kAcceptedWithoutSimultaneous) {
-        if (home_address_.is_unspecified()) home_address_ = reply.home_address;
-        if (reply.home_address != home_address_) return ignored("another home address");
-        outcome.kind = RegistrationOutcome::Kind::kAccepted;
-        outcome.lifetime = request.deregister ? std::uint16_t{0} : reply.lifetime;
-        outcome.trusted_networks =
-            find_sealed<wire::Mip4TrustedNetworksConfigured>(reply.extensions) != nullptr;
-        const auto* udp = find_sealed<wire::Mip4UdpTunnelReply>(reply.extensions);
-        if (udp != nullptr && udp->code < 64 && request.asked_for_udp) outcome.udp = *udp;
+    if (reply.lifetime == 0 && !request.deregister) {
+        outcome.kind = RegistrationOutcome::Kind::kDenied;
+        outcome.why = "accepted for no time at all";
         return outcome;
     }
+    outcome.kind = RegistrationOutcome::Kind::kAccepted;
+    outcome.home_address = reply.home_address;
+    outcome.lifetime = request.deregister ? std::uint16_t{0} : left(reply, request.sent, time);
+    outcome.trusted_networks =
+        find_sealed<wire::Mip4TrustedNetworksConfigured>(reply.extensions) != nullptr;
+    const auto* udp = find_sealed<wire::Mip4UdpTunnelReply>(reply.extensions);
+    if (udp != nullptr && udp->code < 64 && request.asked_for_udp) outcome.udp = *udp;
+    return outcome;
+}
+
+RegistrationOutcome RegistrationClient::deny(const wire::RegistrationReply& reply, NtpTime time) {
+    using wire::RegistrationCode;
+    const auto code = static_cast<RegistrationCode>(reply.code);
+    RegistrationOutcome outcome;
     outcome.kind = RegistrationOutcome::Kind::kDenied;
+    outcome.code = reply.code;
+    outcome.home_address = reply.home_address;
     outcome.why = wire::to_string(code);
     if (code == RegistrationCode::kIdentificationMismatch) {
         outcome.kind = RegistrationOutcome::Kind::kRetry;
         // RFC 5944 section 5.7.1: the home agent's clock is the one that counts.
         const auto ours = static_cast<std::int64_t>(time >> 32);
-        clock_offset_ = static_cast<std::int64_t>(reply.identification >> 32) - ours;
-        last_ = 0;
+        known_->clock_offset = static_cast<std::int64_t>(reply.identification >> 32) - ours;
+        known_->last = 0;
     } else if (code == RegistrationCode::kUnknownHomeAgentAddress &&
-               reply.home_agent.is_unicast() && reply.home_agent != home_agent_) {
+               reply.home_agent.is_unicast() && reply.home_agent != known_->home_agent) {
         outcome.kind = RegistrationOutcome::Kind::kRetry;
-        home_agent_ = reply.home_agent;
+        known_->home_agent = reply.home_agent;
+    } else if (give_way(reply.code)) {
+        outcome.kind = RegistrationOutcome::Kind::kRetry;
     }
     return outcome;
+}
+
+/// Their codes are not authentic: they may cost us an option, and nothing else.
+RegistrationOutcome RegistrationClient::by_foreign_agent(const wire::RegistrationReply& reply) {
+    RegistrationOutcome outcome;
+    outcome.kind = give_way(reply.code) ? RegistrationOutcome::Kind::kRetry
+                                        : RegistrationOutcome::Kind::kDenied;
+    outcome.code = reply.code;
+    outcome.why = "refused by the foreign agent";
+    return outcome;
+}
+
+/// Asks for less, or for what is mandatory. False: that would change nothing.
+bool RegistrationClient::give_way(std::uint8_t code) {
+    constexpr std::uint8_t kForeignEncapsulationUnavailable = 72;
+    constexpr std::uint8_t kForeignReverseTunnelMandatory = 75;
+    switch (code) {
+        case kForeignEncapsulationUnavailable:
+        case static_cast<std::uint8_t>(wire::RegistrationCode::kEncapsulationUnavailable):
+        case static_cast<std::uint8_t>(wire::RegistrationCode::kUdpTunnelUnavailable):
+            if (!config_.gre && !config_.minimal) return false;
+            config_.gre = config_.minimal = false;
+            return true;
+        case kForeignReverseTunnelMandatory:
+        case static_cast<std::uint8_t>(wire::RegistrationCode::kReverseTunnelMandatory):
+            if (config_.reverse_tunnel) return false;
+            config_.reverse_tunnel = true;
+            return true;
+        default:
+            return false;
+    }
 }
 
 }  // namespace homeport::mip4

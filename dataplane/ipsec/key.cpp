@@ -68,7 +68,7 @@ Result<void> check_file(const std::string& path, const struct stat& status) {
 }
 
 Result<SecretBytes> parse_hex(const std::string& path, const char* text, std::size_t size,
-                              std::size_t length) {
+                              std::size_t least, std::size_t most) {
     struct Wiped {
         std::array<std::uint8_t, kMaxFileSize> bytes{};
         ~Wiped() { explicit_bzero(bytes.data(), bytes.size()); }
@@ -91,9 +91,10 @@ Result<SecretBytes> parse_hex(const std::string& path, const char* text, std::si
         key.bytes[count++] = static_cast<std::uint8_t>(high << 4 | low);
         at += 2;
     }
-    if (count != length) {
+    if (count < least || count > most) {
         return fail("key file " + path + ": holds " + std::to_string(count) +
-                    " octets of key, expected " + std::to_string(length));
+                    " octets of key, expected " + std::to_string(least) +
+                    (most == least ? "" : " to " + std::to_string(most)));
     }
     return SecretBytes({key.bytes.data(), count});
 }
@@ -127,8 +128,12 @@ void SecretBytes::wipe() {
 }
 
 Result<SecretBytes> load_key_file(const std::string& path, std::size_t length) {
-    if (length > SecretBytes::kCapacity) {
-        return fail("key file " + path + ": a key of " + std::to_string(length) +
+    return load_key_file(path, length, length);
+}
+
+Result<SecretBytes> load_key_file(const std::string& path, std::size_t least, std::size_t most) {
+    if (most > SecretBytes::kCapacity) {
+        return fail("key file " + path + ": a key of " + std::to_string(most) +
                     " octets was asked for, the longest is " +
                     std::to_string(SecretBytes::kCapacity));
     }
@@ -150,7 +155,7 @@ Result<SecretBytes> load_key_file(const std::string& path, std::size_t length) {
         size += static_cast<std::size_t>(got);
     }
     if (size > kMaxFileSize) return fail("key file " + path + ": grew while it was read");
-    return parse_hex(path, buffer.text.data(), size, length);
+    return parse_hex(path, buffer.text.data(), size, least, most);
 }
 
 }  // namespace homeport::ipsec

@@ -45,5 +45,8 @@ class SecretBytes {
 /// make exactly `length` octets. The file must be a regular one, owned by the caller or root, with
 /// mode 0600 or 0400. For AEAD ciphers the file holds key and salt, as keying material does.
 [[nodiscard]] Result<SecretBytes> load_key_file(const std::string& path, std::size_t length);
+/// The same with `least` to `most` octets.
+[[nodiscard]] Result<SecretBytes> load_key_file(const std::string& path, std::size_t least,
+                                                std::size_t most);
 
 }  // namespace homeport::ipsec

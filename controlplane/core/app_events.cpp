@@ -202,6 +202,10 @@ void App::take_punt(const channel::Punt& event, ConstByteSpan packet) {
         case channel::PuntReason::kDuplicateAddress:
         case channel::PuntReason::kMldQuery:
             return take_frame(event, packet);
+        case channel::PuntReason::kMip4Message:
+        case channel::PuntReason::kMip4Keepalive:
+        case channel::PuntReason::kAgentSolicitation:
+            return;  // no Mobile IPv4 home agent is configured
     }
 }
 

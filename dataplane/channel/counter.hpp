@@ -85,6 +85,39 @@ enum class CounterKind : std::uint8_t {
     X(kUdp4500Bad, "udp4500.bad", kDrop) \
     X(kUdp4500Ike, "udp4500.ike", kEvent)                   /* given to the kernel's IKE daemon */ \
     X(kUdp4500Esp, "udp4500.esp", kEvent) \
+    X(kMip4UnknownType, "mip4.unknown_type", kDrop)         /* UDP 434: no message of Mobile IPv4 */ \
+    X(kMip4RrqPoliced, "mip4.rrq.policed", kDrop)           /* more than the control plane takes */ \
+    X(kMip4RrqChecksum, "mip4.rrq.cksum", kDrop)            /* UDP checksum, where there is one */ \
+    X(kMip4RtNoBinding, "mip4.rt.no_binding", kDrop)        /* reverse tunnel: not the home address and care-of address of a binding with T */ \
+    X(kMip4RtBadMode, "mip4.rt.bad_mode", kDrop)            /* reverse tunnel: another encapsulation than the binding's */ \
+    X(kMip4UdpBadOuter, "mip4.udp.bad_outer", kDrop)        /* tunnel data: outer addresses or ports are not the binding's */ \
+    X(kMip4UdpBadNextHeader, "mip4.udp.bad_nh", kDrop)      /* tunnel data: next header is not the binding's */ \
+    X(kMip4UdpMalformed, "mip4.udp.malformed", kDrop)       /* tunnel data: too short, or its UDP checksum is wrong */ \
+    X(kMip4UdpHalfBound, "mip4.udp.half_bound", kDrop)      /* to a node whose end of the tunnel is not known yet */ \
+    X(kMip4BroadcastLimit, "mip4.broadcast.limit", kDrop)   /* broadcasts of the home link: more than are forwarded */ \
+    X(kGreBadFlags, "gre.bad_flags", kDrop) \
+    X(kGreVersion, "gre.version", kDrop) \
+    X(kGreProtocol, "gre.proto", kDrop) \
+    X(kGreChecksum, "gre.cksum", kDrop) \
+    X(kGreLoop, "gre.loop", kDrop) \
+    X(kMinimalChecksum, "minenc.cksum", kDrop) \
+    X(kMinimalLength, "minenc.len", kDrop) \
+    X(kVpnInBadSource, "vpn.in.bad_source", kDrop)          /* out of a client's SA, but not from its inner address */ \
+    X(kVpnOutNoPort, "vpn.out.no_port", kDrop)              /* ESP in UDP 4500 is demanded and the client's port is not known */ \
+    X(kMip4Keepalive, "mip4.keepalive", kEvent)             /* answered through the UDP tunnel */ \
+    X(kMip4Copies, "mip4.copies", kEvent)                   /* for a second and further care-of address */ \
+    X(kMip4Broadcasts, "mip4.broadcasts", kEvent)           /* copies of broadcasts for nodes with flag B */ \
+    X(kMinimalFallback, "minenc.frag_fallback", kEvent)     /* a fragment, so IP in IP instead */ \
+    X(kMip4TunIn, "mip4.tun.in", kEvent)                    /* out of a tunnel of a plain home agent */ \
+    X(kMip4TunOut, "mip4.tun.out", kEvent) \
+    X(kInternalTunIn, "iha.tun.in", kEvent)                 /* the same of the internal one */ \
+    X(kInternalTunOut, "iha.tun.out", kEvent) \
+    X(kExternalTunIn, "xha.tun.in", kEvent)                 /* of the external one */ \
+    X(kExternalTunOut, "xha.tun.out", kEvent) \
+    X(kVpnIn, "vpn.in", kEvent)                             /* out of a VPN client's SA */ \
+    X(kVpnOut, "vpn.out", kEvent)                           /* into it */ \
+    X(kVpnTranslated, "vpn.translated", kEvent)             /* inner address replaced, either way */ \
+    X(kVpnMoved, "vpn.moved", kEvent)                       /* a valid packet came from another outer address or port */ \
     X(kArpProxy, "arp.proxy", kEvent)                       /* request for a bound address answered */ \
     X(kIpsecInNoSa, "ipsec.in.no_sa", kDrop) \
     X(kIpsecInReplay, "ipsec.in.replay", kDrop) \

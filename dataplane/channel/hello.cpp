@@ -39,11 +39,12 @@ std::string mismatch_text(Role role, const std::string& client, const std::strin
 
 const std::uint32_t kAbiLayout = hash_of_layouts<
     WireAddress, BeginSync, EndSync, AddressSet, AddressRemove, RouteSet, RouteRemove, NeighbourSet,
-    NeighbourRemove, HomePrefixSet, HomePrefixRemove, BindingSet, BindingRemove, SelectorRecord,
-    SaNetwork, SaSet, SaRemove, PolicyRecord, SpdReplace, TransmitPacket, TransmitFrame, TraceStart,
-    TraceStop, ParametersSet, PortInfo, Acknowledge, CommandFailed, SyncDone, Punt, Trace,
-    SaHighWater, SaLifetime, PathMtu, EspSource, FlowRuleInfo, StatisticsHeader, NameRow, StageRow,
-    WorkerRow, PortRow, AdjacencyRow, SaRow, PolicyRow, BindingRow, RingControl>();
+    NeighbourRemove, HomePrefixSet, HomePrefixRemove, BindingSet, BindingRemove, MobilePrefixSet,
+    MobilePrefixRemove, VpnClientSet, VpnClientRemove, SelectorRecord, SaNetwork, SaSet, SaRemove,
+    PolicyRecord, SpdReplace, TransmitPacket, TransmitFrame, TraceStart, TraceStop, ParametersSet,
+    PortInfo, Acknowledge, CommandFailed, SyncDone, Punt, Trace, SaHighWater, SaLifetime, PathMtu,
+    EspSource, FlowRuleInfo, StatisticsHeader, NameRow, StageRow, WorkerRow, PortRow, AdjacencyRow,
+    SaRow, PolicyRow, BindingRow, RingControl>();
 
 std::string printable(std::string_view text) {
     std::string result(text);

@@ -15,7 +15,7 @@
 namespace homeport::channel {
 
 inline constexpr std::uint32_t kMagic = 0x48504348;  // "HPCH"
-inline constexpr std::uint32_t kAbiVersion = 5;
+inline constexpr std::uint32_t kAbiVersion = 6;
 
 inline constexpr std::uint16_t kNoPort = 0xffff;
 inline constexpr std::uint32_t kNoIndex = 0xffffffff;
@@ -65,6 +65,8 @@ enum class CommandType : std::uint16_t {
     kParametersSet,
     kMobilePrefixSet,
     kMobilePrefixRemove,
+    kVpnClientSet,
+    kVpnClientRemove,
 };
 
 /// First member of every command. `number` rises by one a command within an attachment.
@@ -88,6 +90,14 @@ struct EndSync {
     std::uint64_t epoch = 0;
 };
 
+/// What a Mobile IPv4 home agent is for (part S2 of the requirements).
+enum class Mip4Role : std::uint8_t {
+    kNone = 0,
+    kPlain = 1,
+    kInternal = 2,  // i-HA
+    kExternal = 3,  // x-HA
+};
+
 /// An address of this host on a port's exception TAP. Packets to it are for us.
 struct AddressSet {
     static constexpr auto kType = CommandType::kAddressSet;
@@ -95,8 +105,10 @@ struct AddressSet {
     WireAddress address;
     std::uint16_t port = kNoPort;
     std::uint8_t prefix_length = 0;
-    std::uint8_t is_home_agent_address = 0;  // tunnels end here
-    std::uint8_t reserved[4] = {};
+    std::uint8_t is_home_agent_address = 0;  // tunnels of Mobile IPv6 and DSMIPv6 end here
+    Mip4Role mip4_role = Mip4Role::kNone;    // those of a Mobile IPv4 home agent of this role
+    std::uint8_t is_vpn_gateway = 0;         // ESP tunnels of VPN clients end here (P31)
+    std::uint8_t reserved[2] = {};
 };
 struct AddressRemove {
     static constexpr auto kType = CommandType::kAddressRemove;
@@ -165,10 +177,15 @@ struct HomePrefixRemove {
 };
 
 enum class Encapsulation : std::uint8_t {
-    kIpv6 = 0,     // P1, P14
-    kIpv4 = 1,     // P9
-    kUdpIpv4 = 2,  // P10
-    kUdpIpv6 = 3,  // P15
+    kIpv6 = 0,           // P1, P14
+    kIpv4 = 1,           // P9, P20
+    kUdpIpv4 = 2,        // P10
+    kUdpIpv6 = 3,        // P15
+    kGre = 4,            // P22
+    kMinimal = 5,        // P24
+    kMipUdp = 6,         // P26: UDP 434, IP inside
+    kMipUdpGre = 7,      //
+    kMipUdpMinimal = 8,  //
 };
 
 enum BindingFlags : std::uint16_t {
@@ -183,7 +200,24 @@ enum BindingFlags : std::uint16_t {
                                   // 4191, of the last valid one from there (RFC 5555 4.4.2)
     kBindingNestedEsp = 1 << 8,   // sealed payload over IPv4 keeps its IPv6 header and goes through
                                   // UDP 4191 (S1.19); else the header is replaced (P13)
+    // Of Mobile IPv4 bindings alone:
+    kBindingMip4Role = 3 << 9,        // Mip4Role; none: a Mobile IPv6 or DSMIPv6 binding
+    kBindingHalfBound = 1 << 11,      // nothing goes out before a keepalive came (RFC 3519 4.4)
+    kBindingReverseTunnel = 1 << 12,  // T was granted: what comes by the tunnel is taken (P21)
+    kBindingBroadcasts = 1 << 13,     // B: broadcasts of the home link are for it (P29)
+    kBindingCoLocated = 1 << 14,      // D: the mobile node ends the tunnel itself
+    kBindingMoreCareOf = 1 << 15,     // the first of several: copies 1, 2 ... stand beside it
 };
+inline constexpr unsigned kBindingMip4RoleShift = 9;
+/// Care-of addresses of one home address at a time (RFC 5944 flag S), the first included.
+inline constexpr std::uint8_t kMaxCareOfAddresses = 8;
+
+[[nodiscard]] constexpr Mip4Role mip4_role(std::uint16_t binding_flags) {
+    return static_cast<Mip4Role>((binding_flags & kBindingMip4Role) >> kBindingMip4RoleShift);
+}
+[[nodiscard]] constexpr std::uint16_t binding_flags_of(Mip4Role role) {
+    return static_cast<std::uint16_t>(static_cast<unsigned>(role) << kBindingMip4RoleShift);
+}
 
 /// One home address and where it is. `counter_index` is dense, given by the control plane, below
 /// the data plane's max_bindings, and names the row of BindingStatistics.
@@ -200,7 +234,10 @@ struct BindingSet {
     std::uint8_t prefix_length = 128;
     Encapsulation encapsulation = Encapsulation::kIpv6;
     std::uint16_t udp_port = 0;  // peer's, for the UDP encapsulations
-    std::uint8_t reserved[6] = {};
+    /// Of several care-of addresses of a Mobile IPv4 node: 0 the first, which says
+    /// kBindingMoreCareOf; the others are numbered without a gap and each gets a copy of a packet.
+    std::uint8_t copy = 0;
+    std::uint8_t reserved[5] = {};
 };
 /// A mobile network prefix, IPv6 or IPv4, reached by the binding of `home_address`, which stands
 /// already (RFC 3963 section 6.3, RFC 5555 section 3.1.2). Goes when the binding is removed.
@@ -224,7 +261,33 @@ struct BindingRemove {
     CommandHeader header;
     WireAddress home_address;
     std::uint8_t prefix_length = 128;
-    std::uint8_t reserved[7] = {};
+    std::uint8_t copy = 0;  // as in BindingSet
+    std::uint8_t reserved[6] = {};
+};
+
+/// Whether ESP between a VPN client and us goes in UDP 4500 (RFC 3948).
+enum class UdpEncapsulation : std::uint8_t {
+    kAuto = 0,  // as the client's last valid packet came; before it, not
+    kOff = 1,
+    kAlways = 2,  // nothing is sent before the client's port is known
+};
+/// A client of the VPN gateway (P31, P32). `inner` is what its packets inside the tunnel carry as
+/// source (VPN-TIA); with `translated` they leave with that address instead (S2.36).
+struct VpnClientSet {
+    static constexpr auto kType = CommandType::kVpnClientSet;
+    CommandHeader header;
+    WireAddress inner;
+    WireAddress outer;         // where its ESP ends (x-HoA)
+    WireAddress gateway;       // and here
+    WireAddress translated;    // family 0: none
+    std::uint32_t spi_in = 0;  // of its inbound SA
+    UdpEncapsulation udp_encapsulation = UdpEncapsulation::kAuto;
+    std::uint8_t reserved[3] = {};
+};
+struct VpnClientRemove {
+    static constexpr auto kType = CommandType::kVpnClientRemove;
+    CommandHeader header;
+    WireAddress inner;
 };
 
 enum class SaDirection : std::uint8_t { kInbound = 0, kOutbound = 1 };
@@ -499,6 +562,10 @@ enum class PuntReason : std::uint8_t {
     kDuplicateAddress,    // frame: NS or NA about a tentative or bound home address
     kMldQuery,            // frame: query on a home link
     kParameterProblem,    // normal form; unknown option or next header for us, see code, pointer
+    kMip4Message,         // UDP 434 to a Mobile IPv4 home agent, but tunnel data (P28)
+    kMip4Keepalive,       // of a half-bound binding: the packet inside the tunnel; recorded_source
+                          // and recorded_port are those of the tunnel's outer header
+    kAgentSolicitation,   // IPv4 packet: ICMP router solicitation on a home link
 };
 
 struct Punt {
@@ -516,7 +583,9 @@ struct Punt {
     WireAddress recorded_local;       // over IPv4: the address of ours that it was sent to (S1.71)
     std::uint16_t recorded_port = 0;  // over IPv4: UDP source port
     std::uint16_t recorded_local_port = 0;  // over IPv4: UDP destination port
-    std::uint8_t reserved[4] = {};
+    MacAddress source_mac;                  // of the frame; zero if the packet came out of a tunnel
+    std::uint8_t to_group = 0;              // link-layer destination was multicast or broadcast
+    std::uint8_t reserved[5] = {};
     std::uint64_t received_tsc = 0;
 };
 
@@ -600,7 +669,8 @@ static_assert(ChannelRecord<BeginSync> && ChannelRecord<AddressSet> && ChannelRe
               ChannelRecord<ParametersSet> && ChannelRecord<AddressRemove> &&
               ChannelRecord<RouteRemove> && ChannelRecord<NeighbourRemove> &&
               ChannelRecord<HomePrefixRemove> && ChannelRecord<BindingRemove> &&
-              ChannelRecord<MobilePrefixSet> && ChannelRecord<MobilePrefixRemove>);
+              ChannelRecord<MobilePrefixSet> && ChannelRecord<MobilePrefixRemove> &&
+              ChannelRecord<VpnClientSet> && ChannelRecord<VpnClientRemove>);
 static_assert(ChannelRecord<PortInfo> && ChannelRecord<Acknowledge> &&
               ChannelRecord<CommandFailed> && ChannelRecord<SyncDone> && ChannelRecord<Punt> &&
               ChannelRecord<Trace> && ChannelRecord<SaHighWater> && ChannelRecord<SaLifetime> &&

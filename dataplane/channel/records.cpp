@@ -43,7 +43,8 @@ bool valid(const EndSync&) {
 }
 bool valid(const AddressSet& record) {
     return is_prefix(record.address, record.prefix_length) && is_port_or_none(record.port) &&
-           is_bool(record.is_home_agent_address);
+           is_bool(record.is_home_agent_address) &&
+           at_most(record.mip4_role, Mip4Role::kExternal) && is_bool(record.is_vpn_gateway);
 }
 bool valid(const AddressRemove& record) {
     return is_address(record.address) && is_port_or_none(record.port);
@@ -70,7 +71,8 @@ bool valid(const HomePrefixRemove& record) {
 }
 
 bool valid(const BindingSet& record) {
-    if (!at_most(record.encapsulation, Encapsulation::kUdpIpv6)) return false;
+    if (!at_most(record.encapsulation, Encapsulation::kMipUdpMinimal)) return false;
+    if (record.copy >= kMaxCareOfAddresses) return false;
     const bool over_ipv6 = record.encapsulation == Encapsulation::kIpv6 ||
                            record.encapsulation == Encapsulation::kUdpIpv6;
     return is_prefix(record.home_address, record.prefix_length) &&
@@ -78,7 +80,17 @@ bool valid(const BindingSet& record) {
            is_address(record.home_agent_address) && is_port_or_none(record.home_port);
 }
 bool valid(const BindingRemove& record) {
-    return is_prefix(record.home_address, record.prefix_length);
+    return is_prefix(record.home_address, record.prefix_length) &&
+           record.copy < kMaxCareOfAddresses;
+}
+
+bool valid(const VpnClientSet& record) {
+    return record.inner.family == 4 && record.outer.family == 4 && record.gateway.family == 4 &&
+           (record.translated.family == 4 || record.translated.family == 0) &&
+           at_most(record.udp_encapsulation, UdpEncapsulation::kAlways);
+}
+bool valid(const VpnClientRemove& record) {
+    return record.inner.family == 4;
 }
 
 bool valid(const MobilePrefixSet& record) {
@@ -160,10 +172,10 @@ bool valid(const SyncDone&) {
 }
 bool valid(const Punt& record) {
     return is_packet_length(record.length) && record.reason >= PuntReason::kMobilityHeader &&
-           at_most(record.reason, PuntReason::kParameterProblem) &&
+           at_most(record.reason, PuntReason::kAgentSolicitation) &&
            is_bool(record.protected_by_ipsec) && is_bool(record.had_home_address_option) &&
            is_port_or_none(record.port) && is_address_or_none(record.recorded_source) &&
-           is_address_or_none(record.recorded_local);
+           is_address_or_none(record.recorded_local) && is_bool(record.to_group);
 }
 bool valid(const Trace& record) {
     return is_terminated(record.stage) && is_terminated(record.edge) &&

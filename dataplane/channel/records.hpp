@@ -38,6 +38,8 @@ namespace homeport::channel {
 [[nodiscard]] bool valid(const BindingRemove& record);
 [[nodiscard]] bool valid(const MobilePrefixSet& record);
 [[nodiscard]] bool valid(const MobilePrefixRemove& record);
+[[nodiscard]] bool valid(const VpnClientSet& record);
+[[nodiscard]] bool valid(const VpnClientRemove& record);
 [[nodiscard]] bool valid(const SelectorRecord& record);
 [[nodiscard]] bool valid(const SaNetwork& record);
 [[nodiscard]] bool valid(const SaSet& record);
@@ -156,12 +158,13 @@ struct Dispatcher {
 /// Decodes one command record and calls `handler` with it, once, unless there is an error.
 template <class Handler>
 std::expected<void, DecodeError> dispatch_command(ConstByteSpan bytes, Handler&& handler) {
-    return detail::Dispatcher<
-        CommandHeader, std::remove_reference_t<Handler>, BindingSet, BindingRemove, TransmitPacket,
-        TransmitFrame, SaSet, SaRemove, RouteSet, RouteRemove, NeighbourSet, NeighbourRemove,
-        AddressSet, AddressRemove, HomePrefixSet, HomePrefixRemove, SpdReplace, BeginSync, EndSync,
-        TraceStart, TraceStop, ParametersSet, MobilePrefixSet, MobilePrefixRemove>::run(bytes,
-                                                                                        handler);
+    return detail::Dispatcher<CommandHeader, std::remove_reference_t<Handler>, BindingSet,
+                              BindingRemove, TransmitPacket, TransmitFrame, SaSet, SaRemove,
+                              RouteSet, RouteRemove, NeighbourSet, NeighbourRemove, AddressSet,
+                              AddressRemove, HomePrefixSet, HomePrefixRemove, SpdReplace, BeginSync,
+                              EndSync, TraceStart, TraceStop, ParametersSet, MobilePrefixSet,
+                              MobilePrefixRemove, VpnClientSet, VpnClientRemove>::run(bytes,
+                                                                                      handler);
 }
 
 /// Decodes one event record and calls `handler` with it, once, unless there is an error.

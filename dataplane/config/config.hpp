@@ -284,6 +284,136 @@ struct RatesConfig {
     friend bool operator==(const RatesConfig&, const RatesConfig&) = default;
 };
 
+// ------------------------------------------------------- Mobile IPv4 and the VPN gateway (S2)
+
+/// i-HA and x-HA of RFC 5265, or a home agent of neither kind.
+enum class Mip4Role : std::uint8_t { kPlain, kInternal, kExternal };
+/// `rfc5265` trusts subnets and says so in its replies, `draft02` knows neither (S2.90 to S2.99).
+enum class Mip4Profile : std::uint8_t { kRfc5265, kDraft02 };
+enum class Mip4Algorithm : std::uint8_t { kHmacMd5, kKeyedMd5, kHmacSha1, kHmacSha256 };
+enum class Mip4Replay : std::uint8_t { kTimestamps, kNonces };  // RFC 5944 section 5.7
+
+/// A mobility security association (RFC 5944 section 1.6).
+struct Mip4AssociationConfig {
+    std::uint32_t spi = 0;  // 256..2^32-1
+    Mip4Algorithm algorithm = Mip4Algorithm::kHmacMd5;
+    std::string key_file;  // absolute; at least 128 bits, not weak (S2.121)
+    Mip4Replay replay = Mip4Replay::kTimestamps;
+    std::uint16_t window = 7;  // seconds, 1..3600: of time stamps
+
+    friend bool operator==(const Mip4AssociationConfig&, const Mip4AssociationConfig&) = default;
+};
+
+struct Mip4NodeConfig {
+    std::string name;
+    std::optional<Ipv4Address> home_address;  // none: from the pool, known by its identifier
+    std::string nai;                          // network access identifier (RFC 2794); or empty
+    std::vector<Mip4AssociationConfig> associations;  // at least one
+    bool prohibited = false;                          // refused with code 129
+
+    friend bool operator==(const Mip4NodeConfig&, const Mip4NodeConfig&) = default;
+};
+
+/// `count` nodes with successive home addresses; node i has home address first + i, SPI `spi` and
+/// the key file `<home address>.key` in `key_directory`.
+struct Mip4NodeRangeConfig {
+    std::string name;
+    Ipv4Address first;
+    std::uint32_t count = 0;
+    std::string key_directory;
+    std::uint32_t spi = 256;
+    Mip4Algorithm algorithm = Mip4Algorithm::kHmacMd5;
+    Mip4Replay replay = Mip4Replay::kTimestamps;
+    std::uint16_t window = 7;
+
+    friend bool operator==(const Mip4NodeRangeConfig&, const Mip4NodeRangeConfig&) = default;
+};
+
+struct Mip4ForeignAgentConfig {
+    Ipv4Address address;
+    std::vector<Mip4AssociationConfig> associations;  // at least one
+
+    friend bool operator==(const Mip4ForeignAgentConfig&, const Mip4ForeignAgentConfig&) = default;
+};
+
+struct Mip4HomeNetworkConfig {
+    Ipv4Prefix prefix;                   // masked
+    std::string port;                    // of a real home link; empty: a virtual network
+    std::optional<Ipv4PoolConfig> pool;  // for nodes that ask for any address; inside `prefix`
+    NoBinding no_binding = NoBinding::kForwardHome;  // virtual networks: drop, unless set
+    /// Agent advertisements on the home link (RFC 5944 section 2.3): seconds between two; 0: none.
+    std::uint16_t advertisement_interval = 0;
+
+    [[nodiscard]] bool is_virtual() const { return port.empty(); }
+    friend bool operator==(const Mip4HomeNetworkConfig&, const Mip4HomeNetworkConfig&) = default;
+};
+
+/// UDP tunnels (RFC 3519).
+struct Mip4UdpConfig {
+    bool allowed = true;
+    bool forced_allowed = false;              // flag F of requests is heeded
+    bool foreign_agent_registration = false;  // flag R: half-bound tunnels
+    bool strict_source = false;        // co-located, from another address, without request: 129
+    bool refuse_reserved = false;      // reserved bits in the request: 134, else it is skipped
+    std::uint16_t keepalive = 110;     // seconds, 0 (the node's own) or 10..65535
+    std::uint16_t max_lifetime = 300;  // seconds, 10..65534
+
+    friend bool operator==(const Mip4UdpConfig&, const Mip4UdpConfig&) = default;
+};
+
+/// One Mobile IPv4 home agent; several stand in one process (S2.20).
+struct Mip4HomeAgentConfig {
+    std::string name;  // "internal": how commands and log call it
+    Mip4Role role = Mip4Role::kPlain;
+    Mip4Profile profile = Mip4Profile::kRfc5265;
+    std::vector<Ipv4Address> addresses;  // at least one; the first answers broadcast requests
+    std::vector<Mip4HomeNetworkConfig> networks;
+    std::vector<Mip4NodeConfig> nodes;
+    std::vector<Mip4NodeRangeConfig> ranges;
+    std::vector<Mip4ForeignAgentConfig> foreign_agents;
+    std::vector<Ipv4Prefix> trusted_subnets;  // of role internal, profile rfc5265 (S2.90)
+    /// Ports of the trusted network: requests to an external home agent that come in by them are
+    /// dropped (S2.81), as are those to an internal one that come in by others (S2.83).
+    std::vector<std::string> inside_ports;
+    std::uint16_t max_lifetime = 600;        // seconds, 10..65535 (infinite)
+    std::uint8_t simultaneous_bindings = 1;  // of one node, 1..8; 1: flag S is not supported
+    std::uint32_t max_bindings = 65536;
+    bool reverse_tunnel = true;             // else code 137
+    bool reverse_tunnel_mandatory = false;  // else code 138
+    bool gre = true;
+    bool minimal = true;
+    bool broadcasts = true;  // flag B is heeded (P29)
+    bool revocation = true;  // RFC 3543, for nodes and foreign agents that say they know it
+    Mip4UdpConfig udp;
+
+    friend bool operator==(const Mip4HomeAgentConfig&, const Mip4HomeAgentConfig&) = default;
+};
+
+/// Whether ESP between VPN client and gateway goes in UDP 4500 (RFC 3948).
+enum class VpnUdp : std::uint8_t { kAuto, kOff, kAlways };
+
+struct VpnClientConfig {
+    std::string name;
+    Ipv4Address outer;                      // x-HoA, or wherever its ESP ends
+    Ipv4Address inner;                      // VPN-TIA
+    std::optional<Ipv4Address> translated;  // what `inner` is made to outside the VPN (S2.36)
+    VpnUdp udp_encapsulation = VpnUdp::kAuto;
+    SaPairConfig sa;
+
+    friend bool operator==(const VpnClientConfig&, const VpnClientConfig&) = default;
+};
+
+/// The VPN gateway role (S2.89 to S2.91a): ESP tunnels of clients, with static keys.
+struct VpnGatewayConfig {
+    std::vector<Ipv4Address> addresses;  // empty: no VPN gateway
+    /// What clients may talk to; empty: everything. UDP 434 and tunnels to the internal home agents
+    /// are allowed always (S2.89, S2.90a).
+    std::vector<Ipv4Prefix> networks;
+    std::vector<VpnClientConfig> clients;
+
+    friend bool operator==(const VpnGatewayConfig&, const VpnGatewayConfig&) = default;
+};
+
 struct ControlplaneConfig {
     HomeAgentConfig home_agent;
     std::vector<HomeLinkConfig> home_links;
@@ -291,6 +421,8 @@ struct ControlplaneConfig {
     std::vector<MobileNodeRangeConfig> mobile_node_ranges;
     PolicyConfig policy;
     DualStackConfig dual_stack;
+    std::vector<Mip4HomeAgentConfig> mobile_ipv4;
+    VpnGatewayConfig vpn_gateway;
     LimitsConfig limits;
     std::string store_path = "/var/lib/homeport/bindings.db";  // empty ("none"): not kept
     ManagementConfig management;

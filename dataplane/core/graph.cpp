@@ -12,16 +12,17 @@ namespace homeport::core {
 
 std::span<const stage::StageDescription> all_stages() {
     static const std::array<stage::StageDescription, stage::kStageCount> stages{
-        tunnel::kExpressStage,    tunnel::kParseStage,
-        tunnel::kClassifyStage,   forward::kReassembleStage,
-        tunnel::kDsmipInStage,    tunnel::kHomeAddressStage,
-        tunnel::kTunnelInStage,   tunnel::kIpsecInStage,
-        forward::kNdProxyStage,   forward::kIcmpInStage,
-        tunnel::kInterceptStage,  tunnel::kIpsecOutStage,
-        tunnel::kTunnelOutStage,  forward::kForwardStage,
-        forward::kIcmpErrorStage, forward::kFragmentStage,
-        punt::kToControlStage,    punt::kToKernelStage,
-        port::kTxStage,
+        tunnel::kExpressStage,     tunnel::kParseStage,
+        tunnel::kClassifyStage,    forward::kReassembleStage,
+        tunnel::kDsmipInStage,     tunnel::kVpnInStage,
+        tunnel::kHomeAddressStage, tunnel::kTunnelInStage,
+        tunnel::kMip4InStage,      tunnel::kIpsecInStage,
+        forward::kNdProxyStage,    forward::kIcmpInStage,
+        tunnel::kInterceptStage,   tunnel::kVpnOutStage,
+        tunnel::kIpsecOutStage,    tunnel::kTunnelOutStage,
+        forward::kForwardStage,    forward::kIcmpErrorStage,
+        forward::kFragmentStage,   punt::kToControlStage,
+        punt::kToKernelStage,      port::kTxStage,
     };
     return stages;
 }

@@ -47,6 +47,8 @@ std::expected<std::unique_ptr<SharedState>, std::string> SharedState::create(
     sizes.max_routes = config.max_routes;
     sizes.max_adjacencies = config.max_adjacencies;
     sizes.max_mobile_prefixes = config.max_bindings;
+    // Each has two SAs.
+    sizes.max_vpn_clients = std::min(config.max_sas / 2, config.max_bindings);
     state->tables_ = std::make_unique<table::Tables>(sizes, state->qsbr_);
     if (!state->tables_->valid()) {
         return std::unexpected("no memory for the tables: max_bindings " +

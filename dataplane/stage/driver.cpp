@@ -15,9 +15,10 @@ namespace homeport::stage {
 namespace {
 
 constexpr std::array<std::string_view, kStageCount> kStageNames{
-    "express",    "parse",    "classify",   "reassemble", "dsmip-in",  "home-address", "tunnel-in",
-    "ipsec-in",   "nd-proxy", "icmp-in",    "intercept",  "ipsec-out", "tunnel-out",   "forward",
-    "icmp-error", "fragment", "to-control", "to-kernel",  "tx"};
+    "express",      "parse",      "classify",  "reassemble", "dsmip-in", "vpn-in",
+    "home-address", "tunnel-in",  "mip4-in",   "ipsec-in",   "nd-proxy", "icmp-in",
+    "intercept",    "vpn-out",    "ipsec-out", "tunnel-out", "forward",  "icmp-error",
+    "fragment",     "to-control", "to-kernel", "tx"};
 static_assert(!kStageNames.back().empty(), "a name for each StageId");
 
 std::size_t index_of(StageId id) {

@@ -20,7 +20,7 @@
 namespace homeport::stage {
 
 inline constexpr unsigned kBatchSize = 64;
-inline constexpr unsigned kMaxEdges = 14;
+inline constexpr unsigned kMaxEdges = 16;
 /// A packet that went this many times back to the same or an earlier stage is in a loop of headers
 /// and is dropped (tun.in.malformed). Three roles in one box with NAT between all of them take 9.
 inline constexpr unsigned kMaxPasses = 12;
@@ -35,12 +35,15 @@ enum class StageId : std::uint8_t {
     kClassify,     // what is it, whose is it
     kReassemble,   // fragments addressed to us
     kDsmipIn,      // UDP 4191 and 4500, ESP over IPv4 (P10i, P13i, P15)
+    kVpnIn,        // ESP of VPN clients: UDP 4500 off, and what came out of it (P31)
     kHomeAddress,  // record the wire source, make normal form (P5, P11)
     kTunnelIn,     // P2, P14: check, decapsulate
+    kMip4In,       // Mobile IPv4 tunnels and messages (P21, P23, P25, P27, P28)
     kIpsecIn,      // ESP for us, and SPD-I for everything else that is for us
     kNdProxy,      // solicitations for bound addresses on a home link
     kIcmpIn,       // ICMP errors about our tunnels: path MTU, relay (RFC 2473 section 8)
     kIntercept,    // destination is bound: TTL, loops, scope, MTU (P1, P14)
+    kVpnOut,       // destination is a VPN client: TTL, MTU, translation (P32)
     kIpsecOut,     // SPD-O and protection
     kTunnelOut,    // encapsulate towards the care-of address; RH2 for replies (P6)
     kForward,      // route, TTL, MTU (P30 and whatever was decapsulated)

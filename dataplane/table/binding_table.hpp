@@ -37,8 +37,38 @@ namespace homeport::table {
             return 28;
         case channel::Encapsulation::kUdpIpv6:
             return 48;
+        case channel::Encapsulation::kGre:
+            return 24;
+        case channel::Encapsulation::kMinimal:
+            return 12;
+        case channel::Encapsulation::kMipUdp:
+            return 32;
+        case channel::Encapsulation::kMipUdpGre:
+            return 36;
+        case channel::Encapsulation::kMipUdpMinimal:
+            return 24;
     }
     return 48;
+}
+[[nodiscard]] constexpr bool is_over_ipv6(channel::Encapsulation encapsulation) {
+    return encapsulation == channel::Encapsulation::kIpv6 ||
+           encapsulation == channel::Encapsulation::kUdpIpv6;
+}
+[[nodiscard]] constexpr bool is_in_udp(channel::Encapsulation encapsulation) {
+    return encapsulation == channel::Encapsulation::kUdpIpv4 ||
+           encapsulation == channel::Encapsulation::kUdpIpv6 ||
+           encapsulation >= channel::Encapsulation::kMipUdp;
+}
+
+/// Key of a further care-of address of a Mobile IPv4 node, `copy` from 1: no packet's address is
+/// like it, as its first octet is that of multicast. 0 is the home address itself.
+[[nodiscard]] inline Ipv6Address copy_key(const Ipv6Address& home_address, std::uint8_t copy) {
+    Ipv6Address key = home_address;
+    if (copy != 0) {
+        key.bytes[0] = 0xff;
+        key.bytes[1] = copy;
+    }
+    return key;
 }
 
 inline constexpr std::uint8_t kNoHomePort = 0xff;
@@ -46,7 +76,7 @@ inline constexpr std::uint8_t kNoHomePort = 0xff;
 /// All that the outbound and the reverse path need, in the one cache line that they touch.
 /// Never changed once readers can see it: a change makes a new one in another slot.
 struct alignas(64) Binding {
-    Ipv6Address home_address;        // v4-mapped for an IPv4 home address
+    Ipv6Address home_address;        // v4-mapped for an IPv4 home address; of a copy: copy_key()
     Ipv6Address care_of_address;     // v4-mapped for an IPv4 one; :: while tentative
     Ipv6Address home_agent_address;  // outer source; v4-mapped for an IPv4 one
     std::uint32_t adjacency;         // next hop to the care-of address; channel::kNoIndex: route it
@@ -58,6 +88,7 @@ struct alignas(64) Binding {
     std::uint8_t home_port;          // home link, or kNoHomePort
     channel::Encapsulation encapsulation;
 
+    [[nodiscard]] channel::Mip4Role mip4_role() const { return channel::mip4_role(flags); }
     [[nodiscard]] bool tentative() const { return (flags & channel::kBindingTentative) != 0; }
     /// Largest inner packet that needs no outer fragmentation.
     [[nodiscard]] std::uint16_t tunnel_mtu() const {

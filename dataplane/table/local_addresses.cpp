@@ -46,6 +46,10 @@ std::expected<void, LocalAddresses::Error> LocalAddresses::publish(const Ipv6Add
         exists = true;
         if (it->first.second < channel::kMaxPorts) entry.ports |= 1u << it->first.second;
         if (it->second.is_home_agent_address) entry.is_home_agent_address = 1;
+        if (it->second.is_vpn_gateway) entry.is_vpn_gateway = 1;
+        if (it->second.mip4_role != channel::Mip4Role::kNone) {
+            entry.mip4_role = it->second.mip4_role;
+        }
     }
     if (!exists) {
         hash_.erase(address);

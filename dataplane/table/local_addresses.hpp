@@ -17,8 +17,10 @@ namespace homeport::table {
 struct LocalAddress {
     Ipv6Address address;  // v4-mapped for IPv4
     std::uint32_t ports;  // bit n: on port n; 0: on an interface that is none of our ports
-    std::uint8_t is_home_agent_address;  // tunnels end here
-    std::uint8_t reserved[11];
+    std::uint8_t is_home_agent_address;  // tunnels of Mobile IPv6 and DSMIPv6 end here
+    channel::Mip4Role mip4_role;         // those of a Mobile IPv4 home agent
+    std::uint8_t is_vpn_gateway;         // ESP tunnels of VPN clients end here
+    std::uint8_t reserved[9];
 
     [[nodiscard]] bool on_port(std::uint16_t port) const {
         return port < channel::kMaxPorts && (ports >> port & 1) != 0;
@@ -77,6 +79,8 @@ class LocalAddresses {
         std::uint8_t prefix_length = 0;
         bool is_home_agent_address = false;
         std::uint32_t epoch = 0;
+        channel::Mip4Role mip4_role = channel::Mip4Role::kNone;
+        bool is_vpn_gateway = false;
     };
     using Key = std::pair<Ipv6Address, std::uint16_t>;  // address, port or kNoPort
 

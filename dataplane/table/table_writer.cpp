@@ -100,7 +100,7 @@ Applied TableWriter::apply(const channel::AddressSet& record) {
         if (auto known = check_port(record.port); !known) return known;
     }
     const LocalAddresses::OnPort properties{record.prefix_length, record.is_home_agent_address != 0,
-                                            epoch_};
+                                            epoch_, record.mip4_role, record.is_vpn_gateway != 0};
     if (!tables_.local_addresses.set(key_address(record.address), record.port, properties)) {
         return fail(channel::CommandError::kTableFull, "too many addresses");
     }

@@ -52,6 +52,8 @@ class TableWriter {
     Applied apply(const channel::BindingRemove& record);
     Applied apply(const channel::MobilePrefixSet& record);
     Applied apply(const channel::MobilePrefixRemove& record);
+    Applied apply(const channel::VpnClientSet& record);
+    Applied apply(const channel::VpnClientRemove& record);
 
     /// What is set between the two stays. A second begin_sync() before end_sync() starts anew.
     void begin_sync();
@@ -168,6 +170,7 @@ class TableWriter {
     std::uint32_t sweep_addresses();
     std::uint32_t sweep_home_prefixes();
     std::uint32_t sweep_mobile_prefixes();
+    std::uint32_t sweep_vpn_clients();
 
     Tables& tables_;
     std::array<Port, channel::kMaxPorts> ports_{};
@@ -194,6 +197,7 @@ class TableWriter {
     std::unordered_map<Ipv6Prefix, MobilePrefixNotes, PrefixHash> mobile_prefix_notes_;
     /// What goes with a binding, by its home address.
     std::unordered_map<Ipv6Address, std::vector<Ipv6Prefix>> mobile_prefixes_of_;
+    std::unordered_map<Ipv4Address, std::uint32_t> vpn_client_epochs_;  // by inner address
     std::vector<std::uint32_t> neighbour_epochs_;  // by adjacency; 0: not a known neighbour
 
     std::uint32_t cursor_ = 0;           // next slot of bindings to resolve anew

@@ -12,7 +12,13 @@ namespace {
 constexpr std::uint16_t kAllBindingFlags =
     channel::kBindingTentative | channel::kBindingProxyNd | channel::kBindingLinkLocal |
     channel::kBindingRouter | channel::kBindingRequireEsp | channel::kBindingDscpPipe |
-    channel::kBindingProtected | channel::kBindingFollowForm | channel::kBindingNestedEsp;
+    channel::kBindingProtected | channel::kBindingFollowForm | channel::kBindingNestedEsp |
+    channel::kBindingMip4Role | channel::kBindingHalfBound | channel::kBindingReverseTunnel |
+    channel::kBindingBroadcasts | channel::kBindingCoLocated | channel::kBindingMoreCareOf;
+
+constexpr std::uint16_t kMip4BindingFlags =
+    channel::kBindingHalfBound | channel::kBindingReverseTunnel | channel::kBindingBroadcasts |
+    channel::kBindingCoLocated | channel::kBindingMoreCareOf;
 
 /// A look at a slot that is not in use costs this part of resolving a binding.
 constexpr unsigned kLooksPerWork = 64;
@@ -51,15 +57,25 @@ std::string complaint(const channel::BindingSet& record, std::uint32_t max_bindi
             !is_host_address(record.home_agent_address)) {
             return "home agent address: expected one of the care-of address's family";
         }
-        const bool v4_outer = record.encapsulation == channel::Encapsulation::kIpv4 ||
-                              record.encapsulation == channel::Encapsulation::kUdpIpv4;
-        if (record.encapsulation > channel::Encapsulation::kUdpIpv6 ||
-            v4_outer != (record.care_of_address.family == 4)) {
+        if (record.encapsulation > channel::Encapsulation::kMipUdpMinimal ||
+            is_over_ipv6(record.encapsulation) != (record.care_of_address.family == 6)) {
             return "encapsulation: not of the care-of address's family";
         }
-        const bool in_udp = record.encapsulation == channel::Encapsulation::kUdpIpv4 ||
-                            record.encapsulation == channel::Encapsulation::kUdpIpv6 ||
-                            (record.flags & channel::kBindingNestedEsp) != 0;
+        const bool of_mip4 = channel::mip4_role(record.flags) != channel::Mip4Role::kNone;
+        if (of_mip4 && (record.home_address.family != 4 || record.care_of_address.family != 4)) {
+            return "role: of Mobile IPv4, expected IPv4 addresses";
+        }
+        if (!of_mip4 && (record.encapsulation >= channel::Encapsulation::kGre ||
+                         (record.flags & kMip4BindingFlags) != 0 || record.copy != 0)) {
+            return "role: none, expected one of Mobile IPv4";
+        }
+        if (of_mip4 && record.encapsulation == channel::Encapsulation::kUdpIpv4) {
+            return "encapsulation: of DSMIPv6, expected one of Mobile IPv4";
+        }
+        // The end of a tunnel that is half bound is not known yet.
+        const bool in_udp =
+            (is_in_udp(record.encapsulation) || (record.flags & channel::kBindingNestedEsp) != 0) &&
+            (record.flags & channel::kBindingHalfBound) == 0;
         if (in_udp && record.udp_port == 0) return "UDP port: 0, expected the mobile node's";
         const std::uint16_t least = least_path_mtu(key_address(record.care_of_address));
         if (record.path_mtu != 0 && record.path_mtu < least) {
@@ -93,7 +109,7 @@ Applied TableWriter::apply(const channel::BindingSet& record) {
         if (auto known = check_port(record.home_port); !known) return known;
     }
     const Binding binding{
-        .home_address = key_address(record.home_address),
+        .home_address = copy_key(key_address(record.home_address), record.copy),
         .care_of_address = key_address(record.care_of_address),
         .home_agent_address = key_address(record.home_agent_address),
         .adjacency = channel::kNoIndex,
@@ -117,7 +133,7 @@ Applied TableWriter::apply(const channel::BindingSet& record) {
 }
 
 Applied TableWriter::apply(const channel::BindingRemove& record) {
-    remove_binding(key_address(record.home_address));
+    remove_binding(copy_key(key_address(record.home_address), record.copy));
     return {};
 }
 

@@ -14,8 +14,8 @@ std::uint32_t TableWriter::end_sync() {
     if (!syncing_) return 0;
     syncing_ = false;
     synced_once_ = true;
-    return sweep_mobile_prefixes() + sweep_bindings() + sweep_neighbours() + sweep_routes() +
-           sweep_home_prefixes() + sweep_addresses();
+    return sweep_vpn_clients() + sweep_mobile_prefixes() + sweep_bindings() + sweep_neighbours() +
+           sweep_routes() + sweep_home_prefixes() + sweep_addresses();
 }
 
 std::uint32_t TableWriter::sweep_bindings() {

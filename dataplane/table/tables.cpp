@@ -14,6 +14,7 @@ Tables::Tables(const Sizes& sizes, rte_rcu_qsbr* readers)
       local_addresses(sizes.max_addresses, reclaimer),
       home_prefixes(sizes.max_home_prefixes, reclaimer),
       mobile_prefixes(sizes.max_mobile_prefixes, reclaimer),
+      vpn_clients(sizes.max_vpn_clients, reclaimer),
       fib(sizes.max_routes, reclaimer) {}
 
 Tables::~Tables() {
@@ -24,7 +25,7 @@ Tables::~Tables() {
 bool Tables::valid() const {
     return bindings.valid() && return_paths.valid() && adjacencies.valid() &&
            local_addresses.valid() && home_prefixes.valid() && mobile_prefixes.valid() &&
-           fib.valid();
+           vpn_clients.valid() && fib.valid();
 }
 
 std::uint32_t Tables::find_mobile_network(const Ipv6Address& address) const {

@@ -15,6 +15,7 @@
 #include "dataplane/table/mobile_prefixes.hpp"
 #include "dataplane/table/reclaimer.hpp"
 #include "dataplane/table/return_paths.hpp"
+#include "dataplane/table/vpn_clients.hpp"
 
 namespace homeport::table {
 
@@ -25,6 +26,7 @@ struct Sizes {
     std::uint32_t max_addresses = 4096;
     std::uint32_t max_home_prefixes = 4096;
     std::uint32_t max_mobile_prefixes = 65536;
+    std::uint32_t max_vpn_clients = 65536;
 };
 
 /// Where a packet to some destination goes.
@@ -76,6 +78,7 @@ struct Tables {
     LocalAddresses local_addresses;
     HomePrefixes home_prefixes;
     MobilePrefixTable mobile_prefixes;
+    VpnClients vpn_clients;
     Fib fib;
 
     ~Tables();

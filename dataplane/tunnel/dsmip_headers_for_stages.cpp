@@ -91,6 +91,11 @@ OuterDone put_dsmip_headers(Worker& worker, rte_mbuf* packet, const table::Bindi
         case Encapsulation::kUdpIpv6:
             return put_udp_ipv6(worker, packet, binding);
         case Encapsulation::kIpv6:
+        case Encapsulation::kGre:  // these have stages of their own
+        case Encapsulation::kMinimal:
+        case Encapsulation::kMipUdp:
+        case Encapsulation::kMipUdpGre:
+        case Encapsulation::kMipUdpMinimal:
             break;
     }
     return {Counter::kTunOutNoBinding};

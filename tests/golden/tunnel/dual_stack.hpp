@@ -103,7 +103,7 @@ class DualStack : public ProtectedPayload {
             case Encapsulation::kUdpIpv6:
                 return ipv6(kCareOfAddress, kHomeAgent, 17,
                             test::udp(kCareOfAddress, kHomeAgent, port, 4191, inner));
-            case Encapsulation::kIpv6:
+            default:
                 break;
         }
         return ipv6(kCareOfAddress, kHomeAgent, plain_protocol(inner), inner);

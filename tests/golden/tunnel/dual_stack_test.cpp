@@ -43,7 +43,7 @@ class Forms : public DualStack, public ::testing::WithParamInterface<Form> {
                 EXPECT_EQ(checksum_finish(checksum_add(sum, datagram)), 0);
                 break;
             }
-            case Encapsulation::kIpv6:
+            default:
                 EXPECT_EQ(packet[6], plain_protocol(inner));
                 break;
         }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Clients of the VPN gateway (P31, P32).
+#include "dataplane/table/table_writer.hpp"
+
+namespace homeport::table {
+
+namespace {
+
+std::unexpected<WriteError> refuse(channel::CommandError code, const channel::VpnClientSet& record,
+                                   const std::string& why) {
+    return std::unexpected(
+        WriteError{code, "VPN client " + record.inner.v4().to_string() + ": " + why});
+}
+
+bool is_host(const Ipv4Address& address) {
+    return address.is_unicast() && !address.is_loopback() && !address.is_unspecified();
+}
+
+}  // namespace
+
+Applied TableWriter::apply(const channel::VpnClientSet& record) {
+    const bool is_translated = record.translated.family == 4;
+    if (!is_host(record.inner.v4()) || !is_host(record.outer.v4()) ||
+        !is_host(record.gateway.v4()) || (is_translated && !is_host(record.translated.v4()))) {
+        return refuse(channel::CommandError::kMalformed, record, "expected addresses of hosts");
+    }
+    const VpnClient client{
+        .key = {},
+        .inner = record.inner.v4(),
+        .outer = record.outer.v4(),
+        .gateway = record.gateway.v4(),
+        .translated = is_translated ? record.translated.v4() : Ipv4Address{},
+        .spi_in = record.spi_in,
+        .index = 0,
+        .udp_encapsulation = record.udp_encapsulation,
+        .reserved = {},
+    };
+    const VpnClient* const of_spi = tables_.vpn_clients.of_spi(record.spi_in);
+    if (of_spi != nullptr && of_spi->inner != client.inner) {
+        return refuse(
+            channel::CommandError::kRefused, record,
+            "SPI " + std::to_string(record.spi_in) + " is that of " + of_spi->inner.to_string());
+    }
+    if (is_translated) {
+        const VpnClient* const taken = tables_.vpn_clients.of_translated(client.translated);
+        if (taken != nullptr && taken->inner != client.inner) {
+            return refuse(channel::CommandError::kRefused, record,
+                          "its translation is that of " + taken->inner.to_string());
+        }
+    }
+    if (!tables_.vpn_clients.put(client)) {
+        return refuse(channel::CommandError::kTableFull, record,
+                      "more than " + std::to_string(tables_.vpn_clients.capacity()) + " of them");
+    }
+    vpn_client_epochs_[client.inner] = epoch_;
+    return {};
+}
+
+Applied TableWriter::apply(const channel::VpnClientRemove& record) {
+    tables_.vpn_clients.erase(record.inner.v4());
+    vpn_client_epochs_.erase(record.inner.v4());
+    return {};
+}
+
+std::uint32_t TableWriter::sweep_vpn_clients() {
+    std::vector<Ipv4Address> stale;
+    for (const auto& [inner, epoch] : vpn_client_epochs_) {
+        if (epoch != epoch_) stale.push_back(inner);
+    }
+    for (const Ipv4Address& inner : stale) {
+        tables_.vpn_clients.erase(inner);
+        vpn_client_epochs_.erase(inner);
+    }
+    return static_cast<std::uint32_t>(stale.size());
+}
+
+}  // namespace homeport::table

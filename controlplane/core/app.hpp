@@ -210,6 +210,9 @@ class App final : public management::Appliance,
     [[nodiscard]] bool is_on_home_link(const binding::Entry& entry,
                                        const Ipv4Address& address) const;
     [[nodiscard]] bool is_home_agent_address(const IpAddress& address) const;
+    void note_roles(const IpAddress& address, channel::AddressSet& record) const;
+    [[nodiscard]] bool has_role(const IpAddress& address) const;
+    void send_vpn_clients();
     template <class Command>
     void send(Command& command, ConstByteSpan trailing = {}) {
         if (phase_ == Phase::kRunning) data_plane_->send(command, trailing);

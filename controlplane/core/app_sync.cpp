@@ -70,6 +70,7 @@ void App::synchronize() {
     send_addresses();
     send_home_prefixes();
     send_security();
+    send_vpn_clients();
     send_bindings();
     channel::EndSync end;
     end.epoch = epoch_;
@@ -89,13 +90,20 @@ void App::send_addresses() {
         record.is_home_agent_address = 1;
         send(record);
     }
-    for (const Ipv4Address& address : config_.controlplane.home_agent.ipv4_addresses) {
-        channel::AddressSet record;
-        record.address = channel::WireAddress(address);
-        record.prefix_length = Ipv4Prefix::kMaxLength;
-        record.is_home_agent_address = 1;
-        send(record);
+    const auto send_ipv4 = [this](const std::vector<Ipv4Address>& addresses) {
+        for (const Ipv4Address& address : addresses) {
+            channel::AddressSet record;
+            record.address = channel::WireAddress(address);
+            record.prefix_length = Ipv4Prefix::kMaxLength;
+            note_roles(address, record);
+            send(record);
+        }
+    };
+    send_ipv4(config_.controlplane.home_agent.ipv4_addresses);
+    for (const config::Mip4HomeAgentConfig& agent : config_.controlplane.mobile_ipv4) {
+        send_ipv4(agent.addresses);
     }
+    send_ipv4(config_.controlplane.vpn_gateway.addresses);
 }
 
 void App::send_bindings() {
@@ -140,9 +148,44 @@ void App::check_home_agent_addresses() {
               info != nullptr ? std::string(channel::text_of(info->kernel_interface)) : link.port);
     }
     // ARP for them is the kernel's.
-    for (const Ipv4Address& address : config_.controlplane.home_agent.ipv4_addresses) {
-        check(address, "any port");
+    const auto check_all = [&check](const std::vector<Ipv4Address>& addresses) {
+        for (const Ipv4Address& address : addresses) check(address, "any port");
+    };
+    check_all(config_.controlplane.home_agent.ipv4_addresses);
+    for (const config::Mip4HomeAgentConfig& agent : config_.controlplane.mobile_ipv4) {
+        check_all(agent.addresses);
     }
+    check_all(config_.controlplane.vpn_gateway.addresses);
+}
+
+// What ends at an address of ours.
+void App::note_roles(const IpAddress& address, channel::AddressSet& record) const {
+    record.is_home_agent_address = is_home_agent_address(address) ? 1 : 0;
+    const auto* v4 = std::get_if<Ipv4Address>(&address);
+    if (v4 == nullptr) return;
+    for (const config::Mip4HomeAgentConfig& agent : config_.controlplane.mobile_ipv4) {
+        if (std::ranges::find(agent.addresses, *v4) == agent.addresses.end()) continue;
+        switch (agent.role) {
+            case config::Mip4Role::kPlain:
+                record.mip4_role = channel::Mip4Role::kPlain;
+                break;
+            case config::Mip4Role::kInternal:
+                record.mip4_role = channel::Mip4Role::kInternal;
+                break;
+            case config::Mip4Role::kExternal:
+                record.mip4_role = channel::Mip4Role::kExternal;
+                break;
+        }
+    }
+    const auto& gateways = config_.controlplane.vpn_gateway.addresses;
+    record.is_vpn_gateway = std::ranges::find(gateways, *v4) != gateways.end() ? 1 : 0;
+}
+
+bool App::has_role(const IpAddress& address) const {
+    channel::AddressSet record;
+    note_roles(address, record);
+    return record.is_home_agent_address != 0 || record.is_vpn_gateway != 0 ||
+           record.mip4_role != channel::Mip4Role::kNone;
 }
 
 bool App::is_home_agent_address(const IpAddress& address) const {
@@ -169,10 +212,8 @@ void App::address_set(std::uint16_t port, const IpAddress& address, std::uint8_t
     record.address = channel::WireAddress(address);
     record.port = port;
     record.prefix_length = prefix_length;
-    record.is_home_agent_address = is_home_agent_address(address) ? 1 : 0;
-    if (record.is_home_agent_address != 0) {
-        kernel_addresses_[address] = port;
-    }
+    note_roles(address, record);
+    if (has_role(address)) kernel_addresses_[address] = port;
     const auto* v6 = std::get_if<Ipv6Address>(&address);
     if (v6 != nullptr && v6->is_link_local() && port != channel::kNoPort) {
         mld_.set_source(ports_.from_data_plane(port), *v6);
@@ -187,7 +228,7 @@ void App::address_removed(std::uint16_t port, const IpAddress& address) {
     record.address = channel::WireAddress(address);
     record.port = port;
     // The one without a port stays for a home agent address: tunnels end there all the same.
-    if (port != channel::kNoPort || !is_home_agent_address(address)) send(record);
+    if (port != channel::kNoPort || !has_role(address)) send(record);
     if (phase_ == Phase::kRunning) check_home_agent_addresses();
 }
 

@@ -18,6 +18,8 @@ namespace homeport::sa {
 
 /// The entries of the table, in its order. Ids of entries are made of these: policy_id().
 enum class TableEntry : std::uint8_t {
+    kVpnClient = 0x08,  // the VPN gateway's, before all others: see vpn_policies.hpp
+    kVpnOther = 0x09,
     kIkeLocal500 = 0x10,  // 1
     kIkeLocal4500,
     kUnprotectedNode = 0x18,      // lab: BU/BA of a node that has no SAs
@@ -63,10 +65,11 @@ inline constexpr std::size_t kMaxIndex = 511;
 [[nodiscard]] constexpr bool is_signalling(TableEntry entry) {
     return entry == TableEntry::kBindingUpdate || entry == TableEntry::kPrefixDiscovery;
 }
-/// Entries 4, 4c and 6: their SAs are tunnels between home agent and home address (S1.11).
+/// Entries 4, 4c and 6: their SAs are tunnels between home agent and home address (S1.11). Those of
+/// VPN clients are tunnels, too.
 [[nodiscard]] constexpr bool is_tunnel(TableEntry entry) {
     return entry == TableEntry::kReturnRoutability || entry == TableEntry::kCorrespondentMobile ||
-           entry == TableEntry::kPayload;
+           entry == TableEntry::kPayload || entry == TableEntry::kVpnClient;
 }
 
 /// What one home link brings into the table.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "controlplane/ipsec/vpn_policies.hpp"
 #include "dataplane/channel/records.hpp"
 
 namespace homeport::sa {
@@ -28,6 +29,12 @@ std::size_t link_of(const ControlplaneConfig& config, const Ipv6Address& home_ad
         return link.prefix.contains(home_address);
     });
     return static_cast<std::size_t>(it - config.home_links.begin());
+}
+
+Ipv6Address mapped(const Ipv4Address& address) {
+    Ipv6Address made{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}};
+    address.store(made.bytes.data() + 12);
+    return made;
 }
 
 std::uint64_t unix_seconds() {
@@ -106,7 +113,10 @@ std::vector<ipsec::PolicyEntry> policies_of(const ControlplaneConfig& config) {
     options.mobile_networks = mobile_networks_of(config);
     const auto unprotected = config.policy.allow_unprotected ? unprotected_nodes(config)
                                                              : std::vector<ProtectedPrefix>{};
-    return home_agent_policies(prefixes, unprotected, options);
+    std::vector<ipsec::PolicyEntry> policies = vpn_policies(config);
+    std::ranges::move(home_agent_policies(prefixes, unprotected, options),
+                      std::back_inserter(policies));
+    return policies;
 }
 
 class StaticSaSource::Loader {
@@ -119,6 +129,9 @@ class StaticSaSource::Loader {
         }
         for (std::size_t i = 0; i < config_.mobile_node_ranges.size(); ++i) {
             range(element("mobile_node_ranges", i), config_.mobile_node_ranges[i]);
+        }
+        for (std::size_t i = 0; i < config_.vpn_gateway.clients.size(); ++i) {
+            vpn_client(element("vpn_gateway.clients", i), config_.vpn_gateway.clients[i]);
         }
         return std::move(errors_);
     }
@@ -195,16 +208,8 @@ class StaticSaSource::Loader {
     void pair(const std::string& path, const Homes& homes, TableEntry entry,
               const SaPairConfig& sas) {
         const Ipv6Address& home_address = homes.address;
-        const auto algorithm = ipsec::parse_algorithm(sas.algorithm);
-        if (!algorithm) {
-            errors_.push_back(path + ": found algorithm '" + sas.algorithm +
-                              "', expected one that is known");
-            return;
-        }
-        if (auto allowed = check_static_key(*algorithm, config_.policy.lab_static_gcm); !allowed) {
-            errors_.push_back(path + ": " + allowed.error().text);
-            return;
-        }
+        const auto algorithm = known_algorithm(path, sas.algorithm);
+        if (!algorithm) return;
         const std::size_t link = link_of(config_, home_address);
         const auto agent = link < config_.home_links.size()
                                ? config_.home_agent_address(config_.home_links[link].prefix)
@@ -226,6 +231,43 @@ class StaticSaSource::Loader {
         one(path, make(), channel::SaDirection::kInbound, sas.spi_in, sas.key_file_in,
             sas.replay_window);
         one(path, make(), channel::SaDirection::kOutbound, sas.spi_out, sas.key_file_out, 0);
+    }
+
+    void vpn_client(const std::string& path, const config::VpnClientConfig& client) {
+        const SaPairConfig& sas = client.sa;
+        const auto algorithm = known_algorithm(path + ".sa", sas.algorithm);
+        if (!algorithm || config_.vpn_gateway.addresses.empty()) return;
+        VpnPolicyUse use = vpn_policies_of(out_.policies_, client.inner);
+        const auto make = [&] {
+            Sa sa;
+            sa.policy = use.first;
+            sa.algorithm = *algorithm;
+            sa.home_address = mapped(client.inner);
+            sa.vpn = {client.inner, config_.vpn_gateway.addresses.front(), client.outer};
+            sa.extended_sequence = sas.extended_sequence;
+            return sa;
+        };
+        one(path + ".sa", make(), channel::SaDirection::kInbound, sas.spi_in, sas.key_file_in,
+            sas.replay_window);
+        one(path + ".sa", make(), channel::SaDirection::kOutbound, sas.spi_out, sas.key_file_out,
+            0);
+        if (!use.others.empty()) out_.networks_[mapped(client.inner)] = std::move(use.others);
+    }
+
+    /// One that may be used with static keys.
+    std::optional<ipsec::Algorithm> known_algorithm(const std::string& path,
+                                                    const std::string& name) {
+        const auto algorithm = ipsec::parse_algorithm(name);
+        if (!algorithm) {
+            errors_.push_back(path + ": found algorithm '" + name +
+                              "', expected one that is known");
+            return std::nullopt;
+        }
+        if (auto allowed = check_static_key(*algorithm, config_.policy.lab_static_gcm); !allowed) {
+            errors_.push_back(path + ": " + allowed.error().text);
+            return std::nullopt;
+        }
+        return *algorithm;
     }
 
     void one(const std::string& path, Sa sa, channel::SaDirection direction, std::uint32_t spi,
@@ -285,7 +327,10 @@ void StaticSaSource::note_networks(const std::vector<MobileNetwork>& networks) {
 }
 
 std::span<const channel::SaNetwork> StaticSaSource::networks_of(const Sa& sa) const {
-    if (networks_.empty() || table_entry(sa.policy) != TableEntry::kPayload) return {};
+    if (networks_.empty() ||
+        (table_entry(sa.policy) != TableEntry::kPayload && !sa.vpn.has_value())) {
+        return {};
+    }
     const auto found = networks_.find(sa.home_address);
     return found == networks_.end() ? std::span<const channel::SaNetwork>{} : found->second;
 }
@@ -306,10 +351,11 @@ channel::SaSet StaticSaSource::record_of(const Sa& sa, std::uint32_t workers) co
     record.hard_bytes = sa.hard_bytes;
     const std::uint64_t now = unix_seconds();
     if (sa.by_operator && now > sa.added_unix) record.age_seconds = now - sa.added_unix;
-    record.peer = channel::WireAddress(sa.home_address);
+    const IpAddress peer = sa.vpn ? IpAddress(sa.vpn->inner) : IpAddress(sa.home_address);
+    record.peer = channel::WireAddress(peer);
     const auto entry = std::ranges::find(policies_, sa.policy, &ipsec::PolicyEntry::id);
     ipsec::Selectors selectors = entry->selectors;
-    selectors.remote = {ipsec::AddressRange::of(IpAddress(sa.home_address))};
+    selectors.remote = {ipsec::AddressRange::of(peer)};
     record.selector = to_record(selectors);
     if (sa.ipv4_home_address) {
         record.second_policy_id = policy_id(TableEntry::kPayloadIpv4, policy_index(sa.policy));
@@ -320,6 +366,10 @@ channel::SaSet StaticSaSource::record_of(const Sa& sa, std::uint32_t workers) co
         record.mode = channel::SaMode::kTunnel;
         record.tunnel_local = channel::WireAddress(sa.home_agent);
         record.tunnel_remote = channel::WireAddress(sa.home_address);  // S1.11
+    }
+    if (sa.vpn) {
+        record.tunnel_local = channel::WireAddress(sa.vpn->gateway);
+        record.tunnel_remote = channel::WireAddress(sa.vpn->outer);
     }
     channel::copy_text(record.algorithm, ipsec::info(sa.algorithm).name);
     const auto put = [](ConstByteSpan key, auto& bytes, std::uint16_t& length) {

@@ -106,6 +106,12 @@ class StaticSaSource final : public SaSource {
         Ipv6Address home_address;
         std::optional<Ipv4Address> ipv4_home_address;  // with kPayload: the SA carries both
         Ipv6Address home_agent;
+        /// Of a VPN client: where the tunnel ends. `home_address` is its inner address then,
+        /// v4-mapped.
+        struct VpnTunnel {
+            Ipv4Address inner, gateway, outer;
+        };
+        std::optional<VpnTunnel> vpn;
         std::uint16_t replay_window = 0;
         bool extended_sequence = false;
         bool by_operator = false;
@@ -118,7 +124,6 @@ class StaticSaSource final : public SaSource {
 
     [[nodiscard]] channel::SaSet record_of(const Sa& sa, std::uint32_t workers) const;
     void note_networks(const std::vector<MobileNetwork>& networks);
-    /// Of the router that an SA for payload belongs to.
     [[nodiscard]] std::span<const channel::SaNetwork> networks_of(const Sa& sa) const;
     [[nodiscard]] Issued issue(std::span<const Sa> sas, SequenceLedger& ledger,
                                std::uint32_t workers, const Visit& visit) const;
@@ -126,7 +131,9 @@ class StaticSaSource final : public SaSource {
 
     std::vector<ipsec::PolicyEntry> policies_;
     std::vector<Sa> sas_;
-    std::map<Ipv6Address, std::vector<channel::SaNetwork>> networks_;  // by home address
+    /// By home address: entries of the SPD that an SA for payload, or one of a VPN client, belongs
+    /// to beside its own.
+    std::map<Ipv6Address, std::vector<channel::SaNetwork>> networks_;
     std::vector<std::string> nodes_without_keys_;
     std::vector<std::string> nodes_without_payload_keys_;
     bool lab_static_gcm_ = false;

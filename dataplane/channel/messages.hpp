@@ -305,11 +305,14 @@ struct SelectorRecord {
 };
 static_assert(sizeof(SelectorRecord) == 112);
 
-/// A network behind a mobile router whose payload an SA carries too: the entry of the SPD that
-/// stands for the network, for no remote address, and the network as that entry's remote selector.
+/// Another entry of the SPD that an SA belongs to. For a network behind a mobile router, whose
+/// payload the SA carries too: the entry stands for the network and is asked for no remote address;
+/// the network is its remote selector. With `is_local`, for a VPN client: the entry is asked for
+/// the SA's own peer, and the network is one on our side that the client may talk to.
 struct SaNetwork {
     std::uint16_t policy_id = 0;
-    std::uint8_t reserved[6] = {};
+    std::uint8_t is_local = 0;
+    std::uint8_t reserved[5] = {};
     WireAddress low, high;
 };
 static_assert(sizeof(SaNetwork) == 56);

@@ -108,7 +108,8 @@ bool valid(const SelectorRecord& record) {
            (record.protocol <= 0xff || record.protocol >= 0xfffe);
 }
 bool valid(const SaNetwork& record) {
-    return is_address(record.low) && record.low.family == record.high.family &&
+    return is_bool(record.is_local) && is_address(record.low) &&
+           record.low.family == record.high.family &&
            record.low.bytes <= record.high.bytes;
 }
 bool valid(const SaSet& record) {

@@ -63,7 +63,8 @@ std::string naming(const SaKey& key) {
     return text;
 }
 
-/// Networks behind the peer: entries of the SPD that lead to the SA without a remote address.
+/// Networks behind the peer, whose entries of the SPD lead to the SA without a remote address, and
+/// networks on our side.
 std::expected<void, std::string> add_networks(const channel::SaSet& record, ConstByteSpan networks,
                                               const ipsec::Selectors& like,
                                               ipsec::SaParameters& parameters) {
@@ -72,11 +73,14 @@ std::expected<void, std::string> add_networks(const channel::SaSet& record, Cons
         if (!channel::valid(network)) {
             return std::unexpected("network " + std::to_string(i) + " is not an address range");
         }
-        parameters.policies.push_back({network.policy_id, std::nullopt});
+        const bool is_local = network.is_local != 0;
+        parameters.policies.push_back(
+            {network.policy_id, is_local ? address_of(record.peer) : std::nullopt});
         if (parameters.direction != ipsec::Direction::kInbound) continue;
-        parameters.selectors.push_back(like);
-        parameters.selectors.back().remote = {
-            {*address_of(network.low), *address_of(network.high)}};
+        ipsec::Selectors selectors = like;
+        (is_local ? selectors.local
+                  : selectors.remote) = {{*address_of(network.low), *address_of(network.high)}};
+        parameters.selectors.push_back(std::move(selectors));
     }
     return {};
 }

@@ -114,6 +114,8 @@ TEST(Records, every_command_is_decoded_with_its_exact_length_only) {
     expect_command(with(BindingRemove{}, [](auto& r) { r.home_address = kV6; }));
     expect_command(with(MobilePrefixSet{}, [](auto& r) { r.prefix = r.home_address = kV6; }));
     expect_command(with(MobilePrefixRemove{}, [](auto& r) { r.prefix = kV4; }));
+    expect_command(with(VpnClientSet{}, [](auto& r) { r.inner = r.outer = r.gateway = kV4; }));
+    expect_command(with(VpnClientRemove{}, [](auto& r) { r.inner = kV4; }));
     expect_command(SaSet{});
     expect_command(SaRemove{});
     expect_command(TraceStart{});
@@ -170,7 +172,7 @@ TEST(Records, policies_behind_an_spd_come_out_one_by_one) {
 
 TEST(Records, unknown_types_are_told_from_malformed_ones) {
     Taker taker;
-    for (const unsigned type : {0u, 23u, 999u, 0xffffu}) {
+    for (const unsigned type : {0u, 25u, 999u, 0xffffu}) {
         auto bytes = octets_of(BeginSync{});
         const auto value = static_cast<std::uint16_t>(type);
         std::memcpy(bytes.data(), &value, sizeof value);

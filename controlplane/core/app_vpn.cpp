@@ -29,6 +29,7 @@ void App::send_vpn_clients() {
         record.outer = channel::WireAddress(client.outer);
         record.gateway = channel::WireAddress(gateway.addresses.front());
         if (client.translated) record.translated = channel::WireAddress(*client.translated);
+        record.path_mtu = gateway.path_mtu;
         record.spi_in = client.sa.spi_in;
         record.udp_encapsulation = of(client.udp_encapsulation);
         send(record);

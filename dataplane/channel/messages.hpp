@@ -273,6 +273,7 @@ enum class UdpEncapsulation : std::uint8_t {
 };
 /// A client of the VPN gateway (P31, P32). `inner` is what its packets inside the tunnel carry as
 /// source (VPN-TIA); with `translated` they leave with that address instead (S2.36).
+inline constexpr std::uint16_t kLeastVpnPathMtu = 576;
 struct VpnClientSet {
     static constexpr auto kType = CommandType::kVpnClientSet;
     CommandHeader header;
@@ -282,7 +283,8 @@ struct VpnClientSet {
     WireAddress translated;    // family 0: none
     std::uint32_t spi_in = 0;  // of its inbound SA
     UdpEncapsulation udp_encapsulation = UdpEncapsulation::kAuto;
-    std::uint8_t reserved[3] = {};
+    std::uint8_t reserved = 0;
+    std::uint16_t path_mtu = 0;  // octets of sealed packet that get to `outer`; 0: as routed
 };
 struct VpnClientRemove {
     static constexpr auto kType = CommandType::kVpnClientRemove;

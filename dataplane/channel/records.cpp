@@ -87,7 +87,8 @@ bool valid(const BindingRemove& record) {
 bool valid(const VpnClientSet& record) {
     return record.inner.family == 4 && record.outer.family == 4 && record.gateway.family == 4 &&
            (record.translated.family == 4 || record.translated.family == 0) &&
-           at_most(record.udp_encapsulation, UdpEncapsulation::kAlways);
+           at_most(record.udp_encapsulation, UdpEncapsulation::kAlways) &&
+           (record.path_mtu == 0 || record.path_mtu >= kLeastVpnPathMtu);
 }
 bool valid(const VpnClientRemove& record) {
     return record.inner.family == 4;
@@ -109,8 +110,7 @@ bool valid(const SelectorRecord& record) {
 }
 bool valid(const SaNetwork& record) {
     return is_bool(record.is_local) && is_address(record.low) &&
-           record.low.family == record.high.family &&
-           record.low.bytes <= record.high.bytes;
+           record.low.family == record.high.family && record.low.bytes <= record.high.bytes;
 }
 bool valid(const SaSet& record) {
     return at_most(record.direction, SaDirection::kOutbound) &&

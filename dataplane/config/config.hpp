@@ -410,6 +410,9 @@ struct VpnGatewayConfig {
     /// are allowed always (S2.89, S2.90a).
     std::vector<Ipv4Prefix> networks;
     std::vector<VpnClientConfig> clients;
+    /// Octets of sealed packet that get to clients, 576..9216: room for the tunnel of an external
+    /// home agent on the way, since ICMP errors may not come back (S2.22).
+    std::uint16_t path_mtu = 1468;
 
     friend bool operator==(const VpnGatewayConfig&, const VpnGatewayConfig&) = default;
 };

@@ -74,12 +74,14 @@ std::expected<void, std::string> add_networks(const channel::SaSet& record, Cons
             return std::unexpected("network " + std::to_string(i) + " is not an address range");
         }
         const bool is_local = network.is_local != 0;
-        parameters.policies.push_back(
-            {network.policy_id, is_local ? address_of(record.peer) : std::nullopt});
+        ipsec::PolicyUse use{.policy = network.policy_id, .remote = std::nullopt};
+        if (is_local) use.remote = address_of(record.peer);
+        parameters.policies.push_back(use);
         if (parameters.direction != ipsec::Direction::kInbound) continue;
+        auto range = range_of(network.low, network.high);
+        if (!range) return std::unexpected(std::move(range).error());
         ipsec::Selectors selectors = like;
-        (is_local ? selectors.local
-                  : selectors.remote) = {{*address_of(network.low), *address_of(network.high)}};
+        (is_local ? selectors.local : selectors.remote) = *std::move(range);
         parameters.selectors.push_back(std::move(selectors));
     }
     return {};

@@ -366,6 +366,7 @@ void MainLcore::follow_path_mtu(const ipsec::SecurityAssociation& sa) {
         return;
     }
     const channel::WireAddress peer = peer_of(sa);
+    if (peer.family == 4) follow_vpn_path_mtu(sa, peer.v4());
     if (peer.family != 6) return;
     const table::BindingTable& bindings = state_.tables().bindings;
     const std::uint32_t slot = bindings.find(peer.v6());
@@ -381,6 +382,25 @@ void MainLcore::follow_path_mtu(const ipsec::SecurityAssociation& sa) {
     const auto mtu = static_cast<std::uint16_t>(std::max(path_mtu, static_cast<int>(least)));
     if (sa.path_mtu.load(std::memory_order_relaxed) == mtu) return;
     (void)state_.sad().set_path_mtu(sa.handle(), mtu);
+}
+
+/// P32: what gets to the client's outer address, which may be bound here (S2.131).
+void MainLcore::follow_vpn_path_mtu(const ipsec::SecurityAssociation& sa,
+                                    const Ipv4Address& inner) {
+    const table::Tables& tables = state_.tables();
+    const table::VpnClient* const client = tables.vpn_clients.of_inner(inner);
+    if (client == nullptr) return;
+    const Ipv6Address outer = table::v4_mapped(client->outer);
+    const std::uint32_t slot = tables.bindings.find(outer);
+    unsigned mtu = slot != table::kNoSlot ? tables.bindings.at(slot).tunnel_mtu()
+                                          : tables.next_hop(4, outer).mtu;
+    if (mtu == 0) mtu = state_.parameters()->default_path_mtu;
+    if (client->path_mtu != 0) mtu = std::min<unsigned>(mtu, client->path_mtu);
+    if (tables.vpn_clients.return_path(*client)) mtu -= unsigned{sizeof(UdpHeader)};
+    const auto path_mtu =
+        static_cast<std::uint16_t>(std::max<unsigned>(mtu, channel::kLeastVpnPathMtu));
+    if (sa.path_mtu.load(std::memory_order_relaxed) == path_mtu) return;
+    (void)state_.sad().set_path_mtu(sa.handle(), path_mtu);
 }
 
 void MainLcore::look_at_lifetimes() {

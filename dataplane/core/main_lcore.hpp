@@ -108,6 +108,7 @@ class MainLcore final : private CommandSink {
     void tell_known_mapping(const channel::BindingSet& record);
     void tell_esp_mapping(const stage::MainRequest& request);
     void follow_path_mtu(const ipsec::SecurityAssociation& sa);
+    void follow_vpn_path_mtu(const ipsec::SecurityAssociation& sa, const Ipv4Address& inner);
     void look_at_lifetimes();
     bool tell_lifetime(const ipsec::LifetimeEvent& expired);
     void write_statistics();

@@ -32,6 +32,7 @@ Applied TableWriter::apply(const channel::VpnClientSet& record) {
         .translated = is_translated ? record.translated.v4() : Ipv4Address{},
         .spi_in = record.spi_in,
         .index = 0,
+        .path_mtu = record.path_mtu,
         .udp_encapsulation = record.udp_encapsulation,
         .reserved = {},
     };
@@ -40,6 +41,11 @@ Applied TableWriter::apply(const channel::VpnClientSet& record) {
         return refuse(
             channel::CommandError::kRefused, record,
             "SPI " + std::to_string(record.spi_in) + " is that of " + of_spi->inner.to_string());
+    }
+    const VpnClient* const of_outer = tables_.vpn_clients.of_outer(client.outer);
+    if (of_outer != nullptr && of_outer->inner != client.inner) {
+        return refuse(channel::CommandError::kRefused, record,
+                      "its outer address is that of " + of_outer->inner.to_string());
     }
     if (is_translated) {
         const VpnClient* const taken = tables_.vpn_clients.of_translated(client.translated);

@@ -5,7 +5,7 @@ namespace homeport::table {
 
 namespace {
 
-constexpr std::uint32_t kKeysOfClient = 3;
+constexpr std::uint32_t kKeysOfClient = 4;
 constexpr unsigned kAddressShift = 32;
 
 }  // namespace
@@ -37,6 +37,7 @@ bool VpnClients::put(VpnClient client) {
         const VpnClient old = hash_.at(known);
         client.index = old.index;
         if (old.spi_in != client.spi_in) hash_.erase(spi_key(old.spi_in));
+        if (old.outer != client.outer) hash_.erase(outer_key(old.outer));
         if (old.translated != client.translated) hash_.erase(translated_key(old.translated));
         if (old.outer != client.outer || old.gateway != client.gateway) {
             (void)learn(client.index, std::nullopt);
@@ -56,7 +57,7 @@ bool VpnClients::put(VpnClient client) {
         client.key = key;
         return hash_.put(client).has_value();
     };
-    bool all = set(inner_key) && set(spi_key(client.spi_in));
+    bool all = set(inner_key) && set(spi_key(client.spi_in)) && set(outer_key(client.outer));
     if (!client.translated.is_unspecified()) all = all && set(translated_key(client.translated));
     return all;
 }
@@ -66,6 +67,7 @@ bool VpnClients::erase(const Ipv4Address& inner) {
     if (slot == kNoSlot) return false;
     const VpnClient client = hash_.at(slot);
     hash_.erase(spi_key(client.spi_in));
+    hash_.erase(outer_key(client.outer));
     if (!client.translated.is_unspecified()) hash_.erase(translated_key(client.translated));
     hash_.erase(v4_mapped(inner));
     free_indices_.push_back(client.index);

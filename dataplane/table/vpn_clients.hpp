@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Clients of the VPN gateway (P31, P32), by what a packet shows of them: the address that they use
-// inside the VPN, the one that it is translated to, and the SPI of their inbound SA. And where the
-// last valid packet of each came from, for those behind a NAT (RFC 3948).
+// inside the VPN, the one that it is translated to, where their SAs end, and the SPI of the inbound
+// one. And where the last valid packet of each came from, for those behind a NAT (RFC 3948).
 #pragma once
 
 #include <atomic>
@@ -25,9 +25,10 @@ struct VpnClient {
     Ipv4Address gateway;     // ours
     Ipv4Address translated;  // what `inner` is outside the VPN (S2.36); 0.0.0.0: itself
     std::uint32_t spi_in;
-    std::uint32_t index;  // of its return path
+    std::uint32_t index;     // of its return path
+    std::uint16_t path_mtu;  // octets of sealed packet that get to `outer`; 0: as routed
     channel::UdpEncapsulation udp_encapsulation;
-    std::uint8_t reserved[7];
+    std::uint8_t reserved[5];
 };
 static_assert(sizeof(VpnClient) == 48);
 
@@ -59,6 +60,11 @@ class VpnClients {
     }
     [[nodiscard]] const VpnClient* of_spi(std::uint32_t spi) const {
         return empty() ? nullptr : find(spi_key(spi));
+    }
+
+    /// By the address where its SA ends.
+    [[nodiscard]] const VpnClient* of_outer(const Ipv4Address& address) const {
+        return empty() ? nullptr : find(outer_key(address));
     }
 
     /// Where ESP in UDP 4500 goes; port in host order, never 0.
@@ -98,6 +104,11 @@ class VpnClients {
     static Ipv6Address spi_key(std::uint32_t spi) {
         Ipv6Address key{{0xff, 2}};
         store_be32(key.bytes.data() + 12, spi);
+        return key;
+    }
+    static Ipv6Address outer_key(const Ipv4Address& address) {
+        Ipv6Address key{{0xff, 3}};
+        address.store(key.bytes.data() + 12);
         return key;
     }
     [[nodiscard]] const VpnClient* find(const Ipv6Address& key) const {

@@ -12,6 +12,7 @@
 #include "dataplane/tunnel/rewrite.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
+#include "dataplane/tunnel/vpn_for_stages.hpp"
 
 namespace homeport::tunnel {
 
@@ -258,7 +259,12 @@ void ipsec_in(Worker& worker, Batch& in, Edges& out) {
             // Alone, so that what comes out is this one; those before it first.
             (void)open(worker, packets.data(), count, out);
             count = 0;
-            if (open(worker, &packet, 1, out) == 1) learn_sealed_source(worker, source);
+            if (open(worker, &packet, 1, out) != 1) continue;
+            if (is_vpn_slot(source.slot)) {
+                learn_vpn_source(worker, source);
+            } else {
+                learn_sealed_source(worker, source);
+            }
             continue;
         }
         packets[count++] = packet;

@@ -4,6 +4,7 @@
 #include "dataplane/tunnel/overhead.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
+#include "dataplane/tunnel/vpn_for_stages.hpp"
 
 namespace homeport::tunnel {
 
@@ -17,7 +18,7 @@ using stage::PacketMeta;
 using stage::StageId;
 using stage::Worker;
 
-enum class IpsecOutEdge : std::uint8_t { kTunnelOut, kIcmpError };
+enum class IpsecOutEdge : std::uint8_t { kTunnelOut, kIcmpError, kVpnOut };
 
 /// Sequence numbers of an SA have one writer, its owner.
 bool hand_to_owner(Worker& worker, rte_mbuf* packet, Edges& out) {
@@ -165,6 +166,7 @@ void ipsec_out(Worker& worker, Batch& in, Edges& out) {
     }
     if (count == 0) return;
     worker.esp->outbound(std::span(pointers.data(), count), std::span(verdicts.data(), count));
+    const bool serves_vpn = !worker.tables->vpn_clients.empty();
     unsigned bypassed = 0;
     unsigned sealed = 0;
     unsigned kept = 0;
@@ -176,7 +178,13 @@ void ipsec_out(Worker& worker, Batch& in, Edges& out) {
                 apply(views[i], packets[i]);
             }
             rte_mbuf* const packet = leave_ipsec(worker, packets[i], verdicts[i], out);
-            if (packet != nullptr) in.packets[kept++] = packet;
+            if (packet == nullptr) continue;
+            if (serves_vpn && verdicts[i] == Verdict::kOutProtect &&
+                is_sealed_for_client(worker, packet)) {
+                out.to(IpsecOutEdge::kVpnOut, packet);
+                continue;
+            }
+            in.packets[kept++] = packet;
         } else if (verdicts[i] == Verdict::kOutTooBig) {
             refuse_too_big(worker, packets[i], out);
         } else {
@@ -195,8 +203,10 @@ const stage::StageDescription kIpsecOutStage{
     .id = StageId::kIpsecOut,
     .name = "ipsec-out",
     .function = ipsec_out,
-    .edges = {{{"tunnel-out", StageId::kTunnelOut}, {"icmp-error", StageId::kIcmpError}}},
-    .edge_count = 2,
+    .edges = {{{"tunnel-out", StageId::kTunnelOut},
+               {"icmp-error", StageId::kIcmpError},
+               {"vpn-out", StageId::kVpnOut}}},
+    .edge_count = 3,
 };
 
 }  // namespace homeport::tunnel

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include "tests/unit/table/table_fixture.hpp"
+
+namespace homeport::table::test {
+namespace {
+
+channel::VpnClientSet client(const char* inner, const char* outer, std::uint32_t spi,
+                             const char* translated = nullptr) {
+    channel::VpnClientSet record;
+    record.inner = wire(inner);
+    record.outer = wire(outer);
+    record.gateway = wire("203.0.113.1");
+    record.spi_in = spi;
+    if (translated != nullptr) record.translated = wire(translated);
+    return record;
+}
+channel::VpnClientRemove no_client(const char* inner) {
+    channel::VpnClientRemove record;
+    record.inner = wire(inner);
+    return record;
+}
+Ipv4Address v4(const char* text) {
+    return *Ipv4Address::parse(text);
+}
+
+class VpnClientTable : public TableTest {
+  protected:
+    VpnClientTable() : TableTest({.max_bindings = 100, .max_vpn_clients = 2}) {}
+    const VpnClients& clients() const { return tables_.vpn_clients; }
+};
+
+TEST_F(VpnClientTable, P31_a_client_is_found_by_each_of_its_names) {
+    EXPECT_TRUE(clients().empty());
+    ASSERT_TRUE(writer_.apply(client("10.8.0.5", "192.0.2.7", 300, "192.168.7.7")));
+    ASSERT_FALSE(clients().empty());
+    const VpnClient* const found = clients().of_inner(v4("10.8.0.5"));
+    ASSERT_NE(found, nullptr);
+    EXPECT_EQ(found->outer, v4("192.0.2.7"));
+    ASSERT_NE(clients().of_translated(v4("192.168.7.7")), nullptr);
+    ASSERT_NE(clients().of_spi(300), nullptr);
+    ASSERT_NE(clients().of_outer(v4("192.0.2.7")), nullptr);
+    EXPECT_EQ(clients().of_inner(v4("192.168.7.7")), nullptr);
+    EXPECT_EQ(clients().of_translated(v4("10.8.0.5")), nullptr);
+    ASSERT_TRUE(writer_.apply(no_client("10.8.0.5")));
+    EXPECT_TRUE(clients().empty());
+    EXPECT_EQ(clients().of_spi(300), nullptr);
+    EXPECT_EQ(clients().of_outer(v4("192.0.2.7")), nullptr);
+}
+
+TEST_F(VpnClientTable, a_change_leaves_no_old_name_behind) {
+    ASSERT_TRUE(writer_.apply(client("10.8.0.5", "192.0.2.7", 300, "192.168.7.7")));
+    ASSERT_TRUE(writer_.apply(client("10.8.0.5", "192.0.2.8", 301)));
+    EXPECT_EQ(clients().of_spi(300), nullptr);
+    EXPECT_EQ(clients().of_translated(v4("192.168.7.7")), nullptr);
+    EXPECT_EQ(clients().of_outer(v4("192.0.2.7")), nullptr);
+    ASSERT_NE(clients().of_outer(v4("192.0.2.8")), nullptr);
+    EXPECT_EQ(clients().size(), 1u);
+}
+
+TEST_F(VpnClientTable, S2_35_the_way_back_is_learnt_and_goes_with_the_outer_address) {
+    ASSERT_TRUE(writer_.apply(client("10.8.0.5", "192.0.2.7", 300)));
+    const VpnClient& known = *clients().of_inner(v4("10.8.0.5"));
+    EXPECT_EQ(clients().return_path(known), std::nullopt);
+    const VpnClients::ReturnPath path{.address = v4("198.51.100.3"), .port = 31000};
+    EXPECT_TRUE(clients().learn(known.index, path));
+    EXPECT_FALSE(clients().learn(known.index, path));
+    EXPECT_EQ(clients().return_path(known), path);
+    // Named again by a new control plane: it stays.
+    ASSERT_TRUE(writer_.apply(client("10.8.0.5", "192.0.2.7", 300)));
+    EXPECT_EQ(clients().return_path(*clients().of_inner(v4("10.8.0.5"))), path);
+    ASSERT_TRUE(writer_.apply(client("10.8.0.5", "192.0.2.9", 300)));
+    EXPECT_EQ(clients().return_path(*clients().of_inner(v4("10.8.0.5"))), std::nullopt);
+}
+
+TEST_F(VpnClientTable, names_of_two_clients_and_a_full_table_are_refused) {
+    using enum channel::CommandError;
+    ASSERT_TRUE(writer_.apply(client("10.8.0.5", "192.0.2.7", 300, "192.168.7.7")));
+    EXPECT_EQ(error_of(client("10.8.0.6", "192.0.2.8", 300)), kRefused);
+    EXPECT_EQ(error_of(client("10.8.0.6", "192.0.2.7", 301)), kRefused);
+    EXPECT_EQ(error_of(client("10.8.0.6", "192.0.2.8", 301, "192.168.7.7")), kRefused);
+    EXPECT_EQ(error_of(client("224.0.0.1", "192.0.2.8", 301)), kMalformed);
+    ASSERT_TRUE(writer_.apply(client("10.8.0.6", "192.0.2.8", 301)));
+    EXPECT_EQ(error_of(client("10.8.0.7", "192.0.2.9", 302)), kTableFull);
+    EXPECT_EQ(clients().of_spi(302), nullptr);
+    ASSERT_TRUE(writer_.apply(no_client("10.8.0.6")));
+    ASSERT_TRUE(writer_.apply(client("10.8.0.7", "192.0.2.9", 302)));
+}
+
+TEST_F(VpnClientTable, clients_that_a_new_epoch_does_not_name_are_swept) {
+    ASSERT_TRUE(writer_.apply(client("10.8.0.5", "192.0.2.7", 300)));
+    ASSERT_TRUE(writer_.apply(client("10.8.0.6", "192.0.2.8", 301)));
+    writer_.begin_sync();
+    ASSERT_TRUE(writer_.apply(client("10.8.0.6", "192.0.2.8", 301)));
+    EXPECT_EQ(writer_.end_sync(), 1u);
+    EXPECT_EQ(clients().of_inner(v4("10.8.0.5")), nullptr);
+    ASSERT_NE(clients().of_inner(v4("10.8.0.6")), nullptr);
+}
+
+}  // namespace
+}  // namespace homeport::table::test

@@ -16,13 +16,15 @@
 
 namespace homeport::mip4 {
 
-/// A registration reply: never tunnelled (mipv4.md section 8).
+/// A message to a mobile node or a foreign agent: a reply, or of a revocation. Never tunnelled by
+/// the binding that it is about (mipv4.md section 8).
 struct SendReply {
     std::vector<std::uint8_t> payload{};  // of UDP
     Endpoint from{};
     Endpoint to{};
     /// Port of the home link that it leaves by, whatever is bound: to a node that is at home.
     std::optional<std::uint16_t> home_port{};
+    std::optional<MacAddress> home_mac{};  // and that node's address there
 };
 
 /// The data plane's bindings of this home address are to become these; none: no longer bound.
@@ -55,6 +57,7 @@ struct CountEvent {
     Endpoint source{};
     std::optional<wire::RegistrationCode> code{};  // of kRejected
     const char* detail = "";                       // static text, for people
+    Endpoint before{};                             // of kSourceChanged: where packets went
 };
 
 using Action = std::variant<SendReply, InstallBindings, PersistNode, PersistIdentification,

@@ -38,8 +38,15 @@ struct Binding {
     std::uint64_t identification = 0;
     std::uint32_t spi = 0;
     Endpoint requested_from{};  // source of the request
-    TimePoint registered{};     // since when without a gap
-    TimePoint deadline{};       // TimePoint::max(): never
+    /// RFC 3543: whoever sent the request wants to be told of a revocation, and was told that we
+    /// do.
+    bool revocable = false;
+    bool by_foreign_agent = false;           // who that is; else the mobile node itself
+    bool informs_mobile_node = false;        // bit I, as agreed
+    std::uint32_t revocation_timestamp = 0;  // of its clock; its revocations are newer
+    std::uint32_t foreign_association = 0;   // SPI that is shared with that foreign agent
+    TimePoint registered{};                  // since when without a gap
+    TimePoint deadline{};                    // TimePoint::max(): never
     friend bool operator==(const Binding&, const Binding&) = default;
 };
 

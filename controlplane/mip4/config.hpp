@@ -70,6 +70,10 @@ struct HomeAgentConfig {
     bool minimal = true;
     UdpPolicy udp{};
 
+    bool broadcasts = true;                 // flag B is heeded
+    bool revocation = true;            // RFC 3543
+    bool inform_on_revocation = true;  // bit I, where the foreign agent offers it
+
     RateLimit failure_rate{10, 20};  // of answers to requests that failed authentication
     unsigned gratuitous_arps = 3;    // one second apart
 };

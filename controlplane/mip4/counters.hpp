@@ -5,13 +5,15 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace homeport::mip4 {
 
 // clang-format off
 #define HOMEPORT_MIP4_COUNTERS(X) \
-    X(kUnknownType, "mip4.unknown_type")            /* no message of a home agent */ \
+    X(kUnknownType, "mip4.rrq.unexpected")          /* no message for a home agent */ \
+    X(kBadSource, "mip4.rrq.bad_source")            /* no address that can be answered */ \
     X(kMalformed, "mip4.rrq.malformed") \
     X(kNoAuthentication, "mip4.rrq.no_auth")        /* no authorization-enabling extension */ \
     X(kNoAssociation, "mip4.rrq.no_sa")             /* nobody that we know */ \
@@ -31,7 +33,12 @@ namespace homeport::mip4 {
     X(kBindingExpired, "mip4.binding.expired") \
     X(kSourceChanged, "mip4.binding.source_changed") \
     X(kHalfBoundCompleted, "mip4.udp.completed") \
-    X(kGratuitousArp, "arp.gratuitous")
+    X(kGratuitousArp, "arp.gratuitous") \
+    X(kRevocationSent, "mip4.revocation.sent")      /* with each repetition */ \
+    X(kRevocationAcknowledged, "mip4.revocation.acknowledged") \
+    X(kRevocationUnanswered, "mip4.revocation.unanswered") \
+    X(kRevoked, "mip4.revocation.received")         /* by a foreign agent */ \
+    X(kRevocationRefused, "mip4.revocation.refused")/* not authentic, old, reflected, of nothing */
 // clang-format on
 
 enum class Counter : std::uint8_t {
@@ -63,6 +70,16 @@ class Counters {
         return counts_[static_cast<std::size_t>(counter)];
     }
     [[nodiscard]] std::uint64_t rejected(std::uint8_t code) const { return by_code_[code]; }
+    /// Calls visit(name, value) for each; of codes only for those that occurred.
+    template <class Visit>
+    void for_each(Visit&& visit) const {
+        for (std::size_t i = 0; i < kCounterCount; ++i) {
+            visit(std::string(kCounterNames[i]), counts_[i]);
+        }
+        for (std::size_t code = 0; code < by_code_.size(); ++code) {
+            if (by_code_[code] != 0) visit("mip4.rrq.code_" + std::to_string(code), by_code_[code]);
+        }
+    }
 
   private:
     std::array<std::uint64_t, kCounterCount> counts_{};

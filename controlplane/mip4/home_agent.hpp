@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <random>
@@ -20,6 +21,7 @@
 #include "controlplane/mip4/counters.hpp"
 #include "controlplane/mip4/identification.hpp"
 #include "controlplane/wire/mip4_messages.hpp"
+#include "dataplane/base/ipv4_pool.hpp"
 
 namespace homeport::mip4 {
 
@@ -49,8 +51,8 @@ class HomeAgent {
     [[nodiscard]] Actions keepalive(const Ipv4Address& home_address, const Endpoint& source,
                                     TimePoint now);
 
-    /// Expiry and repeated gratuitous ARPs.
-    [[nodiscard]] Actions tick(TimePoint now);
+    /// Expiry, and what is repeated: gratuitous ARPs, revocations.
+    [[nodiscard]] Actions tick(TimePoint now, NtpTime time);
     /// When tick() has something to do next.
     [[nodiscard]] std::optional<TimePoint> next_deadline() const;
 
@@ -59,11 +61,20 @@ class HomeAgent {
     [[nodiscard]] Actions restore(std::span<const BoundNode> nodes, TimePoint now);
     void restore(const PersistIdentification& kept);
 
-    /// By the operator: removes all bindings of a home address.
-    [[nodiscard]] Actions clear(const Ipv4Address& home_address, TimePoint now);
+    /// By the operator: removes all bindings of a home address, and revokes those whose other end
+    /// agreed to be told (RFC 3543 section 4.2.2).
+    [[nodiscard]] Actions clear(const Ipv4Address& home_address, TimePoint now, NtpTime time);
+
+    /// A new configuration comes in force. Bindings that it does not allow any more are cleared.
+    [[nodiscard]] Actions reconfigure(HomeAgentConfig config, TimePoint now, NtpTime time);
 
     [[nodiscard]] const BoundNode* find(const Ipv4Address& home_address) const;
+    void for_each(const std::function<void(const BoundNode&)>& visit) const {
+        for (const auto& [address, node] : nodes_) visit(node);
+    }
     [[nodiscard]] std::size_t binding_count() const { return binding_count_; }
+    [[nodiscard]] std::size_t node_count() const { return nodes_.size(); }
+    [[nodiscard]] std::size_t revocations_waiting() const { return revocations_.size(); }
     [[nodiscard]] const Counters& counters() const { return counters_; }
     [[nodiscard]] const HomeAgentConfig& config() const { return config_; }
 
@@ -75,7 +86,10 @@ class HomeAgent {
         RequestInfo info;
         const Node* node = nullptr;
         const SecurityAssociation* association = nullptr;
+        /// That shares keys with us; and what the request has of its authentication.
         const ForeignAgent* foreign_agent = nullptr;
+        std::size_t foreign_seals = 0;
+        bool is_foreign_authentic = false;
         const SecurityAssociation* foreign_association = nullptr;  // that the reply is sealed with
         std::size_t authentication = 0;  // position of the Mobile-Home authentication
         std::uint64_t reply_identification = 0;
@@ -103,6 +117,7 @@ class HomeAgent {
     };
 
     // request_steps.cpp: mipv4.md section 4, one function a step
+    void find_foreign_agent(Request& request) const;
     Result step_0_came_the_right_way(Request& request);
     Result step_3_has_authentication(Request& request);
     Result step_4_association(Request& request);
@@ -119,7 +134,7 @@ class HomeAgent {
     Result step_16_udp(Request& request);
 
     // registration.cpp
-    void process(Request& request, NtpTime time);
+    void process(Request& request);
     void accept(Request& request);
     void deregister(Request& request);
     void reject(const Request& request, wire::RegistrationCode code, const char* detail);
@@ -127,19 +142,39 @@ class HomeAgent {
     [[nodiscard]] std::uint16_t grant(const Request& request) const;
     [[nodiscard]] Binding make_binding(const Request& request, std::uint16_t lifetime) const;
     [[nodiscard]] bool keeps_earlier(const Request& request) const;
+    [[nodiscard]] bool is_at_home(const Request& request) const;
+    [[nodiscard]] std::optional<wire::Mip4RevocationSupport> revocation_support(
+        const Request& request) const;
     void drop_binding(BoundNode& node, std::size_t index);
     void forget_if_unbound(const Ipv4Address& home_address);
     void install(const BoundNode& node);
     void begin_defence(const BoundNode& node);
     void end_defence(const BoundNode& node, const std::optional<MacAddress>& mac);
+    void repeat_arp(const BoundNode& node, const std::optional<MacAddress>& mac);
+    void stop_repeating(const Ipv4Address& home_address);
     void set_deadline(const BoundNode& node, const Binding& binding);
     void count(Counter counter, const Ipv4Address& home_address, const Endpoint& source,
-               const char* detail = "");
+               const char* detail = "", const Endpoint& before = {});
+
+    // revocation.cpp: RFC 3543
+    void receive_revocation(const wire::RegistrationRevocation& message, ConstByteSpan payload,
+                            const RequestInfo& info);
+    void receive_acknowledgement(const wire::RevocationAcknowledgement& message,
+                                 ConstByteSpan payload, const RequestInfo& info);
+    void begin_revocation(const BoundNode& node, const Binding& binding);
+    void end_revocation(const Ipv4Address& home_address, const Ipv4Address& care_of_address);
+    void repeat_revocations();
+    [[nodiscard]] const SecurityAssociation* association_of_peer(const std::string& node,
+                                                                 const Binding& binding) const;
+    void clear_node(BoundNode& node, const char* why);
 
     [[nodiscard]] const Node* node_of(const wire::RegistrationRequest& message) const;
     [[nodiscard]] const Node* node_of_home_address(const Ipv4Address& home_address) const;
     [[nodiscard]] const HomeNetwork* network_of(const Ipv4Address& home_address) const;
+    [[nodiscard]] const Node* node_named(const std::string& name) const;
     [[nodiscard]] std::optional<Ipv4Address> allocate(const Node& node) const;
+    [[nodiscard]] bool may_have(const Node& node, const Ipv4Address& address) const;
+    [[nodiscard]] Ipv4Pool* pool_with(const Ipv4Address& address);
     [[nodiscard]] bool is_own(const Ipv4Address& address) const;
     [[nodiscard]] IdentificationState& identification_of(const Node& node, std::uint32_t spi);
     void build_index();
@@ -154,20 +189,37 @@ class HomeAgent {
 
     std::unordered_map<Ipv4Address, std::size_t> by_address_;  // -> config_.nodes
     std::unordered_map<std::string, std::size_t> by_nai_;
+    std::unordered_map<std::string, std::size_t> by_name_;
+    std::unordered_map<Ipv4Address, std::size_t> by_foreign_agent_;  // -> config_.foreign_agents
+    std::vector<Ipv4Pool> pools_;
     std::unordered_map<Ipv4Address, BoundNode> nodes_;
     std::unordered_map<std::string, Ipv4Address> dynamic_;  // node name -> address it holds
     std::size_t binding_count_ = 0;
     std::map<std::pair<std::string, std::uint32_t>, IdentificationState> identifications_;
     std::set<std::tuple<TimePoint, Ipv4Address, Ipv4Address>> deadlines_;  // home, care-of
 
+    /// Gratuitous ARPs that are still to be sent.
     struct Repeat {
         TimePoint due;
-        Ipv4Address home_address;
         std::optional<MacAddress> hardware_address;
         std::uint16_t port = 0;
         unsigned left = 0;
     };
-    std::vector<Repeat> repeats_;
+    std::unordered_map<Ipv4Address, Repeat> repeats_;
+    std::set<std::pair<TimePoint, Ipv4Address>> repeats_due_;
+
+    /// A revocation that was not acknowledged yet, by home and care-of address.
+    struct Revocation {
+        std::string node;
+        Binding binding;  // as it was
+        std::uint32_t identifier = 0;
+        TimePoint due;  // of the next repetition
+        Duration interval{};
+    };
+    using RevocationKey = std::pair<Ipv4Address, Ipv4Address>;
+    std::map<RevocationKey, Revocation> revocations_;
+    std::set<std::pair<TimePoint, RevocationKey>> revocations_due_;
+    void send_revocation(const RevocationKey& key, Revocation& revocation);
 
     double failure_tokens_ = 0;
     TimePoint failure_filled_;

@@ -15,7 +15,7 @@ constexpr std::chrono::seconds kArpInterval{1};
 
 }  // namespace
 
-void HomeAgent::process(Request& request, NtpTime time) {
+void HomeAgent::process(Request& request) {
     using Step = Result (HomeAgent::*)(Request&);
     constexpr Step kFirst[] = {&HomeAgent::step_0_came_the_right_way,
                                &HomeAgent::step_3_has_authentication,
@@ -31,10 +31,10 @@ void HomeAgent::process(Request& request, NtpTime time) {
     constexpr Step kOfRegistrations[] = {&HomeAgent::step_13_encapsulation,
                                          &HomeAgent::step_14_reverse_tunnel,
                                          &HomeAgent::step_15_limits, &HomeAgent::step_16_udp};
-    time_ = time;
     request.home_address = request.message.home_address;
     request.home_agent = config_.addresses.empty() ? Ipv4Address{} : config_.addresses.front();
     request.reply_identification = request.message.identification;
+    find_foreign_agent(request);
     // False: the request is settled.
     const auto passes = [&](Step step) {
         const Result result = (this->*step)(request);
@@ -62,9 +62,15 @@ void HomeAgent::reject(const Request& request, RegistrationCode code, const char
     counters_.add_rejected(static_cast<std::uint8_t>(code));
     actions_.push_back(
         CountEvent{Counter::kRejected, request.home_address, request.info.source, code, detail});
-    if (code == RegistrationCode::kMobileNodeFailedAuthentication && !may_answer_failure()) {
-        count(Counter::kFailurePoliced, request.home_address, request.info.source);
-        return;
+    if (code == RegistrationCode::kMobileNodeFailedAuthentication &&
+        !request.is_foreign_authentic) {
+        // RFC 5944 3.8.2.1: behind a foreign agent that should have shown who it is, and did not,
+        // there may be anybody.
+        const bool is_suspect = request.foreign_agent != nullptr && !request.is_deregistration();
+        if (is_suspect || !may_answer_failure()) {
+            count(Counter::kFailurePoliced, request.home_address, request.info.source);
+            return;
+        }
     }
     reply(request, code, 0);
 }
@@ -96,6 +102,11 @@ void HomeAgent::reply(const Request& request, RegistrationCode code, std::uint16
     const bool asked_itself = wire::position_of<wire::Mip4UdpTunnelRequest>(
                                   request.message.extensions) < request.authentication;
     if (request.udp.answer && asked_itself) message.extensions.emplace_back(*request.udp.answer);
+    const auto support = revocation_support(request);
+    const bool is_accepted = static_cast<std::uint8_t>(code) <= 1;
+    if (is_accepted && support && request.message.decapsulates) {
+        message.extensions.emplace_back(*support);
+    }
     if (config_.role == Role::kInternal && config_.profile == Profile::kRfc5265) {
         message.extensions.emplace_back(wire::Mip4TrustedNetworksConfigured{});  // S2.92
     }
@@ -109,7 +120,12 @@ void HomeAgent::reply(const Request& request, RegistrationCode code, std::uint16
     if (request.udp.answer && !asked_itself) {
         wire::append_mip4_extension(payload, *request.udp.answer);
     }
-    if (request.foreign_association != nullptr) {
+    if (is_accepted && support && !request.message.decapsulates) {
+        wire::append_mip4_extension(payload, *support);
+    }
+    // RFC 5944 3.5.4: none in a deregistration, but for those who do not know that.
+    if (request.foreign_association != nullptr &&
+        (!request.is_deregistration() || request.is_foreign_authentic)) {
         seal(wire::Mip4AuthenticationKind::kForeignHome, *request.foreign_association);
     }
 
@@ -118,19 +134,30 @@ void HomeAgent::reply(const Request& request, RegistrationCode code, std::uint16
     action.from = request.info.destination;
     if (request.info.destination_is_broadcast) action.from.address = request.home_agent;
     action.to = request.info.source;
-    const HomeNetwork* const network = network_of(request.home_address);
-    const bool is_at_home = request.is_deregistration() &&
-                            request.message.care_of_address == request.home_address &&
-                            request.info.source.address == request.home_address;
-    if (is_at_home && network != nullptr && !network->is_virtual) action.home_port = network->port;
+    if (is_at_home(request)) {
+        action.home_port = network_of(request.home_address)->port;
+        action.home_mac = request.info.source_mac;
+    }
     actions_.push_back(std::move(action));
+}
+
+/// RFC 5944 3.8.3.1: from there it asks to be let go, and there it is answered.
+bool HomeAgent::is_at_home(const Request& request) const {
+    const HomeNetwork* const network = network_of(request.home_address);
+    return request.is_deregistration() && network != nullptr && !network->is_virtual &&
+           request.message.care_of_address == request.home_address &&
+           request.info.source.address == request.home_address &&
+           request.info.port == network->port && !request.info.came_through_ipsec;
 }
 
 // ---------------------------------------------------------------------------------- acceptance
 
 std::uint16_t HomeAgent::grant(const Request& request) const {
-    const auto most = request.udp.udp ? std::min(config_.max_lifetime, config_.max_lifetime_nat)
-                                      : config_.max_lifetime;
+    // RFC 3519 5.2: a mapping that nothing keeps alive is soon gone.
+    constexpr std::chrono::seconds kWithoutKeepalives{60};
+    auto most = config_.max_lifetime;
+    if (request.udp.udp) most = std::min(most, config_.max_lifetime_nat);
+    if (request.udp.udp && config_.udp.keepalive == 0) most = std::min(most, kWithoutKeepalives);
     return static_cast<std::uint16_t>(
         std::min<std::int64_t>({request.message.lifetime, most.count(), 0xffff}));
 }
@@ -152,12 +179,21 @@ Binding HomeAgent::make_binding(const Request& request, std::uint16_t lifetime) 
     binding.half_bound = request.udp.half_bound;
     binding.reverse_tunnel = message.reverse_tunnel;
     binding.co_located = message.decapsulates;
-    binding.broadcasts = message.broadcasts;
+    binding.broadcasts = message.broadcasts && config_.broadcasts;
     if (request.udp.udp && request.udp.answer) binding.keepalive = request.udp.answer->keepalive;
     binding.lifetime = lifetime;
     binding.identification = request.reply_identification;
     binding.spi = request.association->spi;
     binding.requested_from = request.info.source;
+    if (const auto support = revocation_support(request)) {
+        binding.revocable = true;
+        binding.by_foreign_agent = !message.decapsulates;
+        binding.informs_mobile_node = support->informs_mobile_node;
+        binding.revocation_timestamp =
+            wire::find_extension<wire::Mip4RevocationSupport>(message.extensions)->timestamp;
+        if (binding.by_foreign_agent)
+            binding.foreign_association = request.foreign_association->spi;
+    }
     binding.registered = now_;
     binding.deadline = lifetime == wire::kInfiniteMip4Lifetime
                            ? TimePoint::max()
@@ -175,7 +211,12 @@ void HomeAgent::accept(Request& request) {
     node.is_dynamic = request.is_dynamic;
     node.virtual_home_link = network.is_virtual;
     node.home_port = network.port;
-    if (request.is_dynamic) dynamic_[node.node] = request.home_address;
+    if (request.is_dynamic) {
+        dynamic_[node.node] = request.home_address;
+        if (Ipv4Pool* const pool = pool_with(request.home_address)) {
+            pool->take(request.home_address);
+        }
+    }
 
     Binding made = make_binding(request, lifetime);
     const auto known =
@@ -190,14 +231,17 @@ void HomeAgent::accept(Request& request) {
             made.half_bound = false;
             made.tunnel_end = known->tunnel_end;
         } else if (known->tunnel_end != made.tunnel_end) {
-            count(Counter::kSourceChanged, request.home_address, request.info.source);
+            count(Counter::kSourceChanged, request.home_address, request.info.source,
+                  "the same care-of address, another end of the tunnel", known->tunnel_end);
         }
     }
+    end_revocation(request.home_address, made.care_of_address);
     if (keeps_earlier(request)) {
         if (!is_new) drop_binding(node, static_cast<std::size_t>(known - node.bindings.begin()));
     } else {
         if (is_new && was_bound) {
-            count(Counter::kSourceChanged, request.home_address, request.info.source);
+            count(Counter::kSourceChanged, request.home_address, request.info.source,
+                  "another care-of address", node.bindings.back().tunnel_end);
             is_new = false;
         }
         while (!node.bindings.empty()) drop_binding(node, node.bindings.size() - 1);
@@ -235,7 +279,9 @@ void HomeAgent::deregister(Request& request) {
             drop_binding(node, i);
         }
         install(node);
-        if (node.bindings.empty()) end_defence(node, request.info.source_mac);
+        if (node.bindings.empty()) {
+            end_defence(node, is_at_home(request) ? request.info.source_mac : std::nullopt);
+        }
         forget_if_unbound(request.home_address);
     }
     reply(request, RegistrationCode::kAccepted, 0);
@@ -258,7 +304,10 @@ void HomeAgent::set_deadline(const BoundNode& node, const Binding& binding) {
 void HomeAgent::forget_if_unbound(const Ipv4Address& home_address) {
     const auto found = nodes_.find(home_address);
     if (found == nodes_.end() || !found->second.bindings.empty()) return;
-    if (found->second.is_dynamic) dynamic_.erase(found->second.node);
+    if (found->second.is_dynamic) {
+        dynamic_.erase(found->second.node);
+        if (Ipv4Pool* const pool = pool_with(home_address)) pool->give_back(home_address);
+    }
     nodes_.erase(found);
 }
 
@@ -269,21 +318,33 @@ void HomeAgent::install(const BoundNode& node) {
 
 /// RFC 5944 section 4.6: the neighbours learn that the home address is here now.
 void HomeAgent::begin_defence(const BoundNode& node) {
-    if (node.virtual_home_link || config_.gratuitous_arps == 0) return;
-    repeats_.push_back(
-        {now_, node.home_address, std::nullopt, node.home_port, config_.gratuitous_arps});
+    repeat_arp(node, std::nullopt);
 }
 
 /// They learn that it is with the mobile node again.
 void HomeAgent::end_defence(const BoundNode& node, const std::optional<MacAddress>& mac) {
-    std::erase_if(repeats_,
-                  [&](const Repeat& one) { return one.home_address == node.home_address; });
-    if (node.virtual_home_link || !mac || config_.gratuitous_arps == 0) return;
-    repeats_.push_back({now_, node.home_address, mac, node.home_port, config_.gratuitous_arps});
+    stop_repeating(node.home_address);
+    if (mac) repeat_arp(node, mac);
 }
 
-Actions HomeAgent::tick(TimePoint now) {
+void HomeAgent::repeat_arp(const BoundNode& node, const std::optional<MacAddress>& mac) {
+    stop_repeating(node.home_address);
+    if (node.virtual_home_link || config_.gratuitous_arps == 0) return;
+    repeats_.insert_or_assign(node.home_address,
+                              Repeat{now_, mac, node.home_port, config_.gratuitous_arps});
+    repeats_due_.emplace(now_, node.home_address);
+}
+
+void HomeAgent::stop_repeating(const Ipv4Address& home_address) {
+    const auto found = repeats_.find(home_address);
+    if (found == repeats_.end()) return;
+    repeats_due_.erase({found->second.due, home_address});
+    repeats_.erase(found);
+}
+
+Actions HomeAgent::tick(TimePoint now, NtpTime time) {
     now_ = std::max(now_, now);
+    time_ = time;
     while (!deadlines_.empty() && std::get<0>(*deadlines_.begin()) <= now_) {
         const auto [deadline, home_address, care_of_address] = *deadlines_.begin();
         BoundNode& node = nodes_.at(home_address);
@@ -295,21 +356,29 @@ Actions HomeAgent::tick(TimePoint now) {
         if (node.bindings.empty()) end_defence(node, std::nullopt);
         forget_if_unbound(home_address);
     }
-    for (Repeat& one : repeats_) {
-        if (one.due > now_ || one.left == 0) continue;
-        actions_.push_back(SendGratuitousArp{one.home_address, one.hardware_address, one.port});
-        count(Counter::kGratuitousArp, one.home_address, {});
+    while (!repeats_due_.empty() && repeats_due_.begin()->first <= now_) {
+        const Ipv4Address home_address = repeats_due_.begin()->second;
+        repeats_due_.erase(repeats_due_.begin());
+        Repeat& one = repeats_.at(home_address);
+        actions_.push_back(SendGratuitousArp{home_address, one.hardware_address, one.port});
+        count(Counter::kGratuitousArp, home_address, {});
+        if (--one.left == 0) {
+            repeats_.erase(home_address);
+            continue;
+        }
         one.due = now_ + kArpInterval;
-        --one.left;
+        repeats_due_.emplace(one.due, home_address);
     }
-    std::erase_if(repeats_, [](const Repeat& one) { return one.left == 0; });
+    repeat_revocations();
     return take_actions();
 }
 
 std::optional<TimePoint> HomeAgent::next_deadline() const {
     std::optional<TimePoint> next;
-    if (!deadlines_.empty()) next = std::get<0>(*deadlines_.begin());
-    for (const Repeat& one : repeats_) next = next ? std::min(*next, one.due) : one.due;
+    const auto take = [&next](TimePoint at) { next = next ? std::min(*next, at) : at; };
+    if (!deadlines_.empty()) take(std::get<0>(*deadlines_.begin()));
+    if (!repeats_due_.empty()) take(repeats_due_.begin()->first);
+    if (!revocations_due_.empty()) take(revocations_due_.begin()->first);
     return next;
 }
 

@@ -19,6 +19,35 @@ const SecurityAssociation* find_spi(const std::vector<SecurityAssociation>& asso
 
 }  // namespace
 
+// Known by where the request came from; behind a NAT by its care-of address (RFC 5944 3.5.4: they
+// are the same). Looked for before any step, since refusals go through it, too.
+void HomeAgent::find_foreign_agent(Request& request) const {
+    auto found = by_foreign_agent_.find(request.info.source.address);
+    if (found == by_foreign_agent_.end() && !request.message.decapsulates) {
+        found = by_foreign_agent_.find(request.message.care_of_address);
+    }
+    const wire::Mip4Authentication* seal = nullptr;
+    for (const wire::Mip4Extension& extension : request.message.extensions) {
+        const auto* one = std::get_if<wire::Mip4Authentication>(&extension);
+        if (one == nullptr || one->kind != wire::Mip4AuthenticationKind::kForeignHome) continue;
+        seal = one;
+        ++request.foreign_seals;
+    }
+    if (found == by_foreign_agent_.end()) return;
+    const ForeignAgent& agent = config_.foreign_agents[found->second];
+    if (agent.associations.empty()) return;
+    request.foreign_agent = &agent;
+    request.foreign_association = &agent.associations.front();
+    if (request.foreign_seals != 1) return;
+    const SecurityAssociation* const association = find_spi(agent.associations, seal->spi);
+    if (association == nullptr ||
+        !is_authentic(*association, request.payload.first(seal->covered), seal->authenticator)) {
+        return;
+    }
+    request.foreign_association = association;
+    request.is_foreign_authentic = true;
+}
+
 // S2.81, S2.83, S2.91: in silence, so that nobody learns that there is a home agent.
 HomeAgent::Result HomeAgent::step_0_came_the_right_way(Request& request) {
     const RequestInfo& info = request.info;
@@ -93,34 +122,17 @@ HomeAgent::Result HomeAgent::step_6_identification(Request& request) {
 
 // RFC 5944 3.8.2.1: exactly one, and good, where we share a key; none from strangers.
 HomeAgent::Result HomeAgent::step_7_foreign_agent(Request& request) {
-    const auto found = std::ranges::find(config_.foreign_agents, request.info.source.address,
-                                         &ForeignAgent::address);
-    request.foreign_agent = found == config_.foreign_agents.end() ? nullptr : &*found;
-    const wire::Mip4Authentication* seal = nullptr;
-    unsigned count = 0;
-    for (const wire::Mip4Extension& extension : request.message.extensions) {
-        const auto* one = std::get_if<wire::Mip4Authentication>(&extension);
-        if (one == nullptr || one->kind != wire::Mip4AuthenticationKind::kForeignHome) continue;
-        seal = one;
-        ++count;
-    }
     if (request.foreign_agent == nullptr) {
-        return count == 0 ? Result::go_on()
-                          : Result::drop(Counter::kForeignAuthentication,
-                                         "foreign-home authentication of a stranger");
+        return request.foreign_seals == 0
+                   ? Result::go_on()
+                   : Result::drop(Counter::kForeignAuthentication,
+                                  "foreign-home authentication of a stranger");
     }
-    const auto& associations = request.foreign_agent->associations;
-    if (!associations.empty()) request.foreign_association = &associations.front();
-    if (count == 0 && request.is_deregistration()) return Result::go_on();
-    const SecurityAssociation* association =
-        count == 1 ? find_spi(associations, seal->spi) : nullptr;
-    if (association == nullptr ||
-        !is_authentic(*association, request.payload.first(seal->covered), seal->authenticator)) {
-        return Result::reject(RegistrationCode::kForeignAgentFailedAuthentication,
-                              "foreign agent is not authentic");
-    }
-    request.foreign_association = association;
-    return Result::go_on();
+    if (request.is_deregistration() && request.foreign_seals == 0) return Result::go_on();
+    return request.is_foreign_authentic
+               ? Result::go_on()
+               : Result::reject(RegistrationCode::kForeignAgentFailedAuthentication,
+                                "foreign agent is not authentic");
 }
 
 // RFC 5944 3.8.3.2: the answer tells who we are.
@@ -162,7 +174,11 @@ HomeAgent::Result HomeAgent::step_11_home_address(Request& request) {
         }
         request.home_address = wanted;
         request.is_dynamic = !request.node->home_address;
-        return Result::go_on();
+        const bool may_have_it = request.is_dynamic ? may_have(*request.node, wanted)
+                                                    : wanted == *request.node->home_address;
+        return may_have_it || request.is_deregistration()
+                   ? Result::go_on()
+                   : prohibited("home address is another node's");
     }
     if (request.is_deregistration()) return prohibited("deregistration without home address");
     request.is_dynamic = !request.node->home_address;
@@ -220,7 +236,8 @@ HomeAgent::Result HomeAgent::step_15_limits(Request& request) {
         return Result::reject(RegistrationCode::kTooManySimultaneousBindings,
                               "limit of simultaneous bindings");
     }
-    if (bound == nullptr && binding_count_ >= config_.max_bindings) {
+    const bool is_one_more = bound == nullptr || keeps_earlier(request);
+    if (is_one_more && binding_count_ >= config_.max_bindings) {
         return Result::reject(RegistrationCode::kInsufficientResources, "limit of bindings");
     }
     return Result::go_on();

@@ -20,11 +20,11 @@
 #include "controlplane/mip6/binding_request.hpp"
 #include "controlplane/mip6/config.hpp"
 #include "controlplane/mip6/counters.hpp"
-#include "controlplane/mip6/ipv4_pool.hpp"
 #include "controlplane/mip6/rate_limiter.hpp"
 #include "controlplane/wire/icmpv6.hpp"
 #include "controlplane/wire/ipv6_packet.hpp"
 #include "controlplane/wire/mobility_header.hpp"
+#include "dataplane/base/ipv4_pool.hpp"
 
 namespace homeport::mip6 {
 

@@ -2,6 +2,8 @@
 // Bindings of the Mobile IPv4 home agent: what registrations change (mipv4.md sections 5, 8, 9).
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/mip4/harness.hpp"
 
 namespace homeport::mip4 {
@@ -60,7 +62,7 @@ TEST(Mip4HomeAgent, an_infinite_lifetime_never_ends_where_it_is_granted) {
     request.lifetime = wire::kInfiniteMip4Lifetime;
     EXPECT_EQ(talk.send(request)->lifetime, 0xffff);
     EXPECT_FALSE(talk.agent.next_deadline());
-    (void)talk.agent.tick(talk.now + std::chrono::hours(24 * 365));
+    (void)talk.agent.tick(talk.now + std::chrono::hours(24 * 365), talk.time);
     EXPECT_EQ(talk.bindings().size(), 1u);
 }
 
@@ -68,8 +70,8 @@ TEST(Mip4HomeAgent, a_binding_ends_with_its_lifetime_and_nothing_is_sent) {
     Conversation talk;
     EXPECT_EQ(talk.code(talk.request()), 0);
     EXPECT_EQ(talk.agent.next_deadline(), talk.now + seconds(600));
-    EXPECT_TRUE(talk.agent.tick(talk.now + seconds(599)).empty());
-    talk.actions = talk.agent.tick(talk.now + seconds(600));
+    EXPECT_TRUE(talk.agent.tick(talk.now + seconds(599), talk.time).empty());
+    talk.actions = talk.agent.tick(talk.now + seconds(600), talk.time);
     EXPECT_TRUE(talk.all<SendReply>().empty());
     ASSERT_EQ(talk.all<InstallBindings>().size(), 1u);
     EXPECT_TRUE(talk.all<InstallBindings>()[0].node.bindings.empty());
@@ -89,7 +91,7 @@ TEST(Mip4HomeAgent, a_move_takes_the_place_of_the_earlier_binding) {
     EXPECT_EQ(talk.agent.binding_count(), 1u);
     EXPECT_EQ(talk.count(Counter::kSourceChanged), 1u);
     // The deadline of the earlier one went with it.
-    (void)talk.agent.tick(talk.now + seconds(600));
+    (void)talk.agent.tick(talk.now + seconds(600), talk.time);
     EXPECT_EQ(talk.count(Counter::kBindingExpired), 1u);
 }
 
@@ -155,7 +157,7 @@ TEST(Mip4HomeAgent, the_home_link_is_told_three_times_who_has_the_address) {
     EXPECT_EQ(talk.code(talk.request()), 0);
     unsigned told = 0;
     for (int second = 0; second < 10; ++second) {
-        talk.actions = talk.agent.tick(talk.now + seconds(second));
+        talk.actions = talk.agent.tick(talk.now + seconds(second), talk.time);
         for (const auto& arp : talk.all<SendGratuitousArp>()) {
             EXPECT_EQ(arp.home_address, kHome);
             EXPECT_FALSE(arp.hardware_address);
@@ -166,26 +168,28 @@ TEST(Mip4HomeAgent, the_home_link_is_told_three_times_who_has_the_address) {
     EXPECT_EQ(told, 3u);
     // A refresh tells nobody.
     EXPECT_EQ(talk.code(talk.request()), 0);
-    talk.actions = talk.agent.tick(talk.now + seconds(20));
+    talk.actions = talk.agent.tick(talk.now + seconds(20), talk.time);
     EXPECT_TRUE(talk.all<SendGratuitousArp>().empty());
 }
 
 TEST(Mip4HomeAgent, a_deregistration_from_home_is_answered_on_the_home_link) {
     Conversation talk(on_a_link());
     EXPECT_EQ(talk.code(talk.request()), 0);
-    (void)talk.agent.tick(talk.now);
+    (void)talk.agent.tick(talk.now, talk.time);
     auto leaving = talk.request();
     leaving.lifetime = 0;
     leaving.care_of_address = kHome;
     leaving.reverse_tunnel = leaving.decapsulates = false;
     RequestInfo info = talk.from({kHome, 434});
     info.source_mac = homeport::test::mac("02:00:00:00:00:09");
+    info.port = 2;
     const auto reply = talk.send(leaving, info);
     ASSERT_TRUE(reply);
     EXPECT_EQ(reply->code, 0);
     EXPECT_EQ(talk.sent.home_port, 2);
+    EXPECT_EQ(talk.sent.home_mac, info.source_mac);
     EXPECT_EQ(talk.agent.find(kHome), nullptr);
-    talk.actions = talk.agent.tick(talk.now);
+    talk.actions = talk.agent.tick(talk.now, talk.time);
     const auto arps = talk.all<SendGratuitousArp>();
     ASSERT_EQ(arps.size(), 1u);
     EXPECT_EQ(arps[0].hardware_address, info.source_mac);
@@ -202,7 +206,7 @@ TEST(Mip4HomeAgent, a_refused_request_changes_nothing_on_the_home_link) {
     auto request = talk.request();
     request.home_agent = v4("192.0.2.9");
     EXPECT_EQ(talk.code(request), 136);
-    talk.actions = talk.agent.tick(talk.now + seconds(1));
+    talk.actions = talk.agent.tick(talk.now + seconds(1), talk.time);
     EXPECT_TRUE(talk.actions.empty());
 }
 
@@ -297,10 +301,63 @@ TEST(Mip4HomeAgent, bindings_survive_a_restart_without_those_that_are_over) {
 TEST(Mip4HomeAgent, the_operator_clears_a_home_address) {
     Conversation talk;
     EXPECT_EQ(talk.code(talk.request()), 0);
-    talk.actions = talk.agent.clear(kHome, talk.now);
+    talk.actions = talk.agent.clear(kHome, talk.now, talk.time);
     ASSERT_EQ(talk.all<InstallBindings>().size(), 1u);
     EXPECT_TRUE(talk.all<InstallBindings>()[0].node.bindings.empty());
-    EXPECT_TRUE(talk.agent.clear(kHome, talk.now).empty());
+    EXPECT_TRUE(talk.agent.clear(kHome, talk.now, talk.time).empty());
+}
+
+TEST(Mip4HomeAgent, a_pool_of_a_million_is_given_out_and_taken_back_without_a_walk) {
+    HomeAgentConfig config = simple_config();
+    config.home_networks = {{.prefix = Ipv4Prefix::parse("10.128.0.0/9").value(),
+                             .pool_first = v4("10.128.0.1"),
+                             .pool_last = v4("10.143.255.255")}};
+    config.nodes.clear();
+    for (int i = 0; i < 2000; ++i) {
+        config.nodes.push_back({.name = std::to_string(i),
+                                .nai = std::to_string(i) + "@example.com",
+                                .associations = {kAlice}});
+    }
+    Conversation talk(config);
+    std::vector<Ipv4Address> given;
+    for (int i = 0; i < 2000; ++i) {
+        auto request = talk.request();
+        request.home_address = {};
+        request.extensions = {
+            wire::Mip4NetworkAccessIdentifier{std::to_string(i) + "@example.com"}};
+        const auto reply = talk.send(request);
+        ASSERT_TRUE(reply);
+        ASSERT_EQ(reply->code, 0);
+        given.push_back(reply->home_address);
+    }
+    std::ranges::sort(given);
+    EXPECT_EQ(std::ranges::unique(given).begin(), given.end());
+    EXPECT_EQ(talk.agent.node_count(), 2000u);
+    (void)talk.agent.tick(talk.now + seconds(601), talk.time);
+    EXPECT_EQ(talk.agent.node_count(), 0u);
+}
+
+TEST(Mip4HomeAgent, a_new_configuration_ends_what_it_does_not_allow) {
+    HomeAgentConfig config = on_a_link();
+    config.nodes.push_back(
+        {.name = "bob", .home_address = v4("192.0.2.101"), .associations = {kAlice}});
+    Conversation talk(config);
+    EXPECT_EQ(talk.code(talk.request()), 0);
+    auto of_bob = talk.request();
+    of_bob.home_address = v4("192.0.2.101");
+    EXPECT_EQ(talk.code(of_bob), 0);
+    HomeAgentConfig without_bob = on_a_link();
+    without_bob.max_lifetime = seconds(100);
+    talk.actions = talk.agent.reconfigure(without_bob, talk.now, talk.time);
+    ASSERT_EQ(talk.all<InstallBindings>().size(), 1u);
+    EXPECT_EQ(talk.all<InstallBindings>()[0].node.home_address, v4("192.0.2.101"));
+    EXPECT_EQ(talk.agent.binding_count(), 1u);
+    EXPECT_EQ(talk.send(talk.request())->lifetime, 100);
+    // Its key is another one now.
+    without_bob.nodes[0].associations[0].key[0] ^= 1;
+    (void)talk.agent.reconfigure(without_bob, talk.now, talk.time);
+    EXPECT_EQ(talk.code(talk.request()), 131);
+    EXPECT_EQ(talk.bindings().size(), 1u);
 }
 
 }  // namespace

@@ -156,7 +156,7 @@ TEST(RequestSteps, step_6_the_last_time_stamp_outlives_the_binding_and_a_restart
     EXPECT_EQ(talk.code(request), 0);
     const auto kept = talk.all<PersistIdentification>();
     ASSERT_EQ(kept.size(), 1u);
-    (void)talk.agent.clear(kHome, talk.now);
+    (void)talk.agent.clear(kHome, talk.now, talk.time);
     EXPECT_EQ(talk.code(request), 133);
 
     Conversation restarted;
@@ -198,6 +198,76 @@ TEST(RequestSteps, step_7_a_foreign_agent_that_shares_a_key_must_use_it) {
     EXPECT_FALSE(talk.send(talk.sealed(talk.request(), kAlice, seal(kForeign, 1)),
                            talk.from({v4("10.0.0.2"), 434})));
     EXPECT_EQ(talk.count(Counter::kForeignAuthentication), 1u);
+}
+
+TEST(RequestSteps, RFC5944_3_8_3_3_a_refusal_through_a_foreign_agent_has_its_authentication) {
+    Conversation talk(with_foreign_agent());
+    const RequestInfo info = talk.from({v4("10.0.0.1"), 434});
+    const auto seal = [](std::vector<std::uint8_t>& payload) {
+        Conversation::append_seal(payload, wire::Mip4AuthenticationKind::kForeignHome, kForeign);
+    };
+    auto old = talk.request();
+    old.identification = 7;
+    EXPECT_EQ(talk.send(talk.sealed(old, kAlice, seal), info)->code, 133);
+    EXPECT_TRUE(
+        is_sealed_by(talk.sent.payload, kForeign, wire::Mip4AuthenticationKind::kForeignHome));
+    // RFC 5944 3.5.4: no such thing in a deregistration, unless it came with one.
+    auto leaving = talk.request();
+    leaving.lifetime = 0;
+    EXPECT_EQ(talk.send(talk.sealed(leaving), info)->code, 0);
+    EXPECT_FALSE(
+        is_sealed_by(talk.sent.payload, kForeign, wire::Mip4AuthenticationKind::kForeignHome));
+}
+
+TEST(RequestSteps, RFC5944_3_8_2_1_who_answers_for_a_node_that_fails) {
+    Conversation talk(with_foreign_agent());
+    const RequestInfo info = talk.from({v4("10.0.0.1"), 434});
+    const auto seal = [](std::vector<std::uint8_t>& payload) {
+        Conversation::append_seal(payload, wire::Mip4AuthenticationKind::kForeignHome, kForeign);
+    };
+    SecurityAssociation forged = kAlice;
+    forged.key.back() ^= 1;
+    // The agent vouches for it: answered, however many.
+    for (int i = 0; i < 50; ++i) {
+        const auto reply = talk.send(talk.sealed(talk.request(), forged, seal), info);
+        ASSERT_TRUE(reply);
+        EXPECT_EQ(reply->code, 131);
+    }
+    // It should have, and did not: nothing is answered.
+    EXPECT_FALSE(talk.send(talk.sealed(talk.request(), forged), info));
+    EXPECT_EQ(talk.count(Counter::kFailurePoliced), 1u);
+}
+
+TEST(RequestSteps, requests_that_cannot_be_answered_are_dropped) {
+    Conversation talk;
+    for (const Endpoint& source : {Endpoint{{}, 434}, Endpoint{kHomeAgent, 434},
+                                   Endpoint{v4("224.0.0.11"), 434}, Endpoint{kCareOf, 0}}) {
+        EXPECT_FALSE(talk.send(talk.request(), talk.from(source)));
+    }
+    EXPECT_EQ(talk.count(Counter::kBadSource), 4u);
+}
+
+TEST(RequestSteps, step_11_an_address_of_before_is_given_again_while_it_is_free) {
+    HomeAgentConfig config = simple_config();
+    config.home_networks[0].pool_first = v4("192.0.2.200");
+    config.home_networks[0].pool_last = v4("192.0.2.210");
+    config.nodes.push_back(
+        {.name = "dan", .nai = "dan@example.com", .associations = {association(257, "00")}});
+    config.nodes.push_back(
+        {.name = "eve", .nai = "eve@example.com", .associations = {association(258, "01")}});
+    Conversation talk(config);
+    const auto ask = [&](const char* nai, std::uint32_t spi, const char* key, const char* home) {
+        auto request = talk.request();
+        request.home_address = v4(home);
+        request.extensions = {wire::Mip4NetworkAccessIdentifier{nai}};
+        return talk.send(talk.sealed(request, association(spi, key)), talk.from_care_of());
+    };
+    EXPECT_EQ(ask("dan@example.com", 257, "00", "192.0.2.205")->code, 0);
+    EXPECT_EQ(talk.agent.find(v4("192.0.2.205"))->node, "dan");
+    // He holds one, and gets no second; what is outside the pools is nobody's to ask for.
+    EXPECT_EQ(ask("dan@example.com", 257, "00", "192.0.2.206")->code, 129);
+    EXPECT_EQ(ask("eve@example.com", 258, "01", "192.0.2.99")->code, 129);
+    EXPECT_EQ(ask("eve@example.com", 258, "01", "0.0.0.0")->home_address, v4("192.0.2.206"));
 }
 
 TEST(RequestSteps, steps_8_and_9_a_home_agent_that_is_looked_for_tells_its_address) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "controlplane/mip6/ipv4_pool.hpp"
+#include "dataplane/base/ipv4_pool.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 
 #include "tests/unit/wire/hex.hpp"
 
-namespace homeport::mip6 {
+namespace homeport {
 namespace {
 
 using test::v4;
@@ -66,4 +66,4 @@ TEST(Ipv4PoolTest, the_largest_pool_that_the_configuration_allows) {
 }
 
 }  // namespace
-}  // namespace homeport::mip6
+}  // namespace homeport

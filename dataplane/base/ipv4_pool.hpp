@@ -9,7 +9,7 @@
 
 #include "dataplane/base/address.hpp"
 
-namespace homeport::mip6 {
+namespace homeport {
 
 /// Not thread-safe. One bit an address; a search reads a 64th of them at most.
 class Ipv4Pool {
@@ -42,4 +42,4 @@ class Ipv4Pool {
     std::vector<std::uint64_t> bits_;
 };
 
-}  // namespace homeport::mip6
+}  // namespace homeport

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "controlplane/mip6/ipv4_pool.hpp"
+#include "dataplane/base/ipv4_pool.hpp"
 
 #include <bit>
 
-namespace homeport::mip6 {
+namespace homeport {
 
 namespace {
 
@@ -66,4 +66,4 @@ void Ipv4Pool::give_back(const Ipv4Address& address) {
     --taken_;
 }
 
-}  // namespace homeport::mip6
+}  // namespace homeport

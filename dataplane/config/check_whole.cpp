@@ -252,6 +252,7 @@ void check_whole(const Config& config, Report& report) {
     check_home_links(config, report);
     NodeChecks(config.controlplane, report).run();
     check_dual_stack(config.controlplane, report);
+    check_mobile_ipv4(config, report);
     if (config.controlplane.limits.bindings > config.dataplane.max_bindings) {
         report.add_at(
             "controlplane.limits.bindings", std::to_string(config.controlplane.limits.bindings),

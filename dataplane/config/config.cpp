@@ -38,6 +38,11 @@ std::expected<Config, ConfigErrors> read_document(const YAML::Node& document, st
     if (!report.was_read("controlplane.limits.bindings")) {
         config.controlplane.limits.bindings = config.dataplane.max_bindings;
     }
+    for (std::size_t i = 0; i < config.controlplane.mobile_ipv4.size(); ++i) {
+        const std::string path = "controlplane.mobile_ipv4[" + std::to_string(i) + "]";
+        if (report.was_read(path + ".max_bindings")) continue;
+        config.controlplane.mobile_ipv4[i].max_bindings = config.dataplane.max_bindings;
+    }
     check_whole(config, report);
     if (!report.empty()) return std::unexpected(report.take());
     return config;

@@ -340,6 +340,7 @@ void read_controlplane(Section section, const std::string& directory, Controlpla
     });
     read_policy(section.section("policy"), out.policy);
     read_dual_stack(section.section("dual_stack"), out.dual_stack);
+    read_mobile_ipv4(section, directory, out.mobile_ipv4);
     read_limits(section.section("limits"), out.limits);
     Section store = section.section("store");
     if (const auto v = store.find("path")) {

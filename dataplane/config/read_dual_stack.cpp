@@ -30,14 +30,14 @@ void read_ipv4_addresses(Section& section, std::vector<Ipv4Address>& out) {
     });
 }
 
-void read_ipv4_pool(Section& parent, std::optional<Ipv4PoolConfig>& out) {
-    const auto value = parent.find("ipv4_pool");
+void read_ipv4_pool(Section& parent, std::optional<Ipv4PoolConfig>& out, std::string_view key) {
+    const auto value = parent.find(key);
     if (!value) return;
     Section section(parent.report(), value->node(), value->path());
     Ipv4PoolConfig pool;
     bool whole = true;
-    for (auto [key, address] : {std::pair("first", &pool.first), std::pair("last", &pool.last)}) {
-        const auto v = section.require(key, "an IPv4 address");
+    for (auto [end, address] : {std::pair("first", &pool.first), std::pair("last", &pool.last)}) {
+        const auto v = section.require(end, "an IPv4 address");
         whole = v && v->address(*address) && whole;
         if (!whole || address != &pool.last) continue;
         if (pool.last < pool.first) {

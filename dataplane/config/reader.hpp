@@ -140,9 +140,13 @@ void read_dataplane(Section section, DataplaneConfig& out);
 void read_controlplane(Section section, const std::string& directory, ControlplaneConfig& out);
 // Keys of a section that is read elsewhere: read_dual_stack.cpp.
 void read_ipv4_addresses(Section& section, std::vector<Ipv4Address>& out);
-void read_ipv4_pool(Section& parent, std::optional<Ipv4PoolConfig>& out);
+void read_ipv4_pool(Section& parent, std::optional<Ipv4PoolConfig>& out,
+                    std::string_view key = "ipv4_pool");
 void read_mobile_prefixes(Section& section, MobileNodeConfig& out);
 void read_dual_stack(Section section, DualStackConfig& out);
+/// Key files and directories count from `directory`: read_mobile_ipv4.cpp.
+void read_mobile_ipv4(Section& parent, const std::string& directory,
+                      std::vector<Mip4HomeAgentConfig>& out);
 /// A prefix of either family; an IPv4 one becomes ::ffff:0:0/96 and its length + 96.
 void read_either_prefix(const Value& value, std::vector<Ipv6Prefix>& out);
 /// As read_either_prefix() takes it.
@@ -151,6 +155,8 @@ void read_either_prefix(const Value& value, std::vector<Ipv6Prefix>& out);
 void check_whole(const Config& config, Report& report);
 /// The part of it that is about IPv4 and mobile networks.
 void check_dual_stack(const ControlplaneConfig& config, Report& report);
+/// The part that is about home agents of Mobile IPv4.
+void check_mobile_ipv4(const Config& config, Report& report);
 
 /// Names of enumerators in the file.
 extern const std::span<const std::pair<std::string_view, HugePages>> kHugePagesNames;
@@ -161,6 +167,10 @@ extern const std::span<const std::pair<std::string_view, DscpModel>> kDscpModelN
 extern const std::span<const std::pair<std::string_view, Technique>> kTechniqueNames;
 extern const std::span<const std::pair<std::string_view, CheckEspOuter>> kCheckEspOuterNames;
 extern const std::span<const std::pair<std::string_view, EspOverIpv4>> kEspOverIpv4Names;
+extern const std::span<const std::pair<std::string_view, Mip4Role>> kMip4RoleNames;
+extern const std::span<const std::pair<std::string_view, Mip4Profile>> kMip4ProfileNames;
+extern const std::span<const std::pair<std::string_view, Mip4Algorithm>> kMip4AlgorithmNames;
+extern const std::span<const std::pair<std::string_view, Mip4Replay>> kMip4ReplayNames;
 
 template <class E>
 std::string name_of(E value, std::span<const std::pair<std::string_view, E>> names) {

@@ -3,51 +3,12 @@
 
 #include <array>
 
+#include "dataplane/config/emitter.hpp"
 #include "dataplane/config/reader.hpp"
 
 namespace homeport::config {
 
 namespace {
-
-const char* on_off(bool value) {
-    return value ? "on" : "off";
-}
-
-// Keys and values of one map, one after the other.
-class Map {
-  public:
-    explicit Map(YAML::Emitter& out) : out_(out) { out_ << YAML::BeginMap; }
-    ~Map() { out_ << YAML::EndMap; }
-    Map(const Map&) = delete;
-    Map& operator=(const Map&) = delete;
-
-    Map& put(const char* key, const std::string& value) {
-        out_ << YAML::Key << key << YAML::Value << value;
-        return *this;
-    }
-    Map& put(const char* key, const char* value) {
-        out_ << YAML::Key << key << YAML::Value << value;
-        return *this;
-    }
-    Map& put(const char* key, std::uint64_t value) {
-        out_ << YAML::Key << key << YAML::Value << value;
-        return *this;
-    }
-    Map& optional(const char* key, const std::string& value) {
-        return value.empty() ? *this : put(key, value);
-    }
-    YAML::Emitter& begin(const char* key) { return out_ << YAML::Key << key << YAML::Value; }
-    template <class Range, class Each>
-    Map& list(const char* key, const Range& range, Each each) {
-        begin(key) << YAML::BeginSeq;
-        for (const auto& element : range) each(element);
-        out_ << YAML::EndSeq;
-        return *this;
-    }
-
-  private:
-    YAML::Emitter& out_;
-};
 
 std::string lifetime(std::uint32_t seconds) {
     return seconds == kInfiniteLifetime ? "infinite" : std::to_string(seconds);
@@ -208,6 +169,7 @@ void write_dual_stack(YAML::Emitter& out, const DualStackConfig& dual_stack) {
 void write_settings(Map& map, YAML::Emitter& out, const ControlplaneConfig& cp) {
     map.begin("dual_stack");
     write_dual_stack(out, cp.dual_stack);
+    write_mobile_ipv4(map, out, cp.mobile_ipv4);
     map.begin("limits");
     Map(out)
         .put("bindings", cp.limits.bindings)

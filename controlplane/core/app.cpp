@@ -12,6 +12,7 @@
 #include "controlplane/binding/sqlite_store.hpp"
 #include "controlplane/core/home_agent_config.hpp"
 #include "controlplane/core/log.hpp"
+#include "controlplane/core/mip4_config.hpp"
 #include "controlplane/management/commands.hpp"
 
 namespace homeport::core {
@@ -48,6 +49,7 @@ App::App(asio::io_context& context, config::Config config, Log& log, const AppOp
       mld_(std::random_device{}()),
       spis_(config_.dataplane.max_sas),
       counter_rows_(config_.dataplane.max_bindings),
+      mip4_(static_cast<Mip4Host&>(*this), ports_, log),
       data_plane_(std::make_unique<DataPlane>(context, config_.dataplane.channel_socket, log,
                                               static_cast<DataPlaneEvents&>(*this))),
       timers_(std::make_unique<Timers>(context)) {}
@@ -70,7 +72,10 @@ std::expected<std::unique_ptr<App>, std::vector<std::string>> App::create(
                     "the mobile node " + node +
                         " has no keys for payload, which policy.protect_payload demands");
     }
+    auto mip4 = mip4_configs(config.controlplane, PortMap(config.dataplane.ports));
+    if (!mip4) return std::unexpected(std::move(mip4.error()));
     auto app = std::unique_ptr<App>(new App(context, std::move(config), log, options));
+    app->mip4_.configure(app->config_.controlplane, std::move(*mip4));
     app->sa_source_ = std::make_unique<sa::StaticSaSource>(std::move(*source));
     if (auto errors = app->open_stores(); !errors.empty()) return std::unexpected(errors);
     app->put_operator_sas_in_force();
@@ -78,6 +83,7 @@ std::expected<std::unique_ptr<App>, std::vector<std::string>> App::create(
     if (auto errors = app->open_management(); !errors.empty()) return std::unexpected(errors);
     if (options.mirror_kernel) app->open_mirror();
     app->warn_of_lab_switches();
+    app->log_doubts();
     return app;
 }
 
@@ -106,7 +112,7 @@ std::vector<std::string> App::open_stores() {
     auto added = sa::OperatorSas::open(path + ".sas");
     if (!added) return {added.error()};
     operator_sas_ = std::move(*added);
-    return {};
+    return mip4_.open_log(path + ".mip4");
 }
 
 std::vector<std::string> App::restore_bindings() {
@@ -226,6 +232,7 @@ void App::stop() {
     mirror_.reset();
     data_plane_->stop();
     commit_store();
+    mip4_.finish_round();
     write_ledger();
 }
 
@@ -236,8 +243,8 @@ binding::ClockPair App::clocks() const {
 void App::arm_timer() {
     if (is_stopped_) return;
     std::optional<binding::TimePoint> next;
-    for (const auto& deadline :
-         {home_agent_->next_deadline(), dad_.next_deadline(), mld_.next_deadline()}) {
+    for (const auto& deadline : {home_agent_->next_deadline(), dad_.next_deadline(),
+                                 mld_.next_deadline(), mip4_.next_deadline()}) {
         if (deadline && (!next || *deadline < *next)) next = deadline;
     }
     if (!next) {
@@ -255,6 +262,7 @@ void App::on_timer() {
     carry_out(home_agent_->tick(now()));
     for (const auto& verdict : dad_.tick(now())) conclude_dad(verdict);
     send_reports(mld_.tick(now()));
+    mip4_.tick();
     finish_round();
     data_plane_->flush();
     arm_timer();

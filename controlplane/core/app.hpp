@@ -8,6 +8,7 @@
 //   app_events.cpp      events of the data plane
 //   app_actions.cpp     actions of the protocol module
 //   app_management.cpp  what commands see and do
+//   app_mip4.cpp        what the home agents of Mobile IPv4 (mip4_service.hpp) need of the rest
 #pragma once
 
 #include <chrono>
@@ -24,6 +25,7 @@
 #include "controlplane/binding/store.hpp"
 #include "controlplane/core/counter_rows.hpp"
 #include "controlplane/core/data_plane.hpp"
+#include "controlplane/core/mip4_service.hpp"
 #include "controlplane/core/mld_responder.hpp"
 #include "controlplane/core/port_map.hpp"
 #include "controlplane/ipsec/operator_sas.hpp"
@@ -55,6 +57,7 @@ struct AppOptions {
 
 class App final : public management::Appliance,
                   private DataPlaneEvents,
+                  private Mip4Host,
                   private netlink::MirrorSink {
   public:
     /// Opens the store, reads the keys, restores bindings, listens on the management socket. Every
@@ -89,6 +92,10 @@ class App final : public management::Appliance,
     }
     [[nodiscard]] management::ApplianceStatus status() const override;
     std::size_t clear_bindings(const std::optional<Ipv6Address>& home_address) override;
+    [[nodiscard]] std::vector<management::Mip4Agent> mip4_agents() const override;
+    [[nodiscard]] std::optional<std::uint32_t> counter_index(
+        const Ipv4Address& home_address) const override;
+    std::size_t clear_mip4_bindings(const std::optional<Ipv4Address>& home_address) override;
     std::expected<std::uint32_t, management::CommandError> add_sa(sa::OperatorSa wanted) override;
     std::expected<void, management::CommandError> delete_sa(const sa::SaName& name) override;
     std::expected<void, management::CommandError> start_trace(
@@ -172,6 +179,17 @@ class App final : public management::Appliance,
     void take_frame(const channel::Punt& event, ConstByteSpan frame);
     void answer_unknown_binding(const channel::Punt& event, ConstByteSpan packet);
     void answer_parameter_problem(const channel::Punt& event, ConstByteSpan packet);
+
+    // app_mip4.cpp
+    void send_command(channel::BindingSet& record) override;
+    void send_command(channel::BindingRemove& record) override;
+    void send_ipv4_packet(ConstByteSpan packet) override;
+    void send_frame(std::uint16_t port, ConstByteSpan frame) override;
+    [[nodiscard]] std::uint32_t take_counter_row(const Ipv4Address& home_address) override;
+    void give_back_counter_row(const Ipv4Address& home_address) override;
+    void forget_neighbour(std::uint16_t port, const Ipv4Address& address) override;
+    void send_mip4_networks();
+    void log_doubts();
 
     // app_actions.cpp
     void carry_out(const mip6::Actions& actions);
@@ -260,6 +278,8 @@ class App final : public management::Appliance,
     bool sheds_ = false;
     unsigned events_waiting_percent_ = 0;                     // of the ring, at the last round
     std::map<std::string, std::uint64_t> adjacency_packets_;  // by port and address
+
+    Mip4Service mip4_;
 
     std::unique_ptr<netlink::KernelMirror> mirror_;
     /// Home agent addresses that the kernel has, with the data plane's number of the port.

@@ -66,6 +66,7 @@ void App::finish_round() {
         send_answer(message);
     }
     held_messages_.clear();
+    mip4_.finish_round();
 }
 
 void App::send_answer(const mip6::SendMobilityMessage& message) {

@@ -138,9 +138,9 @@ void App::on_event(const channel::SyncDone& event) {
     synchronized_epoch_ = event.epoch;
     log_.write(Message::kSynchronized,
                "the data plane is in step: epoch " + std::to_string(event.epoch) + ", " +
-                   std::to_string(home_agent_->bindings().size()) + " bindings, " +
-                   std::to_string(sa_source_->sa_count()) + " SAs, " + std::to_string(event.swept) +
-                   " old entries swept");
+                   std::to_string(home_agent_->bindings().size() + mip4_.node_count()) +
+                   " bindings, " + std::to_string(sa_source_->sa_count()) + " SAs, " +
+                   std::to_string(event.swept) + " old entries swept");
 }
 
 void App::on_event(const channel::Trace& event) {
@@ -152,6 +152,9 @@ void App::on_event(const channel::SaHighWater& event) {
 }
 
 void App::on_event(const channel::PathMtu& event) {
+    if (event.home_address.family == 4) {
+        return mip4_.note_path_mtu(event.home_address.v4(), event.mtu);
+    }
     if (event.home_address.family != 6 || event.mtu > 0xffff) return;
     const Ipv6Address home_address = event.home_address.v6();
     const auto* entry = home_agent_->bindings().find(home_address);
@@ -205,7 +208,7 @@ void App::take_punt(const channel::Punt& event, ConstByteSpan packet) {
         case channel::PuntReason::kMip4Message:
         case channel::PuntReason::kMip4Keepalive:
         case channel::PuntReason::kAgentSolicitation:
-            return;  // no Mobile IPv4 home agent is configured
+            return mip4_.receive(event, packet);
     }
 }
 

@@ -5,6 +5,7 @@
 #include "controlplane/core/app.hpp"
 #include "controlplane/core/home_agent_config.hpp"
 #include "controlplane/core/log.hpp"
+#include "controlplane/core/mip4_config.hpp"
 #include "dataplane/ipsec/algorithm.hpp"
 #include "dataplane/ipsec/spi.hpp"
 
@@ -81,6 +82,10 @@ management::ApplianceStatus App::status() const {
     problem(is_stuck_, "The data plane's main loop does not move.");
     problem(options_.mirror_kernel && !mirror_, "The kernel's tables cannot be read.");
     problem(!store_problem_.empty(), "Bindings cannot be kept: " + store_problem_);
+    problem(!mip4_.problem().empty(), "Registrations cannot be kept: " + mip4_.problem());
+    for (const std::string& doubt : doubts_about(config_.controlplane)) {
+        problem(true, "In the configuration: " + doubt + ".");
+    }
     problem(!ledger_problem_.empty(), "Sequence numbers cannot be kept: " + ledger_problem_);
     for (const IpAddress& address : missing_addresses_) {
         problem(true,
@@ -148,8 +153,14 @@ std::expected<config::Config, std::vector<std::string>> load_config(const std::s
         return std::unexpected(std::move(errors));
     }
     const auto source = sa::StaticSaSource::load(config->controlplane);
-    if (source) return std::move(*config);
-    for (const std::string& error : source.error()) errors.push_back(file + ": " + error);
+    const auto mip4 = mip4_configs(config->controlplane, PortMap(config->dataplane.ports));
+    if (source && mip4) return std::move(*config);
+    if (!source) {
+        for (const std::string& error : source.error()) errors.push_back(file + ": " + error);
+    }
+    if (!mip4) {
+        for (const std::string& error : mip4.error()) errors.push_back(file + ": " + error);
+    }
     return std::unexpected(std::move(errors));
 }
 
@@ -172,6 +183,11 @@ std::expected<management::ReloadResult, management::CommandError> App::reload_co
         return refuse("invalid_config", "found key files that cannot be used, expected usable ones",
                       std::move(source.error()));
     }
+    auto mip4 = mip4_configs(wanted->controlplane, PortMap(config_.dataplane.ports));
+    if (!mip4) {
+        return refuse("invalid_config", "found key files that cannot be used, expected usable ones",
+                      std::move(mip4.error()));
+    }
     management::ReloadResult result;
     result.changed = config::hash(*wanted) != config::hash(config_);
     result.restart_needed = restart_needed(config_, *wanted);
@@ -186,15 +202,20 @@ std::expected<management::ReloadResult, management::CommandError> App::reload_co
     next.log = config_.controlplane.log;
     next.log.level = level;
     next.limits.bindings = std::min(next.limits.bindings, config_.dataplane.max_bindings);
+    for (config::Mip4HomeAgentConfig& agent : next.mobile_ipv4) {
+        agent.max_bindings = std::min(agent.max_bindings, config_.dataplane.max_bindings);
+    }
     config_.controlplane = std::move(next);
     log_.set_level(level);
     sa_source_ = std::make_unique<sa::StaticSaSource>(std::move(*source));
     put_operator_sas_in_force();
     carry_out(
         home_agent_->reconfigure(home_agent_config(config_.controlplane, ports_, now()), now()));
+    mip4_.reconfigure(config_.controlplane, std::move(*mip4));
     finish_round();
     if (phase_ == Phase::kRunning) synchronize();
     warn_of_lab_switches();
+    log_doubts();
     arm_timer();
     log_.write(Message::kConfigReloaded,
                "configuration " + config::hash(config_).substr(0, 12) + " is in force");

@@ -69,9 +69,11 @@ void App::synchronize() {
     send(parameters);
     send_addresses();
     send_home_prefixes();
+    send_mip4_networks();
     send_security();
     send_vpn_clients();
     send_bindings();
+    mip4_.send_bindings();
     channel::EndSync end;
     end.epoch = epoch_;
     send(end);

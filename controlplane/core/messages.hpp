@@ -59,7 +59,15 @@ enum class Level : std::uint8_t { kDebug, kInfo, kWarning, kError };
     X(kSaAdded, 70, kInfo) \
     X(kSaDeleted, 71, kInfo) \
     X(kSaLeftOut, 72, kError) \
-    X(kSaEnded, 73, kError)
+    X(kSaEnded, 73, kError) \
+    X(kRegistrationCreated, 80, kInfo) \
+    X(kRegistrationMoved, 81, kInfo) \
+    X(kRegistrationEnded, 82, kInfo) \
+    X(kRegistrationRefused, 83, kWarning) \
+    X(kRegistrationIgnored, 84, kWarning) \
+    X(kRevocation, 85, kInfo) \
+    X(kRevocationTrouble, 86, kWarning) \
+    X(kConfigDoubt, 87, kWarning)
 // clang-format on
 
 enum class Message : std::uint16_t {

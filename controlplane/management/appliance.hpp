@@ -20,6 +20,10 @@
 namespace homeport::mip6 {
 class HomeAgent;
 }
+namespace homeport::mip4 {
+class AgentAdvertiser;
+class HomeAgent;
+}  // namespace homeport::mip4
 namespace homeport::sa {
 class SaSource;
 struct OperatorSa;
@@ -45,6 +49,17 @@ struct ReloadResult {
     std::vector<std::string> restart_needed;  // settings that changed without effect
 };
 
+/// A home agent of Mobile IPv4.
+struct Mip4Agent {
+    const config::Mip4HomeAgentConfig& config;
+    const mip4::HomeAgent& module;
+    struct Link {
+        std::string port;
+        const mip4::AgentAdvertiser* advertiser = nullptr;
+    };
+    std::vector<Link> links;  // that it advertises itself on
+};
+
 class Appliance {
   public:
     virtual ~Appliance() = default;
@@ -68,6 +83,14 @@ class Appliance {
 
     /// How many bindings were removed; `home_address` empty: all.
     virtual std::size_t clear_bindings(const std::optional<Ipv6Address>& home_address) = 0;
+
+    /// In the order of the configuration.
+    [[nodiscard]] virtual std::vector<Mip4Agent> mip4_agents() const = 0;
+    /// Row of the bindings of a home address of Mobile IPv4 in the statistics.
+    [[nodiscard]] virtual std::optional<std::uint32_t> counter_index(
+        const Ipv4Address& home_address) const = 0;
+    /// How many home addresses were cleared, and revoked where that was agreed on; none given: all.
+    virtual std::size_t clear_mip4_bindings(const std::optional<Ipv4Address>& home_address) = 0;
 
     /// Puts an SA in force and keeps it. The SPI is that of the record or, if it was 0, a free one.
     virtual std::expected<std::uint32_t, CommandError> add_sa(sa::OperatorSa wanted) = 0;

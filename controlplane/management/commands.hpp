@@ -12,6 +12,7 @@ void register_commands(Dispatcher& dispatcher, Appliance& appliance);
 
 // The parts of it, one file each.
 void register_binding_commands(Dispatcher& dispatcher, Appliance& appliance);
+void register_mip4_commands(Dispatcher& dispatcher, Appliance& appliance);
 void register_security_commands(Dispatcher& dispatcher, Appliance& appliance);
 void register_data_plane_commands(Dispatcher& dispatcher, Appliance& appliance);
 void register_trace_commands(Dispatcher& dispatcher, Appliance& appliance);

@@ -57,6 +57,7 @@ void register_config_commands(Dispatcher& dispatcher, Appliance& appliance) {
 
 void register_commands(Dispatcher& dispatcher, Appliance& appliance) {
     register_binding_commands(dispatcher, appliance);
+    register_mip4_commands(dispatcher, appliance);
     register_security_commands(dispatcher, appliance);
     register_data_plane_commands(dispatcher, appliance);
     register_trace_commands(dispatcher, appliance);

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "controlplane/management/commands.hpp"
 #include "controlplane/management/statistics_view.hpp"
+#include "controlplane/mip4/home_agent.hpp"
 #include "controlplane/mip6/home_agent.hpp"
 #include "dataplane/channel/records.hpp"
 
@@ -50,10 +52,23 @@ Reply show_drops(const json& arguments, const StatisticsReader& reader,
                  const Appliance& appliance) {
     const bool all = arguments.value("all", false);
     json view = drops_view(reader, all);
+    std::map<std::string, std::uint64_t> of_mip4;  // of all home agents together
+    for (const Mip4Agent& agent : appliance.mip4_agents()) {
+        agent.module.counters().for_each(
+            [&](const std::string& name, std::uint64_t value) { of_mip4[name] += value; });
+    }
     json rows = json::array();
-    appliance.home_agent().counters().for_each([&](const std::string& name, std::uint64_t value) {
+    const auto add = [&](const std::string& name, std::uint64_t value) {
         if (value != 0 || all) rows.push_back({{"name", name}, {"value", value}});
+    };
+    appliance.home_agent().counters().for_each([&](const std::string& name, std::uint64_t value) {
+        if (const auto same = of_mip4.find(name); same != of_mip4.end()) {
+            value += same->second;
+            of_mip4.erase(same);
+        }
+        add(name, value);
     });
+    for (const auto& [name, value] : of_mip4) add(name, value);
     view["control_plane"] = std::move(rows);
     return view;
 }
@@ -99,9 +114,12 @@ json binding_sums(const Appliance& appliance) {
     const binding::Cache& cache = appliance.home_agent().bindings();
     cache.for_each(
         [&](const binding::Entry& entry) { ++states.at(static_cast<std::size_t>(entry.state)); });
+    std::size_t mip4_nodes = 0;
+    for (const Mip4Agent& agent : appliance.mip4_agents()) mip4_nodes += agent.module.node_count();
     return {{"tentative", states[0]},
             {"active", states[1]},
             {"delete_wait", states[2]},
+            {"mip4", mip4_nodes},
             {"limit", cache.limits().bindings}};
 }
 

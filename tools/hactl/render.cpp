@@ -92,6 +92,56 @@ std::string show_bindings(const json& data) {
     return (table.empty() ? "no bindings, " : table.text()) + total + page_note(data);
 }
 
+std::string show_mip4_bindings(const json& data) {
+    Table table;
+    table.column("HOME ADDRESS").column("CARE-OF ADDRESS").column("NODE").column("HOME AGENT");
+    table.column("TUNNEL").column("TO").column("FLAGS").column("LEFT", Align::kRight);
+    table.column("OUT", Align::kRight).column("", Align::kRight);
+    table.column("IN", Align::kRight).column("", Align::kRight);
+    for (const json& row : list_of(data, "bindings")) {
+        const std::string half = is_true(row, "half_bound") ? " (half bound)" : "";
+        table.row({text_of(row, "home_address"), text_of(row, "care_of_address"),
+                   text_of(row, "node"), text_of(row, "home_agent"),
+                   text_of(row, "encapsulation") + half, text_of(row, "tunnel_end"),
+                   text_of(row, "flags"), duration_of(row, "remaining"),
+                   count_of(row, "out_packets"), octets_of(row, "out_bytes"),
+                   count_of(row, "in_packets"), octets_of(row, "in_bytes")});
+    }
+    const std::string total = text_of(data, "total") + " home addresses bound\n";
+    return (table.empty() ? "no bindings, " : table.text()) + total + page_note(data);
+}
+
+std::string joined(const json& row, const char* member) {
+    std::string text;
+    for (const json& one : list_of(row, member)) text += (text.empty() ? "" : ", ") + scalar(one);
+    return text.empty() ? "-" : text;
+}
+
+std::string show_mip4_home_agents(const json& data) {
+    std::string text;
+    for (const json& row : list_of(data, "home_agents")) {
+        text += text_of(row, "name") + " (" + text_of(row, "role") + ") at " +
+                joined(row, "addresses") + ", for " + joined(row, "networks") + "\n  " +
+                count_of(row, "bound") + " of " + count_of(row, "nodes") + " nodes bound, " +
+                count_of(row, "bindings") + " bindings, limit " + count_of(row, "limit") + ", " +
+                count_of(row, "revocations_waiting") + " revocations wait\n";
+        for (const json& link : list_of(row, "links")) {
+            text += "  advertised on " + text_of(link, "port") + " as " + text_of(link, "address") +
+                    ": " + count_of(link, "multicast") + " times, " + count_of(link, "solicited") +
+                    " solicitations\n";
+        }
+        const auto counters = row.find("counters");
+        if (counters == row.end() || !counters->is_object()) continue;
+        Table table;
+        table.column("  COUNTER").column("", Align::kRight);
+        for (const auto& [name, value] : counters->items()) {
+            table.row({"  " + name, count_of(*counters, name.c_str())});
+        }
+        if (!table.empty()) text += table.text();
+    }
+    return text.empty() ? "no home agent of Mobile IPv4\n" : text;
+}
+
 // What is left until the hard lifetime: "52m 10s", "1.2 MiB", both, or nothing without a limit.
 std::string lifetime_of(const json& row) {
     std::string left;
@@ -365,6 +415,8 @@ std::string show_flow(const json& data) {
 std::string render(const std::string& command, const json& data) {
     static const std::map<std::string, std::string (*)(const json&)> kRenderers{
         {"show bindings", show_bindings},
+        {"show mip4-bindings", show_mip4_bindings},
+        {"show mip4-home-agents", show_mip4_home_agents},
         {"show sa", show_sa},
         {"show spd", show_spd},
         {"show stages", show_stages},

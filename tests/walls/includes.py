@@ -38,7 +38,8 @@ WALLS = {
     "controlplane/management": None,  # all of controlplane
     "controlplane/core": None,
     "tools/hactl": None,
-    "tools/mobile-node": BASE | {"controlplane/wire", "controlplane/mip6", "controlplane/ipsec",
+    "tools/mobile-node": BASE | {"controlplane/wire", "controlplane/mip4", "controlplane/mip6",
+                                 "controlplane/ipsec",
                                  "dataplane/config", "dataplane/ipsec", "dataplane/parse",
                                  "dataplane/tunnel", "dataplane/channel"},
     "tools/traffic": None,
@@ -68,7 +69,7 @@ BESIDE_IPSEC = {"dataplane/stage", "dataplane/tunnel", "dataplane/forward", "dat
                 "dataplane/punt", "dataplane/parse", "dataplane/table", "controlplane/mip6",
                 "controlplane/binding", "controlplane/wire", "tools/mobile-node"}
 # The part of the mobile node that configures IPsec and shows its state.
-MOBILE_NODE_IPSEC = {"config", "security", "status_report"}
+MOBILE_NODE_IPSEC = {"config", "sa_pair_config", "security", "status_report"}
 MOBILITY_WORDS = re.compile(r"care[-_ ]?of|home[-_ ]address|\bbinding|mip6|\bHoA\b|\bCoA\b", re.I)
 
 

@@ -7,7 +7,6 @@
 #include "dataplane/config/document.hpp"
 #include "dataplane/config/reader.hpp"
 #include "dataplane/ipsec/algorithm.hpp"
-#include "dataplane/ipsec/sa_parameters.hpp"
 #include "tools/mobile-node/mobile_router_config.hpp"
 
 namespace homeport::mobile_node {
@@ -28,10 +27,6 @@ constexpr std::size_t kMostHomeAgents4 = 8;
 constexpr auto kProtectedDataNames =
     std::to_array<std::pair<std::string_view, bool>>({{"rfc5555", false}, {"nested", true}});
 
-std::string absolute(const std::filesystem::path& directory, const std::string& path) {
-    return (directory / path).lexically_normal().string();
-}
-
 void read_device_name(const Value& value, std::string& out) {
     std::string name;
     if (!value.string(name, kDeviceName)) return;
@@ -39,47 +34,6 @@ void read_device_name(const Value& value, std::string& out) {
         return value.fail("the name of a network device, 1 to 15 characters");
     }
     out = name;
-}
-
-void read_path(const Value& value, const std::filesystem::path& directory, std::string& out) {
-    if (value.string(out)) out = absolute(directory, out);
-}
-
-void read_algorithm(const Value& value, std::string& out) {
-    if (!value.string(out, 64)) return;
-    if (!ipsec::parse_algorithm(out)) {
-        std::vector<std::string> names;
-        for (const auto& info : ipsec::all_algorithms()) names.emplace_back(info.name);
-        value.fail("an ESP algorithm; the nearest is '" + config::nearest(out, names) + "'");
-    }
-}
-
-std::optional<SaPair> read_sa_pair(Section section, const std::filesystem::path& directory) {
-    SaPair pair;
-    if (const auto v = section.require("spi_in", "the SPI of what the home agent sends")) {
-        v->number(pair.spi_in, 256, 0xffffffff);
-    }
-    if (const auto v = section.require("spi_out", "the SPI of what the mobile node sends")) {
-        v->number(pair.spi_out, 256, 0xffffffff);
-    }
-    if (const auto v = section.require("algorithm", "the name of an ESP algorithm")) {
-        read_algorithm(*v, pair.algorithm);
-    }
-    if (const auto v = section.require("key_file_in", "the key of what the home agent sends")) {
-        read_path(*v, directory, pair.key_file_in);
-    }
-    if (const auto v = section.require("key_file_out", "the key of what the mobile node sends")) {
-        read_path(*v, directory, pair.key_file_out);
-    }
-    if (const auto v = section.find("replay_window")) {
-        if (v->number(pair.replay_window, 0, ipsec::kMaxReplayWindow, "packets; 0: off") &&
-            pair.replay_window != 0 && pair.replay_window < ipsec::kMinReplayWindow) {
-            v->fail("0 or 64 to 4096 packets");
-        }
-    }
-    if (const auto v = section.find("extended_sequence")) v->boolean(pair.extended_sequence);
-    section.finish();
-    return pair;
 }
 
 void read_security(Section section, const std::filesystem::path& directory, Config& out) {
@@ -248,9 +202,31 @@ void read_addresses(Section& top, Config& out) {
     read_home_agents4(top, out);
 }
 
-void read_top(Section top, const std::filesystem::path& directory, Config& out) {
-    read_addresses(top, out);
+/// What both kinds of mobile node have.
+void read_common(Section& top, const std::filesystem::path& directory, Config& out) {
     read_interfaces(top, out);
+    read_tunnel(top.section("tunnel"), out.tunnel);
+    if (const auto v = top.find("status_socket")) {
+        read_path(*v, directory, out.status_socket);
+        if (out.status_socket.size() > 107) v->fail("a path of at most 107 characters");
+    }
+    if (const auto v = top.find("state_file")) read_path(*v, directory, out.state_file);
+    if (const auto v = top.find("log_level")) v->choice(out.log_level, config::kLogLevelNames);
+    if (const auto v = top.find("keep_binding_on_exit")) v->boolean(out.keep_binding_on_exit);
+    Section lab = top.section("lab");
+    if (const auto v = lab.find("static_gcm")) v->boolean(out.lab_static_gcm);
+    if (const auto v = lab.find("unprotected")) v->boolean(out.lab_unprotected);
+    lab.finish();
+}
+
+void read_top(Section top, const std::filesystem::path& directory, Config& out) {
+    read_common(top, directory, out);
+    if (top.find("mobile_ipv4")) {
+        out.mobile_ipv4.emplace();
+        read_mip4(top.section("mobile_ipv4"), directory, *out.mobile_ipv4);
+        return top.finish();
+    }
+    read_addresses(top, out);
     if (const auto v = top.find("home_interface")) read_device_name(*v, out.home_interface);
     if (const auto v = top.find("lifetime")) {
         std::uint32_t seconds = 0;
@@ -262,25 +238,13 @@ void read_top(Section top, const std::filesystem::path& directory, Config& out) 
             out.first_registration_timeout = std::chrono::milliseconds{ms};
         }
     }
-    if (const auto v = top.find("keep_binding_on_exit")) v->boolean(out.keep_binding_on_exit);
     read_security(top.section("security"), directory, out);
-    Section lab = top.section("lab");
-    if (const auto v = lab.find("static_gcm")) v->boolean(out.lab_static_gcm);
-    if (const auto v = lab.find("unprotected")) v->boolean(out.lab_unprotected);
-    lab.finish();
     read_split(top.section("signalling"), out.signalling);
     read_dual_stack(top.section("dual_stack"), out.dual_stack);
     read_route_optimisation(top, out.route_optimisation);
     if (top.find("mobile_router")) {
         read_mobile_router(top.section("mobile_router"), out.mobile_router);
     }
-    read_tunnel(top.section("tunnel"), out.tunnel);
-    if (const auto v = top.find("status_socket")) {
-        read_path(*v, directory, out.status_socket);
-        if (out.status_socket.size() > 107) v->fail("a path of at most 107 characters");
-    }
-    if (const auto v = top.find("state_file")) read_path(*v, directory, out.state_file);
-    if (const auto v = top.find("log_level")) v->choice(out.log_level, config::kLogLevelNames);
     top.finish();
 }
 
@@ -317,6 +281,11 @@ void check_pairs(const Config& out, Report& report) {
 
 // What no single value shows.
 void check_whole(const Config& out, Report& report) {
+    if (std::ranges::find(out.interfaces, out.tunnel.name) != out.interfaces.end()) {
+        report.add_at("interfaces", "the tunnel device '" + out.tunnel.name + "'",
+                      "access interfaces");
+    }
+    if (out.mobile_ipv4) return check_mip4(*out.mobile_ipv4, out.lab_static_gcm, report);
     if (!out.binding_update && !out.lab_unprotected) {
         report.add_at("security.bu", "nothing",
                       "the keys of BU and BA (only lab.unprotected goes without)");
@@ -326,10 +295,6 @@ void check_whole(const Config& out, Report& report) {
     }
     check_pairs(out, report);
     check_mobile_router(out, report);
-    if (std::ranges::find(out.interfaces, out.tunnel.name) != out.interfaces.end()) {
-        report.add_at("interfaces", "the tunnel device '" + out.tunnel.name + "'",
-                      "access interfaces");
-    }
     if (!out.home_interface.empty() && !out.interfaces.empty() &&
         std::ranges::find(out.interfaces, out.home_interface) == out.interfaces.end()) {
         report.add_at("home_interface", "'" + out.home_interface + "'", "one of interfaces");
@@ -366,6 +331,7 @@ std::string needs_restart(const Config& old_config, const Config& new_config) {
         if (same) return;
         keys += (keys.empty() ? "" : ", ") + std::string(key);
     };
+    compare(old_config.mobile_ipv4 == new_config.mobile_ipv4, "mobile_ipv4");
     compare(old_config.home_address == new_config.home_address, "home_address");
     compare(old_config.home_prefix == new_config.home_prefix, "home_prefix");
     compare(old_config.home_agent == new_config.home_agent, "home_agent");

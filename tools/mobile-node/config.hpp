@@ -14,25 +14,13 @@
 #include "controlplane/mip6/mobile_router.hpp"
 #include "dataplane/base/address.hpp"
 #include "dataplane/config/config.hpp"
+#include "tools/mobile-node/mip4/config.hpp"
+#include "tools/mobile-node/sa_pair_config.hpp"
 
 namespace homeport::mobile_node {
 
 inline constexpr std::string_view kDefaultFile = "/etc/homeport/homeport-mn.yaml";
 inline constexpr std::string_view kDefaultStatusSocket = "/run/homeport-mn.sock";
-
-/// A pair of static ESP SAs, named from the mobile node's side: `out` protects what the mobile node
-/// sends, so it is `in` of the home agent's configuration.
-struct SaPair {
-    std::uint32_t spi_in = 0;   // 256..2^32-1
-    std::uint32_t spi_out = 0;  // 256..2^32-1
-    std::string algorithm;      // a name of the algorithm table of dataplane/ipsec
-    std::string key_file_in;    // absolute
-    std::string key_file_out;
-    std::uint16_t replay_window = 0;  // packets; 0: off, 64..4096
-    bool extended_sequence = false;
-
-    friend bool operator==(const SaPair&, const SaPair&) = default;
-};
 
 struct TunnelConfig {
     std::string name = "homeport0";  // of the TUN device, at most 15 characters
@@ -89,6 +77,10 @@ struct MobileRouterConfig {
 
 struct Config {
     std::string file;  // it was read from
+
+    /// Mobile IPv4 (Part S2). Then everything of IPv6 below is unused: of this file only
+    /// interfaces, tunnel, lab, status_socket, state_file and log_level hold.
+    std::optional<Mip4Config> mobile_ipv4;
 
     Ipv6Address home_address;
     Ipv6Prefix home_prefix;  // masked

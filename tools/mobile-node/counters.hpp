@@ -53,6 +53,29 @@ namespace homeport::mobile_node {
     X(kInIke, "mn.in.ike")                         /* UDP 4500 with marker 0: no IKE here */ \
     X(kDropHeldMessage, "mn.drop.held_message")    /* more messages than can wait */ \
     X(kDropTunWrite, "mn.drop.tun_write")          /* the kernel refused a delivered packet */ \
+    X(kDropMonitor, "mn.drop.tmonitor")            /* S2.50: inside, but not lately confirmed; both ways */ \
+    X(kQueueMonitor, "mn.queue.tmonitor")          /* the same: packets kept (S2.51) */ \
+    X(kQueueFlushed, "mn.drop.queue_flushed")      /* kept, then the network changed (S2.52) */ \
+    X(kVpnSetupFail, "mn.vpn.setup_fail")          \
+    X(kVpnSent, "mn.vpn.sent")                     /* of mn.tunnel.sent: N8, N9 */ \
+    X(kVpnReceived, "mn.vpn.received")             \
+    X(kNativeSent, "mn.native.sent")               /* N7, or no reverse tunnel */ \
+    X(kNativeReceived, "mn.native.received")       \
+    X(kRequestSent, "mn.rrq.sent")                 \
+    X(kReplyReceived, "mn.rrp.received")           \
+    X(kReplyIgnored, "mn.rrp.ignored")             /* answers nothing, or is not authentic */ \
+    X(kUdp434KeepaliveSent, "mn.udp434.keepalive_sent") \
+    X(kUdp434KeepaliveAnswered, "mn.udp434.keepalive_answered") \
+    X(kMssClamped, "mn.mss.clamped")               \
+    X(kFragmentFallback, "minenc.frag_fallback")   /* IP in IP instead: it is a fragment */ \
+    X(kInState, "mn.in.state")                     /* user data while none may come, or not so */ \
+    X(kInTunnelForm, "mn.in.bad_tunnel")           /* from the home agent, but not as agreed */ \
+    X(kInGreFlags, "gre.bad_flags")                \
+    X(kInGreVersion, "gre.version")                \
+    X(kInGreProtocol, "gre.proto")                 \
+    X(kInGreChecksum, "gre.cksum")                 \
+    X(kInMinimalLength, "minenc.len")              \
+    X(kInMinimalChecksum, "minenc.cksum")          \
     X(kNdIgnored, "mn.nd.ignored")                 /* malformed, or not for us to answer */ \
     X(kNetlinkResync, "mn.netlink.resync")
 // clang-format on

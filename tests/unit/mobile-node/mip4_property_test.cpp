@@ -54,6 +54,7 @@ class Walk {
         WorldOptions out;
         out.seed = seed_;
         out.interfaces = 1 + pick(2);
+        out.lifetime = static_cast<std::uint16_t>(20 + pick(60));
         out.queue = pick(4) != 0;
         out.detection.monitor = seconds(10 + pick(3) * 25);
         out.detection.grace = seconds(2 + pick(5));

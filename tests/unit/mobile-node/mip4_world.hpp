@@ -159,6 +159,7 @@ struct WorldOptions {
     mip4::Encapsulation encapsulation = mip4::Encapsulation::kIpInIp;
     bool queue = true;
     bool plain = false;
+    std::uint16_t lifetime = 300;
     bool esp_in_udp = false;
     unsigned interfaces = 1;
     std::uint64_t seed = 1;
@@ -432,7 +433,7 @@ class World {
         config.home_agent = agent;
         config.home_address = home;
         config.association = association(spi, start);
-        config.lifetime = 300;
+        config.lifetime = options_.lifetime;
         config.gre = options_.encapsulation == mip4::Encapsulation::kGre;
         config.minimal = options_.encapsulation == mip4::Encapsulation::kMinimal;
         config.udp_tunnel = options_.udp != Mip4Udp::kOff;

@@ -289,7 +289,7 @@ bool MainLcore::requests() {
 void MainLcore::learn_path_mtu(const Ipv6Address& home_address, std::uint32_t mtu) {
     if (!state_.writer().path_mtu(home_address, mtu)) return;
     channel::PathMtu event;
-    event.home_address = wire_address(home_address);
+    event.home_address = wire_address(table::home_address_of(home_address));
     event.mtu = mtu;
     (void)send(event);
 }

@@ -26,6 +26,7 @@ namespace {
 constexpr unsigned kRoundsBeforeSleep = 200;
 constexpr std::size_t kMaxDeferredReplies = 256;
 constexpr std::uint32_t kReportsPerSecond = 10;
+constexpr std::uint32_t kBroadcastCopiesPerSecond = 10000;
 
 /// The token bucket holds a tenth of a second, and some packets however low the rate is.
 void configure(stage::Policer& policer, std::uint32_t per_second, std::uint32_t least_burst) {
@@ -45,6 +46,7 @@ void WorkerContext::refresh() {
     configure(worker_.sealed_control_policer, parameters->punt_packets_per_second, 64);
     configure(worker_.kernel_policer, parameters->kernel_packets_per_second, 64);
     configure(worker_.report_policer, kReportsPerSecond, 4);
+    configure(worker_.broadcast_policer, kBroadcastCopiesPerSecond, 128);
     signalling_spis_.configure(
         {.technique = parameters->technique == channel::Technique::kHeuristic
                           ? tunnel::SignallingSpis::Technique::kHeuristic

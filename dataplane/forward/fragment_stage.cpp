@@ -21,7 +21,7 @@ using stage::PacketMeta;
 using stage::StageId;
 using stage::Worker;
 
-enum class FragmentEdge : std::uint8_t { kTx, kToKernel, kForward };
+enum class FragmentEdge : std::uint8_t { kTx, kToKernel, kForward, kTunnelOut };
 
 constexpr unsigned kMaxPieces = stage::kMaxAmplification;
 constexpr std::uint8_t kOptionCopied = 0x80;  // RFC 791: goes into every fragment
@@ -235,6 +235,10 @@ bool fragment_ipv4(Worker& worker, rte_mbuf* packet, std::uint32_t mtu, Pieces& 
 
 /// Where a piece goes; its notes are made fit for that.
 FragmentEdge edge_of(Worker& worker, PacketMeta& notes) {
+    // Cut for a tunnel whose header it does not have yet (P26).
+    if (has(notes, stage::kMetaOneCareOf) && !has(notes, stage::kMetaEncapsulated)) {
+        return FragmentEdge::kTunnelOut;
+    }
     if (static_cast<PiecesGo>(notes.reason) == PiecesGo::kToKernel) {
         worker.count(Counter::kUnresolvedToKernel);
         return FragmentEdge::kToKernel;
@@ -288,8 +292,9 @@ const stage::StageDescription kFragmentStage{
     .function = fragment,
     .edges = {{{"tx", StageId::kTx},
                {"to-kernel", StageId::kToKernel},
-               {"forward", StageId::kForward}}},
-    .edge_count = 3,
+               {"forward", StageId::kForward},
+               {"tunnel-out", StageId::kTunnelOut}}},
+    .edge_count = 4,
 };
 
 }  // namespace homeport::forward

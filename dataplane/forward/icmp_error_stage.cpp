@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/forward/quoted_packet.hpp"
 #include "dataplane/forward/stage_support.hpp"
 #include "dataplane/forward/stages.hpp"
 
@@ -38,6 +39,17 @@ Subject subject_of(rte_mbuf* packet, const PacketMeta& notes) {
                     notes.family,
                     {static_cast<IcmpErrorKind>(notes.reason), notes.code, notes.parameter}};
     if (!has(notes, stage::kMetaEncapsulated)) return subject;
+    if (subject.error.kind == IcmpErrorKind::kPacketTooBig && subject.family == 4) {
+        // RFC 2003 section 5.1: a tunnel that is too narrow, further on in this box (S2.131).
+        const QuotedPacket quoted = read_quote(subject.packet);
+        const bool has_inner = quoted.kind == QuotedPacket::Kind::kTunnel && !quoted.edited &&
+                               quoted.inner_family == 4 && notes.parameter > quoted.overhead;
+        if (has_inner) {
+            subject.packet = quoted.inner;
+            subject.error.parameter = notes.parameter - quoted.overhead;
+            return subject;
+        }
+    }
     const auto upper = find_upper_layer(subject.packet, subject.family);
     if (!upper || upper->later_fragment || upper->offset >= subject.packet.size()) return subject;
     if (upper->protocol == number(IpProtocol::kIpv6)) {

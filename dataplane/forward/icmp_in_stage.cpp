@@ -8,6 +8,7 @@
 #include "dataplane/forward/quoted_packet.hpp"
 #include "dataplane/forward/stage_support.hpp"
 #include "dataplane/forward/stages.hpp"
+#include "dataplane/tunnel/mip4_headers_for_stages.hpp"
 
 namespace homeport::forward {
 
@@ -93,16 +94,24 @@ std::optional<Message> read_message(rte_mbuf* packet, const PacketMeta& notes) {
     return Message{header.type, header.code, header.data.host(), icmp.subspan(sizeof(IcmpHeader))};
 }
 
+bool is_tunnel_of(const table::Binding& binding, const QuotedPacket& quoted) {
+    return !binding.tentative() && binding.care_of_address == quoted.destination &&
+           binding.home_agent_address == quoted.source;
+}
+
 /// The binding in whose tunnel the quoted packet was; null if we sent no such packet.
 const table::Binding* binding_of(const Worker& worker, const QuotedPacket& quoted) {
     const table::BindingTable& bindings = worker.tables->bindings;
     std::uint32_t slot = bindings.find(quoted.home_address);
     if (slot == table::kNoSlot) slot = worker.tables->mobile_network_of(quoted.home_address);
     if (slot == table::kNoSlot) return nullptr;
-    const table::Binding& binding = bindings.at(slot);
-    const bool ours = !binding.tentative() && binding.care_of_address == quoted.destination &&
-                      binding.home_agent_address == quoted.source;
-    return ours ? &binding : nullptr;
+    const table::Binding& first = bindings.at(slot);
+    if (is_tunnel_of(first, quoted)) return &first;
+    const table::Binding* found = nullptr;
+    tunnel::for_each_copy(*worker.tables, first, [&](std::uint32_t, const table::Binding& binding) {
+        if (is_tunnel_of(binding, quoted)) found = &binding;
+    });
+    return found;
 }
 
 void learn_path_mtu(Worker& worker, const table::Binding& binding, std::uint32_t mtu) {
@@ -171,6 +180,38 @@ std::optional<IcmpError> relayed(const Message& message, const QuotedPacket& quo
                      .parameter = std::max<std::uint32_t>(mtu, 68)};
 }
 
+/// RFC 2003 section 4: what is about the outer header alone means nothing to the sender of the
+/// inner packet.
+bool is_for_encapsulator(const Message& message) {
+    constexpr std::uint8_t kPortUnreachable = 3;
+    constexpr std::uint8_t kSourceRouteFailed = 5;
+    return message.type == kParameterProblem ||
+           (message.type == kDestinationUnreachable &&
+            (message.code == kPortUnreachable || message.code == kSourceRouteFailed));
+}
+
+/// S2.131: what the VPN gateway of this box had sealed was in the tunnel of its external home
+/// agent, so the SA's path is what the tunnel's is, less its headers.
+void learn_path_of_sealed_inside(Worker& worker, const Message& message,
+                                 const QuotedPacket& quoted) {
+    if (quoted.edited || quoted.inner_family != 4 || worker.to_main == nullptr ||
+        message.data <= quoted.overhead) {
+        return;
+    }
+    const auto& ip = *reinterpret_cast<const Ipv4Header*>(quoted.inner.data());
+    const std::size_t header = ip.header_length();
+    if (ip.protocol != number(IpProtocol::kEsp) || quoted.inner.size() < header + 4 ||
+        worker.tables->local_addresses.find(ip.source) == nullptr) {
+        return;
+    }
+    stage::MainRequest request;
+    request.kind = stage::MainRequest::Kind::kSealedPathMtu;
+    request.home_address = quoted.home_address;
+    request.mtu = message.data - quoted.overhead;
+    request.spi = load_be32(quoted.inner.data() + header);
+    (void)rte_ring_enqueue_elem(worker.to_main, &request, sizeof request);
+}
+
 bool is_about_tunnels(std::uint8_t type) {
     return type >= kDestinationUnreachable && type <= kParameterProblem;
 }
@@ -198,7 +239,10 @@ void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& ou
     };
     if (quoted.kind == QuotedPacket::Kind::kCutOff) {
         // Too little to find out whose packet it was, but a tunnel's if it came from us.
-        if (worker.tables->local_addresses.find(quoted.source) == nullptr) {
+        const table::LocalAddress* const local = worker.tables->local_addresses.find(quoted.source);
+        const bool is_kernels =
+            quoted.of_mip4 && local != nullptr && local->mip4_role == channel::Mip4Role::kNone;
+        if (local == nullptr || is_kernels) {
             out.to(IcmpInEdge::kToKernel, packet);
         } else if (!is_believed) {
             ignore();
@@ -222,17 +266,25 @@ void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& ou
         return;
     }
     if (!is_believed) return ignore();
-    if (message->type == kPacketTooBig) learn_path_mtu(worker, *binding, message->data);
+    if (message->type == kPacketTooBig) {
+        learn_path_mtu(worker, *binding, message->data);
+        if (tunnel::is_mip4(*binding)) learn_path_of_sealed_inside(worker, *message, quoted);
+    }
     rte_mbuf* relay = nullptr;
     if (quoted.kind == QuotedPacket::Kind::kTunnel) {
         const auto error = relayed(*message, quoted);
         // Time Exceeded in reassembly (code 1) says that something was lost, no more.
-        const bool silent = message->type == kTimeExceeded && message->code != 0;
+        const bool silent = (message->type == kTimeExceeded && message->code != 0) ||
+                            (tunnel::is_mip4(*binding) && is_for_encapsulator(*message));
         if (error && !silent) {
+            std::array<std::uint8_t, kMostRestored> restored;
+            ConstByteSpan inner = quoted.inner;
+            if (quoted.edited) {
+                inner = {restored.data(), restore_inner(message->quote, quoted, restored)};
+            }
             relay = make_icmp_error(
-                worker, quoted.inner, quoted.inner_family, *error,
-                port_towards_source(worker, quoted.inner, quoted.inner_family, notes.in_port),
-                false);
+                worker, inner, quoted.inner_family, *error,
+                port_towards_source(worker, inner, quoted.inner_family, notes.in_port), false);
         }
     }
     out.absorb(packet);

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/forward/quoted_packet.hpp"
 
+#include <algorithm>
+#include <cstring>
+
+#include "dataplane/base/checksum.hpp"
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/table/binding_table.hpp"
+#include "dataplane/tunnel/mip4_tunnel.hpp"
 #include "dataplane/tunnel/udp_tunnel.hpp"
 
 namespace homeport::forward {
@@ -38,6 +43,60 @@ void read_sealed(ConstByteSpan esp, QuotedPacket& quoted) {
     quoted.spi = load_be32(esp.data());
 }
 
+/// P22, and P26 with GRE. It is ours, so there is no checksum in it.
+void read_gre(ConstByteSpan gre, QuotedPacket& quoted) {
+    constexpr std::size_t kGreLength = 4;
+    quoted.kind = QuotedPacket::Kind::kCutOff;
+    quoted.of_mip4 = true;
+    if (gre.size() < kGreLength) return;
+    quoted.overhead += kGreLength;
+    read_inner(gre.subspan(kGreLength), number(IpProtocol::kIpv4), quoted);
+}
+
+/// P24, and P26 with minimal encapsulation. `outer`: the header that was edited.
+void read_minimal(ConstByteSpan bytes, const Ipv4Header& outer, QuotedPacket& quoted) {
+    quoted.kind = QuotedPacket::Kind::kCutOff;
+    quoted.of_mip4 = true;
+    const tunnel::MinimalHeader minimal = tunnel::read_minimal(bytes);
+    if (minimal.error != tunnel::MinimalError::kNone || !minimal.has_source) return;
+    quoted.overhead += minimal.length - std::uint32_t{outer.header_length()};
+    if (quoted.length < quoted.overhead) return;
+    quoted.kind = QuotedPacket::Kind::kTunnel;
+    quoted.edited = true;
+    quoted.inner_family = 4;
+    quoted.inner = bytes.subspan(minimal.length);
+    quoted.inner_length = quoted.length - quoted.overhead;
+    quoted.inner_dont_fragment = outer.dont_fragment();
+    quoted.inner_protocol = minimal.protocol;
+    quoted.inner_source = minimal.source;
+    quoted.home_address = table::v4_mapped(minimal.destination);
+}
+
+/// P26.
+void read_tunnel_data(ConstByteSpan payload, const Ipv4Header& outer, QuotedPacket& quoted) {
+    quoted.kind = QuotedPacket::Kind::kCutOff;
+    quoted.of_mip4 = true;
+    const tunnel::TunnelData header = tunnel::read_tunnel_data(payload);
+    if (payload.size() < tunnel::TunnelData::kLength) return;
+    quoted.overhead += tunnel::TunnelData::kLength;
+    if (!header.well_formed) {  // a message of the control plane
+        quoted.kind = QuotedPacket::Kind::kOther;
+        return;
+    }
+    const ConstByteSpan rest = payload.subspan(tunnel::TunnelData::kLength);
+    switch (static_cast<tunnel::Mip4Encapsulation>(header.next_header)) {
+        case tunnel::Mip4Encapsulation::kIpInIp:
+            read_inner(rest, number(IpProtocol::kIpv4), quoted);
+            return;
+        case tunnel::Mip4Encapsulation::kGre:
+            read_gre(rest, quoted);
+            return;
+        case tunnel::Mip4Encapsulation::kMinimal:
+            read_minimal(rest, outer, quoted);
+            return;
+    }
+}
+
 /// P10, P13, P15: what UDP of ours carries, as far as it is quoted.
 void read_udp(ConstByteSpan datagram, QuotedPacket& quoted) {
     if (datagram.size() < sizeof(UdpHeader)) return;
@@ -70,13 +129,38 @@ QuotedPacket read_ipv4_quote(ConstByteSpan quote) {
         read_inner(quote.subspan(header), ip.protocol, quoted);
     } else if (ip.protocol == number(IpProtocol::kEsp)) {
         read_sealed(quote.subspan(header), quoted);
+    } else if (ip.protocol == number(IpProtocol::kGre)) {
+        read_gre(quote.subspan(header), quoted);
+    } else if (ip.protocol == number(IpProtocol::kMinimalEncapsulation)) {
+        read_minimal(quote.subspan(header), ip, quoted);
     } else if (ip.protocol == number(IpProtocol::kUdp)) {
         read_udp(quote.subspan(header), quoted);
+        const ConstByteSpan datagram = quote.subspan(header);
+        if (datagram.size() >= sizeof(UdpHeader) &&
+            load_be16(datagram.data()) == tunnel::kMip4Port) {
+            read_tunnel_data(datagram.subspan(sizeof(UdpHeader)), ip, quoted);
+        }
     }
     return quoted;
 }
 
 }  // namespace
+
+std::size_t restore_inner(ConstByteSpan quote, const QuotedPacket& quoted,
+                          std::array<std::uint8_t, kMostRestored>& buffer) {
+    const std::size_t header = reinterpret_cast<const Ipv4Header*>(quote.data())->header_length();
+    std::memcpy(buffer.data(), quote.data(), header);
+    auto& ip = *reinterpret_cast<Ipv4Header*>(buffer.data());
+    ip.total_length = Be16(static_cast<std::uint16_t>(quoted.inner_length));
+    ip.protocol = quoted.inner_protocol;
+    ip.source = quoted.inner_source;
+    ip.destination = table::v4_of(quoted.home_address);
+    ip.checksum = Be16(0);
+    ip.checksum = Be16(internet_checksum({buffer.data(), header}));
+    const std::size_t rest = std::min(quoted.inner.size(), buffer.size() - header);
+    std::memcpy(buffer.data() + header, quoted.inner.data(), rest);
+    return header + rest;
+}
 
 QuotedPacket read_quote(ConstByteSpan quote) {
     QuotedPacket quoted;

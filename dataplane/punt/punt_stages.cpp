@@ -104,6 +104,13 @@ bool is_binding_update(const rte_mbuf* packet, const PacketMeta& notes, PuntReas
 void fill_in_source(Worker& worker, const rte_mbuf* packet, const PacketMeta& notes,
                     channel::Punt& punt) {
     const std::uint8_t* const bytes = rte_pktmbuf_mtod(packet, const std::uint8_t*);
+    if (punt.reason == PuntReason::kMip4Keepalive) {  // the notes are of the tunnel's header
+        Ipv4Address end;
+        store_be32(end.bytes.data(), notes.adjacency);
+        punt.recorded_source = channel::WireAddress(end);
+        punt.recorded_port = static_cast<std::uint16_t>(notes.parameter);
+        return;
+    }
     if (notes.family == 4 && stage::length(packet) >= sizeof(Ipv4Header)) {
         punt.recorded_source =
             channel::WireAddress(Ipv4Address::load(bytes + offsetof(Ipv4Header, source)));
@@ -133,6 +140,18 @@ void fill_in_source(Worker& worker, const rte_mbuf* packet, const PacketMeta& no
         punt.had_home_address_option = 1;
     }
     (void)worker.reply_to->take_source(source, worker.now_tsc);
+}
+
+/// Of a packet whose Ethernet header still stands before it.
+void fill_in_link(rte_mbuf* packet, const PacketMeta& notes, channel::Punt& punt) {
+    punt.to_group = (notes.flags & stage::kMetaToGroup) != 0 ? 1 : 0;
+    if ((notes.flags & stage::kMetaL2Intact) == 0) return;
+    punt.source_mac = MacAddress::load(stage::data(packet) - sizeof(EthernetHeader) +
+                                       offsetof(EthernetHeader, source));
+}
+
+Counter policed_counter(PuntReason reason) {
+    return reason == PuntReason::kMip4Message ? Counter::kMip4RrqPoliced : Counter::kPuntPoliced;
 }
 
 /// Keeps `punt` in the headroom at the start of the buffer. False: there is no room.
@@ -165,7 +184,7 @@ void to_control(Worker& worker, Batch& in, Edges& out) {
         const bool sealed = (notes.flags & stage::kMetaDecrypted) != 0;
         stage::Policer& policer = sealed ? worker.sealed_control_policer : worker.control_policer;
         if (worker.to_control == nullptr || !policer.take(worker.now_tsc)) {
-            out.drop(packet, Counter::kPuntPoliced);
+            out.drop(packet, policed_counter(punt.reason));
             continue;
         }
         if (!sealed && !has_room_for_unsealed(worker)) {
@@ -177,7 +196,8 @@ void to_control(Worker& worker, Batch& in, Edges& out) {
         if ((notes.flags & stage::kMetaHaoUndone) != 0) punt.had_home_address_option = 1;
         punt.code = notes.code;
         punt.port = notes.in_port;
-        punt.pointer = notes.parameter;
+        if (punt.reason != PuntReason::kMip4Keepalive) punt.pointer = notes.parameter;
+        fill_in_link(packet, notes, punt);
         punt.worker = worker.index;
         punt.received_tsc = worker.now_tsc;
         const bool framed = wants_frame(punt.reason);

@@ -86,6 +86,7 @@ enum MetaFlags : std::uint16_t {
     kMetaNewSource =
         1 << 12,  // its source is news, if it is authentic (dsmip_source_for_stages.hpp)
     kMetaSignalling = 1 << 13,  // looks like signalling: its queues to other workers are their own
+    kMetaOneCareOf = 1 << 14,   // for the binding in its notes alone, not for its copies (P20)
     kMetaVpnClient = 1 << 15,   // of a VPN client, and vpn-in or vpn-out has seen it
 };
 

@@ -123,6 +123,7 @@ struct alignas(64) Worker {
     Policer sealed_control_policer;  // of what came by an SA
     Policer kernel_policer;
     Policer report_policer;            // of what is told for the log
+    Policer broadcast_policer;         // of copies of broadcasts for mobile nodes (P29)
     std::uint64_t now_tsc = 0;         // at the start of the batch
     std::uint32_t identification = 0;  // IPv4/fragment identification source
 

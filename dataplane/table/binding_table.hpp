@@ -71,6 +71,11 @@ namespace homeport::table {
     return key;
 }
 
+/// The home address of such a key.
+[[nodiscard]] inline Ipv6Address home_address_of(const Ipv6Address& key) {
+    return key.bytes[0] == 0xff ? v4_mapped(v4_of(key)) : key;
+}
+
 inline constexpr std::uint8_t kNoHomePort = 0xff;
 
 /// All that the outbound and the reverse path need, in the one cache line that they touch.

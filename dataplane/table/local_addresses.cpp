@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/table/local_addresses.hpp"
 
+#include <algorithm>
+
 namespace homeport::table {
 
 LocalAddresses::LocalAddresses(std::uint32_t max_addresses, Reclaimer& reclaimer)
@@ -83,6 +85,9 @@ void LocalAddresses::publish_sources() {
             }
         }
     }
+    const bool serves = std::ranges::any_of(
+        all_, [](const auto& entry) { return entry.second.mip4_role != channel::Mip4Role::kNone; });
+    __atomic_store_n(&serves_mip4_, serves ? 1 : 0, __ATOMIC_RELAXED);
     const AllSources* const old = sources_;
     __atomic_store_n(&sources_, fresh, __ATOMIC_RELEASE);
     reclaimer_.retire(
@@ -96,7 +101,9 @@ std::expected<void, LocalAddresses::Error> LocalAddresses::set(const Ipv6Address
     const Key key{address, port};
     const auto known = all_.find(key);
     if (known != all_.end()) {
-        const bool same = known->second.is_home_agent_address == properties.is_home_agent_address;
+        const bool same = known->second.is_home_agent_address == properties.is_home_agent_address &&
+                          known->second.mip4_role == properties.mip4_role &&
+                          known->second.is_vpn_gateway == properties.is_vpn_gateway;
         known->second = properties;
         return same ? std::expected<void, Error>{} : publish(address);
     }

@@ -72,6 +72,11 @@ class LocalAddresses {
     [[nodiscard]] std::optional<Ipv4Address> source_for(std::uint16_t port,
                                                         const Ipv4Address& destination) const;
 
+    /// Whether any address is a Mobile IPv4 home agent's.
+    [[nodiscard]] bool serves_mip4() const {
+        return __atomic_load_n(&serves_mip4_, __ATOMIC_RELAXED) != 0;
+    }
+
     // -------------------------------------------------------------------------------- writer
 
     enum class Error : std::uint8_t { kFull };
@@ -115,6 +120,7 @@ class LocalAddresses {
     std::map<Key, OnPort> all_;
     const AllSources* sources_;
     std::uint64_t generation_ = 0;
+    std::uint8_t serves_mip4_ = 0;
 };
 
 }  // namespace homeport::table

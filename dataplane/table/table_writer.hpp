@@ -160,6 +160,7 @@ class TableWriter {
                                             const Resolution& resolution) const;
     /// Puts `binding` with a path MTU and adjacency of its own; `resolution` is handed over.
     Applied publish(Binding binding, const BindingNotes& notes, const Resolution& resolution);
+    void note_broadcasts(const Binding& binding);
     void resolve_again(std::uint32_t slot);
     void resolve_some(unsigned max_work);
     void learn_some(unsigned max_work);

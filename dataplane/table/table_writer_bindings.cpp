@@ -142,6 +142,7 @@ void TableWriter::remove_binding(const Ipv6Address& home_address) {
     if (const auto owned = mobile_prefixes_of_.extract(home_address); !owned.empty()) {
         for (const Ipv6Prefix& prefix : owned.mapped()) remove_mobile_prefix(prefix);
     }
+    tables_.broadcast_nodes.remove(home_address);
     const std::uint32_t slot = tables_.bindings.erase(home_address);
     if (slot != kNoSlot) tables_.adjacencies.release(tables_.bindings.at(slot).adjacency);
 }
@@ -188,11 +189,25 @@ Applied TableWriter::publish(Binding binding, const BindingNotes& notes,
                     "more than " + std::to_string(tables_.bindings.capacity()) + " bindings");
     }
     binding_notes_[inserted->slot] = notes;
+    note_broadcasts(binding);
     tables_.return_paths.put(inserted->slot, inserted->replaced);
     if (inserted->replaced != kNoSlot) {
         tables_.adjacencies.release(tables_.bindings.at(inserted->replaced).adjacency);
     }
     return {};
+}
+
+void TableWriter::note_broadcasts(const Binding& binding) {
+    if (binding.mip4_role() == channel::Mip4Role::kNone || !binding.home_address.is_v4_mapped()) {
+        return;  // copies get them with the first one
+    }
+    const bool wanted =
+        (binding.flags & channel::kBindingBroadcasts) != 0 && binding.home_port != kNoHomePort;
+    if (wanted) {
+        tables_.broadcast_nodes.set({binding.home_address, binding.home_port});
+    } else {
+        tables_.broadcast_nodes.remove(binding.home_address);
+    }
 }
 
 void TableWriter::resolve_again(std::uint32_t slot) {

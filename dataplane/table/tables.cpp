@@ -15,6 +15,7 @@ Tables::Tables(const Sizes& sizes, rte_rcu_qsbr* readers)
       home_prefixes(sizes.max_home_prefixes, reclaimer),
       mobile_prefixes(sizes.max_mobile_prefixes, reclaimer),
       vpn_clients(sizes.max_vpn_clients, reclaimer),
+      broadcast_nodes(reclaimer),
       fib(sizes.max_routes, reclaimer) {}
 
 Tables::~Tables() {

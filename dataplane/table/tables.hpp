@@ -9,6 +9,7 @@
 #include "dataplane/channel/messages.hpp"
 #include "dataplane/table/adjacency_table.hpp"
 #include "dataplane/table/binding_table.hpp"
+#include "dataplane/table/broadcast_nodes.hpp"
 #include "dataplane/table/fib.hpp"
 #include "dataplane/table/home_prefixes.hpp"
 #include "dataplane/table/local_addresses.hpp"
@@ -79,6 +80,7 @@ struct Tables {
     HomePrefixes home_prefixes;
     MobilePrefixTable mobile_prefixes;
     VpnClients vpn_clients;
+    BroadcastNodes broadcast_nodes;
     Fib fib;
 
     ~Tables();

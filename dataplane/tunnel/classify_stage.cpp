@@ -2,6 +2,9 @@
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/ipsec/interface.hpp"
 #include "dataplane/tunnel/extension_headers.hpp"
+#include "dataplane/tunnel/mip4_broadcasts_for_stages.hpp"
+#include "dataplane/tunnel/mip4_headers_for_stages.hpp"
+#include "dataplane/tunnel/mip4_tunnel.hpp"
 #include "dataplane/tunnel/routing_header.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
@@ -33,6 +36,9 @@ enum class ClassifyEdge : std::uint8_t {
     kToControl,
     kToKernel,
     kTx,
+    kMip4In,
+    kVpnIn,
+    kVpnOut,
 };
 
 constexpr std::uint8_t kEcho = 0;
@@ -74,6 +80,13 @@ bool is_dsmip_port(rte_mbuf* packet, const PacketMeta& notes) {
            port == kProxyControlPort || port == kProxyDataPort;
 }
 
+/// UDP to `port`, so much of it as is looked at here.
+bool is_udp_to(rte_mbuf* packet, const PacketMeta& notes, std::uint16_t port) {
+    return notes.protocol == number(IpProtocol::kUdp) &&
+           stage::length(packet) >= notes.upper_offset + 4u &&
+           load_be16(stage::data(packet) + notes.upper_offset + 2) == port;
+}
+
 bool has_flag(const PacketMeta& notes, stage::MetaFlags flag) {
     return (notes.flags & flag) != 0;
 }
@@ -88,6 +101,15 @@ class Classification {
 
   private:
     void settle_all(Batch& in);
+    /// P31: IPv4 out of an SA that vpn-in has not seen yet.
+    static bool is_from_vpn(const PacketMeta& notes) {
+        constexpr std::uint16_t kLookedAt = stage::kMetaDecrypted | stage::kMetaVpnClient;
+        return notes.family == 4 && (notes.flags & kLookedAt) == stage::kMetaDecrypted;
+    }
+    [[nodiscard]] bool is_clients(const std::uint8_t* ip) const {
+        return tables_.vpn_clients.of_inner(reinterpret_cast<const Ipv4Header*>(ip)->source) !=
+               nullptr;
+    }
     [[nodiscard]] bool lacks_esp(rte_mbuf* packet, const PacketMeta& notes) const;
     void give(ClassifyEdge edge, rte_mbuf* packet) { out_.to(edge, packet); }
     void punt(rte_mbuf* packet, channel::PuntReason reason) {
@@ -106,6 +128,11 @@ class Classification {
     [[nodiscard]] bool settle_options(rte_mbuf* packet, const PacketMeta& notes);
     [[nodiscard]] bool hand_to_owner(rte_mbuf* packet, std::uint16_t flags = 0);
     void copy_query_to_control(rte_mbuf* packet);
+    [[nodiscard]] rte_mbuf* copy_for_control(rte_mbuf* packet);
+    void settle_group_of_home_link(rte_mbuf* packet, const PacketMeta& notes);
+    [[nodiscard]] bool settle_mip4(rte_mbuf* packet, const PacketMeta& notes);
+    [[nodiscard]] bool is_request_to_home_link(rte_mbuf* packet, const PacketMeta& notes,
+                                               const Ipv6Address& destination) const;
     void settle_mobility(rte_mbuf* packet, const PacketMeta& notes);
     void settle_icmpv6(rte_mbuf* packet, const PacketMeta& notes);
     void settle_transit(rte_mbuf* packet, PacketMeta& notes, const Ipv6Address& destination);
@@ -192,19 +219,55 @@ void Classification::settle_group(rte_mbuf* packet, const PacketMeta& notes) {
         tables_.home_prefixes.is_home_port(notes.in_port)) {
         copy_query_to_control(packet);
     }
+    if (notes.family == 4 && tables_.local_addresses.serves_mip4()) {
+        settle_group_of_home_link(packet, notes);
+        return;
+    }
+    give(ClassifyEdge::kToKernel, packet);
+}
+
+/// IPv4 on a link that may be the home of Mobile IPv4 nodes: requests to whatever home agent there
+/// is (RFC 5944 section 3.8.3.2), and broadcasts that nodes elsewhere want (P29).
+void Classification::settle_group_of_home_link(rte_mbuf* packet, const PacketMeta& notes) {
+    constexpr int kRouterSolicitation = 10;
+    if (!tables_.home_prefixes.is_home_port(notes.in_port)) {
+        give(ClassifyEdge::kToKernel, packet);
+        return;
+    }
+    if (is_udp_to(packet, notes, kMip4Port)) {
+        give(ClassifyEdge::kMip4In, packet);
+        return;
+    }
+    if (notes.protocol == number(IpProtocol::kIcmp) &&
+        upper_octet(packet, notes) == kRouterSolicitation) {
+        rte_mbuf* const copy = copy_for_control(packet);
+        if (copy != nullptr) punt(copy, channel::PuntReason::kAgentSolicitation);
+    }
+    const bool multicast =
+        reinterpret_cast<const Ipv4Header*>(stage::data(packet))->destination.is_multicast();
+    if (!multicast && wants_broadcast(tables_, notes.in_port)) {
+        rte_mbuf* const copy = copy_of(worker_, packet);
+        if (copy != nullptr) give(ClassifyEdge::kMip4In, copy);
+    }
     give(ClassifyEdge::kToKernel, packet);
 }
 
 /// Kernel and control plane both report groups: those of its own addresses, and those of the home
 /// addresses that are defended. No buffer: the querier asks again.
 void Classification::copy_query_to_control(rte_mbuf* packet) {
+    rte_mbuf* const copy = copy_for_control(packet);
+    if (copy != nullptr) punt(copy, channel::PuntReason::kMldQuery);
+}
+
+/// With the Ethernet header before it, as in the packet.
+rte_mbuf* Classification::copy_for_control(rte_mbuf* packet) {
     (void)rte_pktmbuf_prepend(packet, kEthernetLength);  // where it still stands
     rte_mbuf* const copy = rte_pktmbuf_copy(packet, worker_.pool, 0, UINT32_MAX);
     cut_front(packet, kEthernetLength);
-    if (copy == nullptr) return;
+    if (copy == nullptr) return nullptr;
     cut_front(copy, kEthernetLength);
     worker_.count(Counter::kRxGenerated);
-    punt(copy, channel::PuntReason::kMldQuery);
+    return copy;
 }
 
 /// RFC 6275 section 10.4.2: packets to a mobile node's link-local address are never tunnelled.
@@ -330,6 +393,9 @@ bool Classification::settle_options(rte_mbuf* packet, const PacketMeta& notes) {
 void Classification::settle_local(rte_mbuf* packet, PacketMeta& notes,
                                   const table::LocalAddress& local) {
     const bool is_home_agent = local.is_home_agent_address != 0;
+    const bool is_mip4 = local.mip4_role != channel::Mip4Role::kNone;
+    const bool ends_tunnels = is_home_agent || is_mip4 || local.is_vpn_gateway != 0;
+    if (is_mip4 && settle_mip4(packet, notes)) return;
     if (notes.family == 6 && notes.upper_offset != sizeof(Ipv6Header)) [[unlikely]] {
         if (settle_extension_headers(packet, notes, local)) return;
     }
@@ -340,18 +406,26 @@ void Classification::settle_local(rte_mbuf* packet, PacketMeta& notes,
             tunnelled_.packets[tunnelled_.count++] = packet;
             return;
         case number(IpProtocol::kUdp):
-            if (!is_home_agent || !is_dsmip_port(packet, notes)) break;
-            give(ClassifyEdge::kDsmipIn, packet);
+            if (is_home_agent && is_dsmip_port(packet, notes)) {
+                give(ClassifyEdge::kDsmipIn, packet);
+                return;
+            }
+            if (local.is_vpn_gateway == 0 || !is_udp_to(packet, notes, kNatTraversalPort)) break;
+            give(ClassifyEdge::kVpnIn, packet);
             return;
         case number(IpProtocol::kEsp):
             if (is_home_agent && notes.family == 4) {
                 give(ClassifyEdge::kDsmipIn, packet);
                 return;
             }
+            if (local.is_vpn_gateway != 0 && notes.family == 4) {
+                give(ClassifyEdge::kVpnIn, packet);
+                return;
+            }
             if (!hand_to_owner(packet)) give(ClassifyEdge::kIpsecIn, packet);
             return;
         case number(IpProtocol::kFragment):
-            give(is_home_agent ? ClassifyEdge::kReassemble : ClassifyEdge::kToKernel, packet);
+            give(ends_tunnels ? ClassifyEdge::kReassemble : ClassifyEdge::kToKernel, packet);
             return;
         case number(IpProtocol::kMobility):
             if (!is_home_agent || notes.family != 6) break;
@@ -362,13 +436,43 @@ void Classification::settle_local(rte_mbuf* packet, PacketMeta& notes,
             settle_icmpv6(packet, notes);
             return;
         case number(IpProtocol::kIcmp):
-            if (!is_home_agent || notes.family != 4 || !is_icmpv4_error(packet, notes)) break;
+            if (!ends_tunnels || notes.family != 4 || !is_icmpv4_error(packet, notes)) break;
             give(ClassifyEdge::kIcmpIn, packet);
             return;
         default:
             break;
     }
     give(ClassifyEdge::kToKernel, packet);
+}
+
+/// Tunnels of Mobile IPv4, and UDP 434. True: the packet is given away.
+bool Classification::settle_mip4(rte_mbuf* packet, const PacketMeta& notes) {
+    switch (notes.protocol) {
+        case number(IpProtocol::kIpv4):
+        case number(IpProtocol::kGre):
+        case number(IpProtocol::kMinimalEncapsulation):
+            break;
+        case number(IpProtocol::kUdp):
+            if (!is_udp_to(packet, notes, kMip4Port)) return false;
+            break;
+        default:
+            return false;
+    }
+    give(ClassifyEdge::kMip4In, packet);
+    return true;
+}
+
+/// RFC 5944 section 3.8.3.2: to the broadcast address of a home subnet, from elsewhere.
+bool Classification::is_request_to_home_link(rte_mbuf* packet, const PacketMeta& notes,
+                                             const Ipv6Address& destination) const {
+    if (!is_udp_to(packet, notes, kMip4Port) || !tables_.local_addresses.serves_mip4()) {
+        return false;
+    }
+    const table::HomePrefix* const home = tables_.home_prefixes.find(destination);
+    if (home == nullptr || home->length >= 127) return false;
+    const std::uint32_t host_bits =
+        home->length <= 96 ? 0xffffffffu : (1u << (128 - home->length)) - 1;
+    return (table::v4_of(destination).host() & host_bits) == host_bits;
 }
 
 /// Sequence numbers and replay window of an SA have one writer, its owner, and the note of a wire
@@ -410,6 +514,10 @@ void Classification::settle_icmpv6(rte_mbuf* packet, const PacketMeta& notes) {
 /// The destination is neither ours nor bound.
 void Classification::settle_transit(rte_mbuf* packet, PacketMeta& notes,
                                     const Ipv6Address& destination) {
+    if (notes.family == 4 && is_vpn_client(tables_, table::v4_of(destination))) [[unlikely]] {
+        give(ClassifyEdge::kVpnOut, packet);
+        return;
+    }
     if (has_flag(notes, stage::kMetaOriginated) && has_flag(notes, stage::kMetaL2Intact)) {
         // The kernel made this frame and knows its way.
         (void)rte_pktmbuf_prepend(packet, kEthernetLength);
@@ -429,6 +537,12 @@ void Classification::settle_transit(rte_mbuf* packet, PacketMeta& notes,
     if (has_flag(notes, stage::kMetaToGroup)) {  // RFC 1812 section 5.3.4
         out_.drop(packet, Counter::kForwardScope);
         return;
+    }
+    if (notes.family == 4) {
+        if (is_request_to_home_link(packet, notes, destination)) {
+            give(ClassifyEdge::kMip4In, packet);
+            return;
+        }
     }
     give(ClassifyEdge::kForward, packet);
 }
@@ -471,6 +585,10 @@ void Classification::settle_all(Batch& in) {
         const std::uint8_t* const ip = stage::data(packet);
         if (checks_sources && lacks_esp(packet, notes)) [[unlikely]] {
             out_.drop(packet, Counter::kIpsecInPolicy);
+            continue;
+        }
+        if (is_from_vpn(notes) && is_clients(ip)) [[unlikely]] {
+            give(ClassifyEdge::kVpnIn, packet);
             continue;
         }
         const std::uint8_t first = ip[offsetof(Ipv6Header, destination)];
@@ -550,8 +668,11 @@ const stage::StageDescription kClassifyStage{
                {"icmp-error", StageId::kIcmpError},
                {"to-control", StageId::kToControl},
                {"to-kernel", StageId::kToKernel},
-               {"tx", StageId::kTx}}},
-    .edge_count = 13,
+               {"tx", StageId::kTx},
+               {"mip4-in", StageId::kMip4In},
+               {"vpn-in", StageId::kVpnIn},
+               {"vpn-out", StageId::kVpnOut}}},
+    .edge_count = 16,
 };
 
 }  // namespace homeport::tunnel

@@ -59,7 +59,6 @@ class DsmipIn {
     void take_other_esp(rte_mbuf* packet, PacketMeta& notes, std::uint16_t esp_offset);
     void strip_for_home_agent(rte_mbuf* packet, PacketMeta& notes, std::uint16_t inner_offset,
                               std::uint8_t protocol);
-    [[nodiscard]] bool checksum_holds(rte_mbuf* packet, const PacketMeta& notes) const;
     [[nodiscard]] bool is_for_home_agent(ConstByteSpan inner) const;
     [[nodiscard]] bool hand_to_owner(rte_mbuf* packet, std::uint16_t esp_offset);
     [[nodiscard]] bool is_news(std::uint32_t slot, const SealedSource& source) const;
@@ -83,23 +82,6 @@ void cut_behind(rte_mbuf* packet, const PacketMeta& notes, const UdpDatagram& ud
 
 // -------------------------------------------------------------------------------------------- UDP
 
-/// Hardware that looked at a UDP checksum says so of the packet that it received alone.
-bool DsmipIn::checksum_holds(rte_mbuf* packet, const PacketMeta& notes) const {
-    if (notes.passes == 0 &&
-        (packet->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD &&
-        notes.family == 4) {
-        return true;
-    }
-    const ConstByteSpan datagram = bytes_of(packet).subspan(notes.upper_offset);
-    const std::uint8_t* const ip = stage::data(packet);
-    if (notes.family == 6) {
-        const auto& header = *reinterpret_cast<const Ipv6Header*>(ip);
-        return udp_checksum_holds(header.source, header.destination, datagram);
-    }
-    const auto& header = *reinterpret_cast<const Ipv4Header*>(ip);
-    return udp_checksum_holds(header.source, header.destination, datagram);
-}
-
 void DsmipIn::take_udp(rte_mbuf* packet, PacketMeta& notes) {
     const UdpDatagram udp = read_udp(bytes_of(packet).subspan(notes.upper_offset));
     // A header that is cut off still says whose it was: classify has looked at the port.
@@ -113,7 +95,7 @@ void DsmipIn::take_udp(rte_mbuf* packet, PacketMeta& notes) {
         out_.drop(packet, is_tunnel ? Counter::kDsmipInShort : Counter::kUdp4500Bad);
         return;
     }
-    if (!checksum_holds(packet, notes)) {
+    if (!udp_checksum_holds(packet, notes)) {
         out_.drop(packet, Counter::kDsmipInChecksum);
         return;
     }

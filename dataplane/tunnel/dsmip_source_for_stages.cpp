@@ -16,7 +16,10 @@ bool outer_is_of(const table::Binding& binding, rte_mbuf* packet, const PacketMe
     const Ipv6Address source =
         notes.family == 6 ? reinterpret_cast<const Ipv6Header*>(outer)->source
                           : table::v4_mapped(reinterpret_cast<const Ipv4Header*>(outer)->source);
-    if (source != binding.care_of_address) return false;
+    if (source != binding.care_of_address ||
+        binding.mip4_role() != channel::Mip4Role::kNone) {  // that has a stage of its own
+        return false;
+    }
     if (notes.parameter != 0) {
         return binding.encapsulation != Encapsulation::kIpv6 &&
                notes.parameter == (kCameInUdp | binding.udp_port) && binding.udp_port != 0;

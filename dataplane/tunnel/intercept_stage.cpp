@@ -5,6 +5,7 @@
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
+#include "dataplane/tunnel/mip4_headers_for_stages.hpp"
 #include "dataplane/tunnel/overhead.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
@@ -75,6 +76,13 @@ Refusal check_ipv6(const table::Tables& tables, rte_mbuf* packet, const PacketMe
     return {};
 }
 
+/// RFC 2003 section 3.2, RFC 5944 section 4.2.3: what carries an address of ours as its source, on
+/// whatever interface, is on its way round.
+bool comes_back(const table::Tables& tables, const table::Binding& binding,
+                const Ipv6Address& source) {
+    return is_mip4(binding) && tables.local_addresses.find(source) != nullptr;
+}
+
 Refusal check_ipv4(const table::Tables& tables, rte_mbuf* packet, const PacketMeta& notes,
                    const table::Binding& binding) {
     const auto& ip = *reinterpret_cast<const Ipv4Header*>(stage::data(packet));
@@ -83,13 +91,18 @@ Refusal check_ipv4(const table::Tables& tables, rte_mbuf* packet, const PacketMe
     }
     if ((notes.flags & stage::kMetaOriginated) == 0) {
         const Ipv6Address source = table::v4_mapped(ip.source);
-        if (source == binding.home_agent_address || source == binding.care_of_address) {
+        if (source == binding.home_agent_address || source == binding.care_of_address ||
+            comes_back(tables, binding, source)) {
             return refuse(IcmpErrorKind::kNone, Counter::kTunOutLoop);
         }
         if (ip.ttl <= 1) return refuse(IcmpErrorKind::kTimeExceeded, Counter::kTunOutTtl);
     }
-    const std::uint16_t mtu = tunnel_mtu_now(tables, notes.binding, binding);
-    if (stage::length(packet) > mtu && ip.dont_fragment() && !is_sealed(binding)) {
+    const std::uint16_t mtu = is_mip4(binding) ? least_tunnel_mtu(tables, binding)
+                                               : tunnel_mtu_now(tables, notes.binding, binding);
+    // This host is told nothing; what it made goes in pieces of the tunnel's.
+    const bool goes_in_pieces = is_mip4(binding) && (notes.flags & stage::kMetaOriginated) != 0;
+    if (stage::length(packet) > mtu && ip.dont_fragment() && !is_sealed(binding) &&
+        !goes_in_pieces) {
         return refuse(IcmpErrorKind::kPacketTooBig, Counter::kTunOutPtb, mtu);
     }
     return {};

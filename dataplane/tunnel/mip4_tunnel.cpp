@@ -9,7 +9,6 @@ namespace homeport::tunnel {
 
 namespace {
 
-constexpr std::uint32_t kGreHeader = 0x00000800;  // no flags, version 0, IPv4
 constexpr std::uint16_t kGreChecksumPresent = 0x8000;
 constexpr std::uint16_t kGreMustBeZero = 0x7c00;  // bits 1 to 5 (RFC 2784 section 2.3)
 constexpr std::uint16_t kGreVersion = 0x0007;
@@ -86,12 +85,6 @@ void edit_header(Packet& packet, std::uint16_t room, const Ipv4Address& source,
     ip.checksum = Be16(internet_checksum({packet.data, header}));
 }
 
-void write_tunnel_data(std::uint8_t* at, Mip4Encapsulation encapsulation) {
-    at[0] = TunnelData::kType;
-    at[1] = static_cast<std::uint8_t>(encapsulation);
-    store_be16(at + 2, 0);
-}
-
 /// RFC 3519 section 4.2: UDP and tunnel data between the IP header and the minimal header.
 Mip4TunnelError put_minimal_in_udp(Packet& packet, const Ipv4Tunnel& tunnel, const UdpTunnel& udp) {
     const auto error = check(packet, kMipUdpMinimalOverhead);
@@ -122,7 +115,7 @@ Mip4TunnelError encapsulate_in_gre(Packet& packet, const Ipv4Tunnel& tunnel,
     const Ipv4Fields fields =
         fields_of(packet, tunnel, IpProtocol::kGre, identification, path_mtu, kGreOverhead);
     packet.prepend(kGreLength);
-    store_be32(packet.data, kGreHeader);
+    write_gre(packet.data);
     put_outer(packet, tunnel, fields);
     return Mip4TunnelError::kNone;
 }
@@ -152,7 +145,7 @@ Mip4TunnelError encapsulate_in_mip_udp(Packet& packet, const Ipv4Tunnel& tunnel,
         fields_of(packet, tunnel, IpProtocol::kUdp, identification, path_mtu, overhead);
     if (gre) {
         packet.prepend(kGreLength);
-        store_be32(packet.data, kGreHeader);
+        write_gre(packet.data);
     }
     packet.prepend(TunnelData::kLength);
     write_tunnel_data(packet.data, encapsulation);

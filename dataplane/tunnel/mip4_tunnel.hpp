@@ -50,6 +50,11 @@ enum class Mip4TunnelError : std::uint8_t {
                                                      std::uint16_t identification,
                                                      std::uint32_t path_mtu = 1500);
 
+/// Writes the 4 octets of a GRE header at `at`: no flags, version 0, IPv4 behind it.
+inline void write_gre(std::uint8_t* at) {
+    store_be32(at, 0x00000800);
+}
+
 /// Each is a counter of packet-paths section 4.
 enum class GreError : std::uint8_t {
     kNone,
@@ -94,5 +99,11 @@ struct TunnelData {
     std::uint8_t next_header = 0;
 };
 [[nodiscard]] TunnelData read_tunnel_data(ConstByteSpan payload);
+/// Writes its 4 octets at `at`.
+inline void write_tunnel_data(std::uint8_t* at, Mip4Encapsulation encapsulation) {
+    at[0] = TunnelData::kType;
+    at[1] = static_cast<std::uint8_t>(encapsulation);
+    store_be16(at + 2, 0);
+}
 
 }  // namespace homeport::tunnel

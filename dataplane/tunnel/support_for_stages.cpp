@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "dataplane/ipsec/queries.hpp"
+#include "dataplane/tunnel/udp_tunnel.hpp"
 
 namespace homeport::tunnel {
 
@@ -128,7 +129,10 @@ bool refuse_payload_from_elsewhere(stage::Worker& worker, rte_mbuf* packet, std:
     return true;
 }
 
-rte_mbuf* into_fresh_buffer(const stage::Worker& worker, rte_mbuf* packet) {
+namespace {
+
+/// A fresh buffer with the same octets and no notes; null: there is none.
+rte_mbuf* same_octets(const stage::Worker& worker, rte_mbuf* packet) {
     const std::uint16_t length = stage::length(packet);
     rte_mempool* const pool = length + RTE_PKTMBUF_HEADROOM + ipsec::kMaxTailroomNeeded <=
                                       rte_pktmbuf_data_room_size(worker.pool)
@@ -141,6 +145,14 @@ rte_mbuf* into_fresh_buffer(const stage::Worker& worker, rte_mbuf* packet) {
         return nullptr;
     }
     std::memcpy(rte_pktmbuf_append(fresh, length), stage::data(packet), length);
+    return fresh;
+}
+
+}  // namespace
+
+rte_mbuf* into_fresh_buffer(const stage::Worker& worker, rte_mbuf* packet) {
+    rte_mbuf* const fresh = same_octets(worker, packet);
+    if (fresh == nullptr) return nullptr;
     const stage::PacketMeta old = stage::meta(packet);
     stage::PacketMeta& notes = stage::init_meta(fresh);
     notes.passes = old.passes;
@@ -148,6 +160,37 @@ rte_mbuf* into_fresh_buffer(const stage::Worker& worker, rte_mbuf* packet) {
     notes.trace_step = old.trace_step;
     rte_pktmbuf_free(packet);
     return fresh;
+}
+
+rte_mbuf* copy_of(stage::Worker& worker, rte_mbuf* packet) {
+    worker.count(Counter::kRxGenerated);
+    rte_mbuf* const copy = same_octets(worker, packet);
+    if (copy == nullptr) {
+        worker.count(Counter::kNoBuffer);
+        return nullptr;
+    }
+    stage::PacketMeta& notes = stage::meta(copy);
+    notes = stage::meta(packet);
+    notes.flags &= static_cast<std::uint16_t>(~stage::kMetaL2Intact);
+    notes.trace = 0;  // the trace goes on with the packet
+    return copy;
+}
+
+bool udp_checksum_holds(rte_mbuf* packet, const stage::PacketMeta& notes) {
+    // Hardware that looked at a UDP checksum says so of the packet that it received alone.
+    if (notes.passes == 0 &&
+        (packet->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD &&
+        notes.family == 4) {
+        return true;
+    }
+    const ConstByteSpan datagram = bytes_of(packet).subspan(notes.upper_offset);
+    const std::uint8_t* const ip = stage::data(packet);
+    if (notes.family == 6) {
+        const auto& header = *reinterpret_cast<const Ipv6Header*>(ip);
+        return udp_checksum_holds(header.source, header.destination, datagram);
+    }
+    const auto& header = *reinterpret_cast<const Ipv4Header*>(ip);
+    return udp_checksum_holds(header.source, header.destination, datagram);
 }
 
 bool renew_notes(rte_mbuf* packet) {

@@ -87,6 +87,14 @@ inline void note_icmp_error(rte_mbuf* packet, stage::IcmpErrorKind kind, channel
 /// Reads family, protocol and upper-layer offset of an IP packet anew. False: it is malformed.
 [[nodiscard]] bool renew_notes(rte_mbuf* packet);
 
+/// Whether the checksum of UDP at `upper_offset`, which is well formed, is right, or was not put
+/// in.
+[[nodiscard]] bool udp_checksum_holds(rte_mbuf* packet, const stage::PacketMeta& notes);
+
+/// A second buffer with the same octets and notes, which is counted as made here (rx.generated) and
+/// not traced. Null: no buffer, which is counted.
+[[nodiscard]] rte_mbuf* copy_of(stage::Worker& worker, rte_mbuf* packet);
+
 /// Adds to one direction of a binding's row of statistics.
 inline void count_out(const stage::Worker& worker, const table::Binding& binding,
                       std::uint32_t octets) {

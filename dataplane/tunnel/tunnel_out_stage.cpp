@@ -6,6 +6,8 @@
 #include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
 #include "dataplane/tunnel/ipv6_tunnel_for_stages.hpp"
+#include "dataplane/tunnel/mip4_headers_for_stages.hpp"
+#include "dataplane/tunnel/mip4_tunnel.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
 #include "dataplane/tunnel/routing_header.hpp"
@@ -26,7 +28,7 @@ using stage::PacketMeta;
 using stage::StageId;
 using stage::Worker;
 
-enum class TunnelOutEdge : std::uint8_t { kTx, kForward, kFragment };
+enum class TunnelOutEdge : std::uint8_t { kTx, kForward, kFragment, kVpnOut };
 
 class TunnelOut {
   public:
@@ -40,6 +42,10 @@ class TunnelOut {
     void run(Batch& in);
 
   private:
+    void flush_tx() {
+        out_.to_all(TunnelOutEdge::kTx, to_tx_);
+        to_tx_.count = 0;
+    }
     void find_bindings(Batch& in);
     void take(rte_mbuf* packet);
     [[nodiscard]] bool is_ours(rte_mbuf* packet, const PacketMeta& notes,
@@ -57,6 +63,12 @@ class TunnelOut {
     void encapsulate(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
     void send_by_dsmip(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding,
                        bool sealed);
+    void send_by_mip4(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
+    void send_to_care_of(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
+    [[nodiscard]] bool is_for_vpn(rte_mbuf* packet, const PacketMeta& notes) const;
+    void send_past_binding(rte_mbuf* packet, PacketMeta& notes);
+    [[nodiscard]] bool goes_on_inside(rte_mbuf* packet, PacketMeta& notes,
+                                      const table::Binding& binding);
     [[nodiscard]] bool put_limited_header(rte_mbuf* packet, const table::Binding& binding);
     void send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacency, std::uint16_t mtu);
 
@@ -67,6 +79,7 @@ class TunnelOut {
     Edges& out_;
     unsigned encapsulated_ = 0;
     unsigned rewritten_ = 0;
+    std::array<unsigned, 4> by_role_{};  // of Mobile IPv4; Mip4Role
     std::uint32_t last_adjacency_ = channel::kNoIndex;
     bool resolved_ = false;  // the last adjacency
     Batch to_tx_;
@@ -275,7 +288,11 @@ bool TunnelOut::put_limited_header(rte_mbuf* packet, const table::Binding& bindi
 /// P1, P14.
 void TunnelOut::encapsulate(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding) {
     if (goes_by_dsmip(binding)) [[unlikely]] {
-        send_by_dsmip(packet, notes, binding, false);
+        if (is_mip4(binding)) {
+            send_by_mip4(packet, notes, binding);
+        } else {
+            send_by_dsmip(packet, notes, binding, false);
+        }
         return;
     }
     const std::uint8_t* const inner = stage::data(packet);
@@ -319,6 +336,112 @@ void TunnelOut::send_by_dsmip(rte_mbuf* packet, PacketMeta& notes, const table::
     }
     send(packet, notes, done.to_care_of_address ? binding.adjacency : channel::kNoIndex,
          binding.path_mtu);
+}
+
+/// P28: the home agent's own message to the home address of a node that is at home, or says so.
+bool is_message_to_home(rte_mbuf* packet, const PacketMeta& notes, const table::Binding& binding) {
+    if ((notes.flags & stage::kMetaOriginated) == 0 || notes.protocol != number(IpProtocol::kUdp) ||
+        notes.family != 4 || stage::length(packet) < notes.upper_offset + sizeof(UdpHeader)) {
+        return false;
+    }
+    const std::uint8_t* const at = stage::data(packet);
+    return load_be16(at + notes.upper_offset) == kMip4Port &&
+           reinterpret_cast<const Ipv4Header*>(at)->source ==
+               table::v4_of(binding.home_agent_address);
+}
+
+/// RFC 5944 section 3.8.3.1: onto the home link, as if there were no binding.
+void TunnelOut::send_past_binding(rte_mbuf* packet, PacketMeta& notes) {
+    notes.binding = channel::kNoIndex;
+    if ((notes.flags & stage::kMetaL2Intact) != 0) {  // the kernel made this frame
+        (void)rte_pktmbuf_prepend(packet, kEthernetLength);
+        notes.flags |= stage::kMetaFrame;
+        to_tx_.packets[to_tx_.count++] = packet;
+        return;
+    }
+    if (notes.in_port < channel::kMaxPorts) {
+        const auto& ip = *reinterpret_cast<const Ipv4Header*>(stage::data(packet));
+        const table::Adjacency* const neighbour =
+            tables_.adjacencies.find(notes.in_port, table::v4_mapped(ip.destination));
+        if (neighbour != nullptr && neighbour->resolved != 0) notes.adjacency = neighbour->index;
+    }
+    out_.to(TunnelOutEdge::kForward, packet);
+}
+
+/// A reply of the control plane to an address that stands for a client's inner one (S2.36), which
+/// the policy does not know.
+bool TunnelOut::is_for_vpn(rte_mbuf* packet, const PacketMeta& notes) const {
+    if (notes.family != 4 || (notes.flags & stage::kMetaVpnClient) != 0) return false;
+    return is_vpn_client(tables_,
+                         reinterpret_cast<const Ipv4Header*>(stage::data(packet))->destination);
+}
+
+/// S2.131: where another role of this box has to do with the packet next. True: it is given away.
+bool TunnelOut::goes_on_inside(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding) {
+    if (is_vpn_client(tables_, table::v4_of(binding.care_of_address))) {
+        notes.binding = channel::kNoIndex;
+        notes.adjacency = channel::kNoIndex;
+        notes.flags &= static_cast<std::uint16_t>(~(stage::kMetaL2Intact | stage::kMetaOneCareOf));
+        out_.to(TunnelOutEdge::kVpnOut, packet);
+        return true;
+    }
+    const std::uint32_t slot = tables_.bindings.find(binding.care_of_address);
+    if (slot == table::kNoSlot) return false;
+    const table::Binding& outer = tables_.bindings.at(slot);
+    if (outer.mip4_role() != channel::Mip4Role::kExternal) return false;
+    notes.binding = slot;
+    notes.flags &= static_cast<std::uint16_t>(~stage::kMetaOneCareOf);
+    send_by_mip4(packet, notes, outer);
+    return true;
+}
+
+/// P20, P22, P24, P26, to one care-of address.
+void TunnelOut::send_to_care_of(rte_mbuf* packet, PacketMeta& notes,
+                                const table::Binding& binding) {
+    if (has_to_be_cut_first(packet, binding)) [[unlikely]] {  // and comes back in pieces
+        notes.parameter = binding.tunnel_mtu();
+        notes.reason = 0;
+        notes.adjacency = channel::kNoIndex;
+        notes.flags |= stage::kMetaOneCareOf;
+        notes.flags &=
+            static_cast<std::uint16_t>(~(stage::kMetaL2Intact | stage::kMetaEncapsulated));
+        out_.to(TunnelOutEdge::kFragment, packet);
+        return;
+    }
+    const std::uint16_t length = stage::length(packet);
+    const OuterDone done = put_mip4_headers(worker_, packet, binding);
+    if (done.drop) [[unlikely]] {
+        out_.drop(packet, *done.drop);
+        return;
+    }
+    notes.flags |= stage::kMetaEncapsulated;
+    count_out(worker_, binding, length);
+    ++encapsulated_;
+    ++by_role_[static_cast<std::size_t>(binding.mip4_role())];
+    if (binding.mip4_role() == channel::Mip4Role::kInternal &&
+        goes_on_inside(packet, notes, binding)) {
+        return;
+    }
+    send(packet, notes, binding.adjacency, binding.path_mtu);
+}
+
+/// A copy for each care-of address (RFC 5944 section 4.2.3).
+void TunnelOut::send_by_mip4(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding) {
+    if (is_message_to_home(packet, notes, binding)) [[unlikely]] {
+        send_past_binding(packet, notes);
+        return;
+    }
+    if ((notes.flags & stage::kMetaOneCareOf) == 0) {
+        for_each_copy(tables_, binding, [&](std::uint32_t slot, const table::Binding& other) {
+            rte_mbuf* const copy = copy_of(worker_, packet);
+            if (copy == nullptr) return;
+            worker_.count(Counter::kMip4Copies);
+            flush_tx();  // it has room for the packets of the batch alone
+            stage::meta(copy).binding = slot;
+            send_to_care_of(copy, stage::meta(copy), other);
+        });
+    }
+    send_to_care_of(packet, notes, binding);
 }
 
 /// `adjacency`: of the care-of address, or kNoIndex. `mtu`: octets that get there.
@@ -373,6 +496,8 @@ void TunnelOut::take(rte_mbuf* packet) {
     }
     if (binding != nullptr) {
         encapsulate(packet, notes, *binding);
+    } else if (is_for_vpn(packet, notes)) [[unlikely]] {
+        out_.to(TunnelOutEdge::kVpnOut, packet);
     } else {
         out_.to(TunnelOutEdge::kForward, packet);
     }
@@ -381,9 +506,13 @@ void TunnelOut::take(rte_mbuf* packet) {
 void TunnelOut::run(Batch& in) {
     find_bindings(in);
     for (unsigned i = 0; i < in.count; ++i) take(in.packets[i]);
-    out_.to_all(TunnelOutEdge::kTx, to_tx_);
+    flush_tx();
     if (encapsulated_ != 0) worker_.count(Counter::kTunOutEncapsulated, encapsulated_);
     if (rewritten_ != 0) worker_.count(Counter::kTunOutRewritten, rewritten_);
+    for (std::size_t role = 1; role < by_role_.size(); ++role) {
+        if (by_role_[role] == 0) continue;
+        worker_.count(tunnel_out_of(static_cast<channel::Mip4Role>(role)), by_role_[role]);
+    }
 }
 
 void tunnel_out(Worker& worker, Batch& in, Edges& out) {
@@ -398,8 +527,9 @@ const stage::StageDescription kTunnelOutStage{
     .function = tunnel_out,
     .edges = {{{"tx", StageId::kTx},
                {"forward", StageId::kForward},
-               {"fragment", StageId::kFragment}}},
-    .edge_count = 3,
+               {"fragment", StageId::kFragment},
+               {"vpn-out", StageId::kVpnOut}}},
+    .edge_count = 4,
 };
 
 }  // namespace homeport::tunnel

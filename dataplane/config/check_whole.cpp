@@ -129,6 +129,10 @@ class NodeChecks {
             range_sas(path + ".security.payload", range.payload, range.count);
             if (range.payload) payload_is_protected(path + ".security.payload");
         }
+        for (std::size_t i = 0; i < config_.vpn_gateway.clients.size(); ++i) {
+            pair(element("controlplane.vpn_gateway.clients", i) + ".sa",
+                 config_.vpn_gateway.clients[i].sa);
+        }
     }
 
   private:
@@ -253,6 +257,7 @@ void check_whole(const Config& config, Report& report) {
     NodeChecks(config.controlplane, report).run();
     check_dual_stack(config.controlplane, report);
     check_mobile_ipv4(config, report);
+    check_vpn_gateway(config.controlplane, report);
     if (config.controlplane.limits.bindings > config.dataplane.max_bindings) {
         report.add_at(
             "controlplane.limits.bindings", std::to_string(config.controlplane.limits.bindings),

@@ -52,7 +52,9 @@ class Map {
     YAML::Emitter& out_;
 };
 
-// Sections that are written elsewhere: write_mobile_ipv4.cpp.
+// Parts that are written elsewhere: write.cpp, write_mobile_ipv4.cpp, write_vpn_gateway.cpp.
+void write_sa_pair(Map& parent, YAML::Emitter& out, const char* key, const SaPairConfig& pair);
+void write_vpn_gateway(Map& parent, YAML::Emitter& out, const VpnGatewayConfig& gateway);
 void write_mobile_ipv4(Map& parent, YAML::Emitter& out,
                        const std::vector<Mip4HomeAgentConfig>& agents);
 

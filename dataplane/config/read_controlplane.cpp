@@ -136,6 +136,8 @@ void read_algorithm(Section& section, std::string& out) {
     v->fail("one of " + all + "; the nearest is '" + nearest(out, names) + "'");
 }
 
+}  // namespace
+
 std::optional<SaPairConfig> read_sa_pair(Section& parent, std::string_view key,
                                          const std::string& directory) {
     const auto value = parent.find(key);
@@ -156,6 +158,8 @@ std::optional<SaPairConfig> read_sa_pair(Section& parent, std::string_view key,
     section.finish();
     return pair;
 }
+
+namespace {
 
 void read_mobile_node(Report& report, const Value& element, const std::string& directory,
                       std::vector<MobileNodeConfig>& out) {
@@ -341,6 +345,7 @@ void read_controlplane(Section section, const std::string& directory, Controlpla
     read_policy(section.section("policy"), out.policy);
     read_dual_stack(section.section("dual_stack"), out.dual_stack);
     read_mobile_ipv4(section, directory, out.mobile_ipv4);
+    read_vpn_gateway(section.section("vpn_gateway"), directory, out.vpn_gateway);
     read_limits(section.section("limits"), out.limits);
     Section store = section.section("store");
     if (const auto v = store.find("path")) {

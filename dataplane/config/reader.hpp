@@ -147,6 +147,10 @@ void read_dual_stack(Section section, DualStackConfig& out);
 /// Key files and directories count from `directory`: read_mobile_ipv4.cpp.
 void read_mobile_ipv4(Section& parent, const std::string& directory,
                       std::vector<Mip4HomeAgentConfig>& out);
+/// The pair of SAs at `key`, if it is there: read_controlplane.cpp.
+[[nodiscard]] std::optional<SaPairConfig> read_sa_pair(Section& parent, std::string_view key,
+                                                       const std::string& directory);
+void read_vpn_gateway(Section section, const std::string& directory, VpnGatewayConfig& out);
 /// A prefix of either family; an IPv4 one becomes ::ffff:0:0/96 and its length + 96.
 void read_either_prefix(const Value& value, std::vector<Ipv6Prefix>& out);
 /// As read_either_prefix() takes it.
@@ -157,6 +161,8 @@ void check_whole(const Config& config, Report& report);
 void check_dual_stack(const ControlplaneConfig& config, Report& report);
 /// The part that is about home agents of Mobile IPv4.
 void check_mobile_ipv4(const Config& config, Report& report);
+/// The part that is about the VPN gateway.
+void check_vpn_gateway(const ControlplaneConfig& config, Report& report);
 
 /// Names of enumerators in the file.
 extern const std::span<const std::pair<std::string_view, HugePages>> kHugePagesNames;
@@ -171,6 +177,7 @@ extern const std::span<const std::pair<std::string_view, Mip4Role>> kMip4RoleNam
 extern const std::span<const std::pair<std::string_view, Mip4Profile>> kMip4ProfileNames;
 extern const std::span<const std::pair<std::string_view, Mip4Algorithm>> kMip4AlgorithmNames;
 extern const std::span<const std::pair<std::string_view, Mip4Replay>> kMip4ReplayNames;
+extern const std::span<const std::pair<std::string_view, VpnUdp>> kVpnUdpNames;
 
 template <class E>
 std::string name_of(E value, std::span<const std::pair<std::string_view, E>> names) {

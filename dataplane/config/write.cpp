@@ -79,7 +79,9 @@ std::string window(std::uint16_t packets) {
     return packets == 0 ? "off" : std::to_string(packets);
 }
 
-void write_pair(Map& parent, YAML::Emitter& out, const char* key, const SaPairConfig& pair) {
+}  // namespace
+
+void write_sa_pair(Map& parent, YAML::Emitter& out, const char* key, const SaPairConfig& pair) {
     parent.begin(key);
     Map(out)
         .put("spi_in", pair.spi_in)
@@ -90,6 +92,8 @@ void write_pair(Map& parent, YAML::Emitter& out, const char* key, const SaPairCo
         .put("replay_window", window(pair.replay_window))
         .put("esn", on_off(pair.extended_sequence));
 }
+
+namespace {
 
 void write_node(YAML::Emitter& out, const MobileNodeConfig& node) {
     Map map(out);
@@ -105,11 +109,11 @@ void write_node(YAML::Emitter& out, const MobileNodeConfig& node) {
     }
     map.begin("security");
     Map security(out);
-    if (node.binding_update) write_pair(security, out, "bu", *node.binding_update);
-    if (node.prefix_discovery) write_pair(security, out, "mps", *node.prefix_discovery);
-    if (node.return_routability) write_pair(security, out, "rr", *node.return_routability);
-    if (node.correspondent) write_pair(security, out, "cn", *node.correspondent);
-    if (node.payload) write_pair(security, out, "payload", *node.payload);
+    if (node.binding_update) write_sa_pair(security, out, "bu", *node.binding_update);
+    if (node.prefix_discovery) write_sa_pair(security, out, "mps", *node.prefix_discovery);
+    if (node.return_routability) write_sa_pair(security, out, "rr", *node.return_routability);
+    if (node.correspondent) write_sa_pair(security, out, "cn", *node.correspondent);
+    if (node.payload) write_sa_pair(security, out, "payload", *node.payload);
 }
 
 void write_range_sas(Map& map, const RangeSasConfig& sas) {
@@ -170,6 +174,7 @@ void write_settings(Map& map, YAML::Emitter& out, const ControlplaneConfig& cp) 
     map.begin("dual_stack");
     write_dual_stack(out, cp.dual_stack);
     write_mobile_ipv4(map, out, cp.mobile_ipv4);
+    write_vpn_gateway(map, out, cp.vpn_gateway);
     map.begin("limits");
     Map(out)
         .put("bindings", cp.limits.bindings)

@@ -67,7 +67,7 @@ TEST(VpnGatewayConfig, errors_say_where_and_what_was_expected) {
                 HasSubstr("clients[1].sa.spi_in"));
     EXPECT_THAT(errors_of(gateway(client("10.8.0.5", "203.0.113.1", 300))),
                 HasSubstr("an address that is not our own"));
-    EXPECT_THAT(errors_of(gateway(client("224.0.0.5", "192.0.2.7", 300))),
+    EXPECT_THAT(errors_of(gateway(client("127.0.0.5", "192.0.2.7", 300))),
                 HasSubstr("the address of a host"));
     EXPECT_THAT(errors_of(gateway("      - {inner: 10.8.0.5, outer: 192.0.2.7}\n")),
                 HasSubstr("clients[0]"));

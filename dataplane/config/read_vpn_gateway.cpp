@@ -20,11 +20,7 @@ constexpr std::uint16_t kMostPathMtu = 9216;
 
 /// An address of one host, which is required.
 void read_host(Section& section, std::string_view key, std::string_view what, Ipv4Address& out) {
-    const auto v = section.require(key, what);
-    if (!v || !v->address(out)) return;
-    if (!out.is_unicast() || out.is_loopback() || out.is_unspecified()) {
-        v->fail("the address of a host");
-    }
+    if (const auto v = section.require(key, what)) v->address(out);
 }
 
 void read_client(Report& report, const Value& element, const std::string& directory,
@@ -107,7 +103,6 @@ void read_vpn_gateway(Section section, const std::string& directory, VpnGatewayC
     section.list("addresses", "IPv4 addresses", [&](const Value& v) {
         Ipv4Address address;
         if (!v.address(address)) return;
-        if (!address.is_unicast()) return v.fail("a unicast address");
         if (!out.addresses.empty()) return v.fail("one address");
         out.addresses.push_back(address);
     });

@@ -101,15 +101,7 @@ class Classification {
 
   private:
     void settle_all(Batch& in);
-    /// P31: IPv4 out of an SA that vpn-in has not seen yet.
-    static bool is_from_vpn(const PacketMeta& notes) {
-        constexpr std::uint16_t kLookedAt = stage::kMetaDecrypted | stage::kMetaVpnClient;
-        return notes.family == 4 && (notes.flags & kLookedAt) == stage::kMetaDecrypted;
-    }
-    [[nodiscard]] bool is_clients(const std::uint8_t* ip) const {
-        return tables_.vpn_clients.of_inner(reinterpret_cast<const Ipv4Header*>(ip)->source) !=
-               nullptr;
-    }
+    [[nodiscard]] bool settle_vpn_source(rte_mbuf* packet, const PacketMeta& notes);
     [[nodiscard]] bool lacks_esp(rte_mbuf* packet, const PacketMeta& notes) const;
     void give(ClassifyEdge edge, rte_mbuf* packet) { out_.to(edge, packet); }
     void punt(rte_mbuf* packet, channel::PuntReason reason) {
@@ -171,6 +163,21 @@ bool Classification::lacks_esp(rte_mbuf* packet, const PacketMeta& notes) const 
         return false;
     }
     return worker_.esp->inbound_policy_check(view_of(packet)) == ipsec::Verdict::kInPolicy;
+}
+
+/// P31: what came out of a VPN client's SA is for vpn-in, once. What says that it comes from a
+/// client and came by no SA is dropped (RFC 4301 section 5.2). True: the packet is given away.
+bool Classification::settle_vpn_source(rte_mbuf* packet, const PacketMeta& notes) {
+    constexpr std::uint16_t kSettled = stage::kMetaVpnClient | stage::kMetaOriginated;
+    if ((notes.flags & kSettled) != 0) return false;
+    const auto& ip = *reinterpret_cast<const Ipv4Header*>(stage::data(packet));
+    if (tables_.vpn_clients.of_inner(ip.source) == nullptr) return false;
+    if (has_flag(notes, stage::kMetaDecrypted)) {
+        give(ClassifyEdge::kVpnIn, packet);
+    } else {
+        out_.drop(packet, Counter::kIpsecInPolicy);
+    }
+    return true;
 }
 
 // ----------------------------------------------------------- destinations that no table is asked
@@ -578,6 +585,7 @@ void Classification::settle_all(Batch& in) {
     const table::LocalAddress* last = nullptr;
     bool tried = false;
     const bool checks_sources = worker_.parameters->protect_payload != 0;
+    const bool serves_vpn = !tables_.vpn_clients.empty();
     unsigned count = 0;
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* const packet = in.packets[i];
@@ -587,10 +595,7 @@ void Classification::settle_all(Batch& in) {
             out_.drop(packet, Counter::kIpsecInPolicy);
             continue;
         }
-        if (is_from_vpn(notes) && is_clients(ip)) [[unlikely]] {
-            give(ClassifyEdge::kVpnIn, packet);
-            continue;
-        }
+        if (serves_vpn && notes.family == 4 && settle_vpn_source(packet, notes)) continue;
         const std::uint8_t first = ip[offsetof(Ipv6Header, destination)];
         // Global unicast addresses begin with 001 or, unique local ones, with 1111110.
         const bool ordinary = notes.family == 6 && notes.protocol != number(IpProtocol::kIcmpv6) &&

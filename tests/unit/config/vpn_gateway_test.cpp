@@ -68,7 +68,7 @@ TEST(VpnGatewayConfig, errors_say_where_and_what_was_expected) {
     EXPECT_THAT(errors_of(gateway(client("10.8.0.5", "203.0.113.1", 300))),
                 HasSubstr("an address that is not our own"));
     EXPECT_THAT(errors_of(gateway(client("127.0.0.5", "192.0.2.7", 300))),
-                HasSubstr("the address of a host"));
+                HasSubstr("a unicast IPv4 address"));
     EXPECT_THAT(errors_of(gateway("      - {inner: 10.8.0.5, outer: 192.0.2.7}\n")),
                 HasSubstr("clients[0]"));
     EXPECT_THAT(errors_of(gateway(client("10.8.0.5", "192.0.2.7", 300), "    path_mtu: 100\n")),

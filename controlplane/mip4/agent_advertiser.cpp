@@ -2,6 +2,7 @@
 #include "controlplane/mip4/agent_advertiser.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace homeport::mip4 {
 
@@ -109,6 +110,13 @@ void AgentAdvertiser::set_busy(bool busy) {
 
 Advertisement AgentAdvertiser::farewell() {
     return multicast(0);
+}
+
+Advertisement AgentAdvertiser::reset_for(const Ipv4Address& home_address, const MacAddress& link) {
+    const std::uint16_t sequence = std::exchange(sequence_, std::uint16_t{0});
+    Advertisement made = make(home_address, link, config_.lifetime);
+    sequence_ = sequence;
+    return made;
 }
 
 Advertisement AgentAdvertiser::multicast(std::uint16_t lifetime) {

@@ -74,6 +74,8 @@ class AgentAdvertiser {
     void set_busy(bool busy);
     /// The last multicast, of lifetime 0: the agent goes (RFC 1256 section 4.3).
     [[nodiscard]] Advertisement farewell();
+    /// To one visitor, with sequence number 0: its registration is gone (RFC 3543 section 4.1).
+    [[nodiscard]] Advertisement reset_for(const Ipv4Address& home_address, const MacAddress& link);
 
     [[nodiscard]] const AdvertiserConfig& config() const { return config_; }
     [[nodiscard]] const AdvertiserCounters& counters() const { return counters_; }

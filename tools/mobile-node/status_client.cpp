@@ -20,7 +20,8 @@ namespace {
 constexpr std::size_t kLongestLine = 1u << 20;
 constexpr int kPatience = 5;  // seconds for the reply to "status"
 
-Result<FileDescriptor> connect_to(const std::string& path, const std::string& request) {
+Result<FileDescriptor> connect_to(const std::string& path, const std::string& request,
+                                  std::string_view program) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path) return fail(path + ": the name is too long");
@@ -28,7 +29,7 @@ Result<FileDescriptor> connect_to(const std::string& path, const std::string& re
     FileDescriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!fd.is_open()) return fail_errno("socket");
     if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
-        return fail_errno("no homeport-mn at " + path);
+        return fail_errno("no " + std::string(program) + " at " + path);
     }
     const std::string line = request + "\n";
     if (::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL) < 0) return fail_errno(path);
@@ -54,11 +55,13 @@ bool read_lines(int fd, const std::function<bool(const std::string&)>& take) {
     return false;
 }
 
-// The one line of a reply; nothing: said why.
-std::optional<std::string> ask(const std::string& socket, const std::string& request) {
-    const auto fd = connect_to(socket, request);
+}  // namespace
+
+std::optional<std::string> ask(const std::string& socket, const std::string& request,
+                               std::string_view program) {
+    const auto fd = connect_to(socket, request, program);
     if (!fd) {
-        std::cerr << "homeport-mn: " << fd.error().text << "\n";
+        std::cerr << program << ": " << fd.error().text << "\n";
         return std::nullopt;
     }
     const timeval patience{kPatience, 0};
@@ -68,11 +71,9 @@ std::optional<std::string> ask(const std::string& socket, const std::string& req
         reply = line;
         return false;
     });
-    if (!reply) std::cerr << "homeport-mn: no answer from " << socket << "\n";
+    if (!reply) std::cerr << program << ": no answer from " << socket << "\n";
     return reply;
 }
-
-}  // namespace
 
 int show_status(const std::string& socket, bool json) {
     const auto line = ask(socket, "status");
@@ -89,7 +90,7 @@ int solicit_prefixes(const std::string& socket) {
 }
 
 int watch(const std::string& socket, bool json) {
-    const auto fd = connect_to(socket, "watch");
+    const auto fd = connect_to(socket, "watch", "homeport-mn");
     if (!fd) {
         std::cerr << "homeport-mn: " << fd.error().text << "\n";
         return 1;

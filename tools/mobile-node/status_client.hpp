@@ -2,11 +2,17 @@
 // The other end of the status socket.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "tools/mobile-node/file_descriptor.hpp"
 
 namespace homeport::mobile_node {
+
+/// The one line of the reply of `program`, which serves `socket`; nothing: said why.
+[[nodiscard]] std::optional<std::string> ask(const std::string& socket, const std::string& request,
+                                             std::string_view program = "homeport-mn");
 
 /// `homeport-mn status`: prints the state; the exit status.
 [[nodiscard]] int show_status(const std::string& socket, bool json);

@@ -40,11 +40,15 @@ struct StatusServer::State : std::enable_shared_from_this<State> {
                 send(server->commands.status());
             } else if (line == "watch") {
                 watches = true;
-            } else if (line == "solicit-prefixes") {
+            } else if (line == "solicit-prefixes" && server->commands.solicit_prefixes) {
                 const std::string problem = server->commands.solicit_prefixes();
                 send(problem.empty() ? R"({"done":true})" : R"({"error":")" + problem + "\"}");
             } else {
-                send(R"({"error":"unknown request; known are status, watch, solicit-prefixes"})");
+                const auto reply =
+                    server->commands.other ? server->commands.other(line) : std::nullopt;
+                send(reply ? *reply
+                           : R"({"error":"unknown request; known are )" + server->commands.known +
+                                 "\"}");
             }
         }
         void send(const std::string& line) {

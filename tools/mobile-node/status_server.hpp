@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "tools/mobile-node/file_descriptor.hpp"
@@ -25,6 +26,9 @@ class StatusServer {
     struct Commands {
         std::function<std::string()> status;            // its reply
         std::function<std::string()> solicit_prefixes;  // empty: done; else why not
+        /// Of other programs: the reply to a request that is none of these; nothing: unknown.
+        std::function<std::optional<std::string>(const std::string&)> other{};
+        std::string known = "status, watch, solicit-prefixes";  // for people
     };
     /// Takes over a socket that nobody listens on.
     [[nodiscard]] static Result<std::unique_ptr<StatusServer>> create(asio::io_context& context,

@@ -65,8 +65,13 @@ class VpnNetwork(RoamingNetwork):
         lab.ip("nat", "route add default via 198.51.103.1")
         lab.veth("mn", "n", "nat", "in")
         lab.ip("nat", "addr add 10.77.0.1/24 dev in")
-        lab.run("nat", ["nft", "-f", "-"], stdin="table ip nat { chain post { type nat hook "
-                "postrouting priority 100; oifname out masquerade; } }")
+        lab.run("nat", ["nft", "-f", "-"], stdin="""table ip nat {
+    chain post {
+        type nat hook postrouting priority srcnat;
+        oifname "out" masquerade
+    }
+}
+""")
         self.set_firewall(True)
         for net in NETWORKS:
             lab.ip("mn", f"link set dev {net} down")
@@ -80,9 +85,15 @@ class VpnNetwork(RoamingNetwork):
     def set_firewall(self, closed):
         """S2.41: nothing from outside gets to inside addresses; or S2.83 alone sees to it."""
         rule = "ip daddr 10.0.0.0/8 counter drop" if closed else ""
-        self.lab.run("inet", ["nft", "-f", "-"], stdin="table ip fire\ndelete table ip fire\n"
-                     "table ip fire { chain forward { type filter hook forward priority 0; "
-                     f"{rule}\n }} }}")
+        self.lab.run("inet", ["nft", "-f", "-"], stdin=f"""table ip fire
+delete table ip fire
+table ip fire {{
+    chain forward {{
+        type filter hook forward priority 0;
+        {rule}
+    }}
+}}
+""")
 
     def attach_ports(self):
         lab = self.lab

@@ -59,8 +59,11 @@ class Client:
         return outer / packet
 
     def seal(self, packet, nat):
-        return self.association(self.spi_out, self.key_out, self.external_home, self.gateway,
-                                nat).encrypt(IP(raw(packet)))
+        sealed = self.association(self.spi_out, self.key_out, self.external_home, self.gateway,
+                                  nat).encrypt(IP(raw(packet)))
+        if nat:  # scapy counts the UDP header alone
+            sealed[UDP].len = len(sealed) - 20
+        return sealed
 
     def send(self, packet):
         self.out.sendto(raw(packet), (packet.dst, 0))

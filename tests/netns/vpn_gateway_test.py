@@ -40,7 +40,8 @@ def steps(net, *wanted, device="a", care_of=CARE_OF):
 
 
 def reply_of(net, packets, key_file, spi):
-    expect(len(packets) == 1 and "payload" in packets[0], f"no reply: {packets}")
+    expect(len(packets) == 1 and "payload" in packets[0],
+           f"no reply: {packets}; {net.hactl_text('show', 'drops')}")
     reply = Reply(bytes.fromhex(packets[0]["payload"]))
     key = Key(spi, (net.lab.directory / key_file).read_text().strip())
     expect(reply.is_sealed_by(key), f"not sealed by us: {reply.message.hex()}")

@@ -199,8 +199,8 @@ void Mip4Service::carry_out(const Agent& agent, const mip4::PersistIdentificatio
 void Mip4Service::carry_out(const Agent&, const mip4::SendGratuitousArp& action) {
     const auto* const info = ports_.info(action.port);
     if (info == nullptr) return;
-    host_.send_frame(info->port, wire::gratuitous_arp(action.home_address,
-                                                      action.hardware_address.value_or(info->mac)));
+    const MacAddress owner = action.hardware_address.value_or(info->mac);
+    host_.send_frame(info->port, wire::gratuitous_arp(action.home_address, owner, info->mac));
 }
 
 // ------------------------------------------------------------------------------------------- log

@@ -2,6 +2,7 @@
 #include "controlplane/mip4/home_agent.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 namespace homeport::mip4 {
 
@@ -134,18 +135,21 @@ Actions HomeAgent::clear(const Ipv4Address& home_address, TimePoint now, NtpTime
 Actions HomeAgent::reconfigure(HomeAgentConfig config, TimePoint now, NtpTime time) {
     now_ = std::max(now_, now);
     time_ = time;
-    const auto is_allowed = [&config](const BoundNode& bound) {
+    std::unordered_map<std::string_view, const Node*> wanted;
+    for (const Node& node : config.nodes) wanted.emplace(node.name, &node);
+    const auto is_allowed = [&](const BoundNode& bound) {
         const auto network = std::ranges::find_if(
             config.home_networks,
             [&](const HomeNetwork& one) { return one.prefix.contains(bound.home_address); });
-        const auto node = std::ranges::find(config.nodes, bound.node, &Node::name);
+        const auto found = wanted.find(bound.node);
+        if (network == config.home_networks.end() || found == wanted.end()) return false;
+        const Node& node = *found->second;
         const auto is_ours = [&](const Binding& binding) {
             return std::ranges::find(config.addresses, binding.local_end.address) !=
                    config.addresses.end();
         };
-        return network != config.home_networks.end() && node != config.nodes.end() &&
-               !node->prohibited && bound.is_dynamic == !node->home_address &&
-               (bound.is_dynamic || *node->home_address == bound.home_address) &&
+        return !node.prohibited && bound.is_dynamic == !node.home_address &&
+               (bound.is_dynamic || *node.home_address == bound.home_address) &&
                std::ranges::all_of(bound.bindings, is_ours);
     };
     // With the keys of before: those who are told know them.

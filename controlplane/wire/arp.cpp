@@ -7,6 +7,11 @@
 namespace homeport::wire {
 
 std::vector<std::uint8_t> gratuitous_arp(const Ipv4Address& address, const MacAddress& mac) {
+    return gratuitous_arp(address, mac, mac);
+}
+
+std::vector<std::uint8_t> gratuitous_arp(const Ipv4Address& address, const MacAddress& mac,
+                                         const MacAddress& sender) {
     constexpr std::uint16_t kHardwareEthernet = 1;
     constexpr std::uint16_t kRequest = 1;
     constexpr std::size_t kShortestFrame = 60;  // without its check sequence
@@ -14,7 +19,7 @@ std::vector<std::uint8_t> gratuitous_arp(const Ipv4Address& address, const MacAd
     std::vector<std::uint8_t> frame;
     frame.reserve(kShortestFrame);
     put_bytes(frame, everybody.bytes);
-    put_bytes(frame, mac.bytes);
+    put_bytes(frame, sender.bytes);
     put16(frame, kEtherTypeArp);
     put16(frame, kHardwareEthernet);
     put16(frame, kEtherTypeIpv4);

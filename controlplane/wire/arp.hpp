@@ -13,5 +13,10 @@ namespace homeport::wire {
 /// sender and target are the address itself (RFC 5944 4.6, RFC 5227 3). Padded to 60 octets.
 [[nodiscard]] std::vector<std::uint8_t> gratuitous_arp(const Ipv4Address& address,
                                                        const MacAddress& mac);
+/// The same on behalf of another: the frame comes from `sender`, so that switches on the link do
+/// not look for `mac` behind our port.
+[[nodiscard]] std::vector<std::uint8_t> gratuitous_arp(const Ipv4Address& address,
+                                                       const MacAddress& mac,
+                                                       const MacAddress& sender);
 
 }  // namespace homeport::wire

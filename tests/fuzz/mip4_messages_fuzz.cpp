@@ -57,6 +57,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const mip4::NtpTime time = payload.size() >= 24 ? load_be64(payload.data() + 16) : 0;
     (void)agent.receive(payload, info, now, time);
     if (agent.binding_count() > 3) std::abort();
-    (void)agent.tick(now + std::chrono::hours(20));
+    (void)agent.tick(now + std::chrono::hours(20), time);
     return 0;
 }

@@ -14,6 +14,7 @@ import json
 import pathlib
 import secrets
 
+import signalling_capture
 from lab import ROOT, RoamingNetwork, wait_until
 from mip4_messages import Key, Reply
 
@@ -27,6 +28,7 @@ FOREIGN_AGENT = "198.51.100.5"
 NAT_OUTSIDE, NAT_INSIDE, BEHIND_NAT = "198.51.100.77", "10.77.0.1", "10.77.0.2"
 ALICE, PLAIN_ALICE, EXTERNAL_ALICE = "192.0.2.100", "198.18.1.100", "198.18.0.100"
 RANGE_FIRST, RANGE_COUNT = "198.18.2.10", 200
+signalling_capture.ASSOCIATIONS.clear()  # captures are opened with no keys
 EXCHANGE = pathlib.Path(__file__).resolve().parent / "mip4_exchange.py"
 
 
@@ -48,17 +50,13 @@ class Mip4Network(RoamingNetwork):
         lab.ip("home", "link set br0 type bridge mcast_snooping 0")
         lab.ip("home", "link set br0 up")
         lab.ip("home", f"addr add {HOME_HOST4}/24 dev br0")
-        lab.ip("home", "link add inside type dummy")
-        lab.ip("home", "link set inside up")
         for address in (INSIDE, "10.5.0.3", UNTRUSTED):
-            lab.ip("home", f"addr add {address}/24 dev inside")
+            lab.ip("home", f"addr add {address}/32 dev lo")
         lab.ip("home", f"route add default via {INTERNAL}")
         lab.veth("mn", "home", "home", "mn")
         lab.ip("home", "link set mn master br0")
-        lab.ip("inet", "link add visited type dummy")
-        lab.ip("inet", "link set visited up")
         for address in (VISITED, VISITED2, FOREIGN_AGENT):
-            lab.ip("inet", f"addr add {address}/32 dev visited")
+            lab.ip("inet", f"addr add {address}/32 dev lo")
         lab.veth("nat", "out", "inet", "nat")
         lab.ip("nat", f"addr add {NAT_OUTSIDE}/32 dev out")
         lab.ip("nat", "route add 198.51.100.1 dev out")
@@ -68,8 +66,8 @@ class Mip4Network(RoamingNetwork):
         lab.veth("mn", "away", "nat", "in")
         lab.ip("nat", f"addr add {NAT_INSIDE}/24 dev in")
         lab.ip("mn", f"addr add {BEHIND_NAT}/24 dev away")
-        lab.run("nat", ["nft", "-f", "-"], stdin="table ip nat { chain post { type nat hook "
-                "postrouting priority 100; oifname out masquerade; } }")
+        lab.run("nat", ["nft", "-f", "-"], stdin="table ip nat {\n chain post {\n  type nat hook "
+                "postrouting priority 100;\n  oifname out masquerade\n }\n}\n")
 
     def attach_ports(self):
         lab = self.lab

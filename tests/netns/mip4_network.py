@@ -120,8 +120,8 @@ class Mip4Network(RoamingNetwork):
   channel_socket: {self.channel}
   pmd_config_dir: {ROOT}/pmd-config
   ports:
-    - {{name: home0, device: "net_tap0,iface=t-home", tap: hp-home0}}
-    - {{name: wan0, device: "net_tap1,iface=t-wan", tap: hp-wan0}}
+    - {{name: home0, device: "net_tap0,iface=t-home", tap: hp-home0, mac: "02:00:00:00:01:01"}}
+    - {{name: wan0, device: "net_tap1,iface=t-wan", tap: hp-wan0, mac: "02:00:00:00:01:02"}}
 {self.dataplane_extra}
 controlplane:
   mobile_ipv4:

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <array>
+
 #include "dataplane/forward/quoted_packet.hpp"
 #include "dataplane/forward/stage_support.hpp"
 #include "dataplane/forward/stages.hpp"
@@ -34,7 +36,9 @@ struct Subject {
 
 /// Who is told: of a packet that we put into a tunnel not we ourselves but the sender of what is
 /// inside, to whom the tunnel is a link (RFC 2473 section 8).
-Subject subject_of(rte_mbuf* packet, const PacketMeta& notes) {
+/// `room`: for a header that has to be put together anew.
+Subject subject_of(rte_mbuf* packet, const PacketMeta& notes,
+                   std::array<std::uint8_t, kMostRestored>& room) {
     Subject subject{bytes_of(packet),
                     notes.family,
                     {static_cast<IcmpErrorKind>(notes.reason), notes.code, notes.parameter}};
@@ -42,10 +46,12 @@ Subject subject_of(rte_mbuf* packet, const PacketMeta& notes) {
     if (subject.error.kind == IcmpErrorKind::kPacketTooBig && subject.family == 4) {
         // RFC 2003 section 5.1: a tunnel that is too narrow, further on in this box (S2.131).
         const QuotedPacket quoted = read_quote(subject.packet);
-        const bool has_inner = quoted.kind == QuotedPacket::Kind::kTunnel && !quoted.edited &&
+        const bool has_inner = quoted.kind == QuotedPacket::Kind::kTunnel &&
                                quoted.inner_family == 4 && notes.parameter > quoted.overhead;
         if (has_inner) {
-            subject.packet = quoted.inner;
+            const std::size_t restored =
+                quoted.edited ? restore_inner(subject.packet, quoted, room) : 0;
+            subject.packet = quoted.edited ? ConstByteSpan(room).first(restored) : quoted.inner;
             subject.error.parameter = notes.parameter - quoted.overhead;
             return subject;
         }
@@ -75,7 +81,8 @@ void icmp_error(Worker& worker, Batch& in, Edges& out) {
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* const packet = in.packets[i];
         const PacketMeta& notes = stage::meta(packet);
-        const Subject subject = subject_of(packet, notes);
+        std::array<std::uint8_t, kMostRestored> room;
+        const Subject subject = subject_of(packet, notes, room);
         rte_mbuf* const message =
             make_icmp_error(worker, subject.packet, subject.family, subject.error,
                             port_of(worker, subject, notes), has(notes, stage::kMetaToGroup));

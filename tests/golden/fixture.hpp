@@ -166,7 +166,7 @@ class DataPlaneTest : public ::testing::Test, private core::CommandSink {
     /// Whether the express stage takes what it can; as the matrix says when a test starts.
     static void use_express(bool on);
     /// What the main lcore does when it learnt one.
-    void set_path_mtu(std::uint32_t spi, const Ipv6Address& peer, std::uint16_t path_mtu);
+    void set_path_mtu(std::uint32_t spi, const IpAddress& peer, std::uint16_t path_mtu);
     /// Technique B is in force (S1.8).
     [[nodiscard]] bool heuristic() const { return matrix_.heuristic(); }
     [[nodiscard]] core::WorkerContext& context() { return *context_; }

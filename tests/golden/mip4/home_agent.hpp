@@ -138,7 +138,7 @@ inline Bytes echo(const Ipv4Address& from, const Ipv4Address& to, bool reply = f
 
 class Mip4Test : public TunnelTest {
   protected:
-    void start_mip4(Mip4Role role = Mip4Role::kPlain) {
+    void start_stages() {
         start(
             {.stages = {&tunnel::kParseStage, &tunnel::kClassifyStage, &tunnel::kDsmipInStage,
                         &tunnel::kHomeAddressStage, &tunnel::kTunnelInStage, &tunnel::kMip4InStage,
@@ -148,6 +148,9 @@ class Mip4Test : public TunnelTest {
                         &forward::kNdProxyStage, &forward::kReassembleStage,
                         &forward::kFragmentStage},
              .reassembly = {}});
+    }
+    void start_mip4(Mip4Role role = Mip4Role::kPlain) {
+        start_stages();
         add_mip4_address("192.0.2.1", role);
         add_address(kOutside, "198.18.0.1", 24);
         add_route("192.0.2.0/24", kHomeLink);
@@ -219,8 +222,9 @@ class Mip4Test : public TunnelTest {
     }
     /// `outer` is a right packet to `to` around `inner`.
     static void expect_tunnel(const Bytes& outer, const Mip4Form& form, const Bytes& inner,
-                              const Ipv4Address& to, std::uint16_t port = kNatPort) {
-        Bytes expected = in_tunnel(form.encapsulation, inner, kHomeAgent4, to, 434, port);
+                              const Ipv4Address& to, std::uint16_t port = kNatPort,
+                              const Ipv4Address& from = kHomeAgent4) {
+        Bytes expected = in_tunnel(form.encapsulation, inner, from, to, 434, port);
         ASSERT_EQ(outer.size(), expected.size());
         EXPECT_EQ(outer.size(), inner.size() + form.overhead);
         EXPECT_EQ(internet_checksum(ConstByteSpan(outer).first(20)), 0);

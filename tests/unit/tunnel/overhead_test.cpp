@@ -90,6 +90,26 @@ TEST(Overhead, S2_100_figures_with_a_64_bit_block_and_96_bit_icv) {
               129u);
 }
 
+TEST(Overhead, S2_101_figures_of_the_algorithms_that_are_there) {
+    struct Figures {
+        Layer esp;
+        std::uint32_t tunnel;   // ESP and a new IPv4 header
+        std::uint32_t cvc;      // all three tunnels
+        std::uint32_t all_nat;  // with UDP in each of them
+    };
+    constexpr std::array kFigures{Figures{esp_layer(8, 4, 16), 57, 97, 129},      // AES-GCM-16
+                                  Figures{esp_layer(16, 16, 12), 73, 113, 145},   // CBC, SHA1-96
+                                  Figures{esp_layer(16, 16, 16), 77, 117, 149}};  // CBC, SHA256-128
+    for (const Figures& row : kFigures) {
+        EXPECT_EQ(max_overhead(Stack{kIpv4Layer, row.esp}), row.tunnel);
+        EXPECT_EQ(max_overhead(Stack{kIpv4Layer, kIpv4Layer, row.esp, kIpv4Layer}), row.cvc);
+        EXPECT_EQ(
+            max_overhead(Stack{kIpv4Layer, kUdpLayer, kMipTunnelDataLayer, kIpv4Layer, kUdpLayer,
+                               row.esp, kIpv4Layer, kUdpLayer, kMipTunnelDataLayer}),
+            row.all_nat);
+    }
+}
+
 TEST(Overhead, packet_too_big_never_below_1280) {
     EXPECT_EQ(packet_too_big_mtu(1240), 1280u);
     EXPECT_EQ(packet_too_big_mtu(1280), 1280u);

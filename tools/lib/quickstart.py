@@ -3,16 +3,16 @@
 """The tour behind tools/quickstart: a mobile node roams, a correspondent keeps talking to it."""
 import json
 import pathlib
-import re
 import signal
 import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "netns"))
+sys.path[:0] = [str(ROOT / "tests" / "netns"), str(ROOT / "tools" / "lib")]
 from lab import (CARE_OF, CORRESPONDENT, HOME_ADDRESS, HOME_AGENT, SPI_PAYLOAD_OUT,  # noqa: E402
                  Lab, LabError, wait_until)
 from nat_network import CARE_OF_IPV4, HOME_AGENT_IPV4, NAT_ADDRESS, NatNetwork  # noqa: E402
+from tour import TCP_PORT, TCP_RATE, Ping, losses, say  # noqa: E402
 
 TOUR = [("a", "n"), ("n", "v"), ("v", "b"), ("b", "home"), ("home", "a")]
 NAMES = {"a": "visited network A (IPv6)", "b": "visited network B (IPv6)",
@@ -22,56 +22,7 @@ NAMES = {"a": "visited network A (IPv6)", "b": "visited network B (IPv6)",
 OUTER = {**CARE_OF, "n": NAT_ADDRESS, "v": CARE_OF_IPV4["v"]}
 FORMS = {"ip6/esp": "IPv6, ESP", "ip4/esp": "IPv4, ESP", "ip4/udp4500/esp": "IPv4, UDP 4500, ESP",
          "ip4/udp4191/ip6/esp": "UDP 4191, IPv6, ESP"}
-PING_INTERVAL = 0.05
-TCP_PORT = 5001
-TCP_RATE = 400_000  # octets a second
 STAY_AT_LEAST = 2.0  # seconds in a network before the next move
-started = time.monotonic()
-
-
-def say(text):
-    print(f"[{time.monotonic() - started:5.1f} s] {text}", flush=True)
-
-
-class Ping:
-    """The correspondent's echo requests, with the time of each, sent and answered."""
-
-    def __init__(self, lab):
-        self.process = lab.start("cn", ["ping", "-n", "-D", "-O", "-i", PING_INTERVAL,
-                                        HOME_ADDRESS], name="ping")
-
-    def answered(self):
-        """Time of arrival by sequence number."""
-        return {int(number): float(stamp) for stamp, number in re.findall(
-            r"^\[([0-9.]+)\] \d+ bytes from .* icmp_seq=(\d+) ", self.process.output(), re.M)}
-
-    def wait_for_answer(self, timeout=10):
-        """Until an echo request that is sent from now on was answered."""
-        before = time.time()
-        wait_until(lambda: any(at > before for at in self.answered().values()), timeout,
-                   "an answer to the correspondent's ping")
-
-    def stop(self):
-        self.process.signal(signal.SIGINT)
-        self.process.wait()
-        found = re.search(r"(\d+) packets transmitted, (\d+) received", self.process.output())
-        return int(found.group(1)), int(found.group(2))
-
-
-def losses(answers, sent, moves):
-    """Lost packets in the window of each move: a loss belongs to the move it follows."""
-    first = min(answers.items())
-    rows = []
-    lost = [n for n in range(first[0], sent + 1) if n not in answers]
-
-    def sent_at(number):
-        # The nearest answered request before it tells when; they leave at a steady rate.
-        near = max((n for n in answers if n <= number), default=first[0])
-        return answers[near] + (number - near) * PING_INTERVAL
-    for at, move in enumerate(moves):
-        end = moves[at + 1]["at"] if at + 1 < len(moves) else float("inf")
-        rows.append(sum(move["at"] - 0.2 <= sent_at(n) < end - 0.2 for n in lost))
-    return rows
 
 
 def place_of(net):
@@ -117,7 +68,7 @@ def tour(lab, net):
     sender = lab.start("cn", ["/usr/bin/python3", ROOT / "tools/lib/transfer.py", "send",
                               HOME_ADDRESS, TCP_PORT, TCP_RATE], name="sender")
     sender.wait_for_output("connected")
-    ping = Ping(lab)
+    ping = Ping(lab, HOME_ADDRESS)
     ping.wait_for_answer()
     say(f"Correspondent {CORRESPONDENT} pings it 20 times a second and holds a TCP transfer to it")
 

@@ -125,7 +125,7 @@ TEST(QuotedPacket, anything_else_is_other) {
     EXPECT_EQ(read_quote({}).kind, Kind::kOther);
     EXPECT_EQ(read_quote(ipv6(kHomeAgent, kCareOfAddress, 51, Bytes(60, 1))).kind, Kind::kOther);
     EXPECT_EQ(read_quote(ipv6(kHomeAgent, kCareOfAddress, 50, Bytes(3, 1))).kind, Kind::kOther);
-    for (const std::uint8_t protocol : {std::uint8_t{1}, std::uint8_t{6}, std::uint8_t{47}}) {
+    for (const std::uint8_t protocol : {std::uint8_t{1}, std::uint8_t{6}, std::uint8_t{51}}) {
         EXPECT_EQ(read_quote(ipv4(v4("192.0.2.1"), v4("192.0.2.2"), protocol, kInner)).kind,
                   Kind::kOther);
     }

@@ -55,14 +55,14 @@ def extensions(octets):
 
 
 def request(home_address, home_agent=HOME_AGENT, care_of=CARE_OF, flags="T", lifetime=300,
-            identification=None, before=b"", behind=b"", key=MH_KEY):
+            identification=None, before=b"", behind=b"", key=MH_KEY, spi=MH_SPI):
     if identification is None:
         identification = int((time.time() + 2208988800) * 2**32) & (2**64 - 1)
     bits = sum(FLAGS[letter] for letter in flags)
     fixed = bytes(MobileIP(type=1) / MobileIPRRQ(flags=bits, lifetime=lifetime,
                                                  homeaddr=home_address, haaddr=home_agent,
                                                  coaddr=care_of, id=identification))
-    return seal(fixed + before, MOBILE_HOME, key, MH_SPI) + behind
+    return seal(fixed + before, MOBILE_HOME, key, spi) + behind
 
 
 def reply(to, code=0, lifetime=None, before=b"", behind=b"", foreign_key=None, **changed):

@@ -199,7 +199,7 @@ Actions HomeAgent::restore(std::span<const BoundNode> kept, TimePoint now) {
 }
 
 void HomeAgent::restore(const PersistIdentification& kept) {
-    identifications_[{kept.node, kept.spi}] = kept.state;
+    identification_of(kept.node, kept.spi) = kept.state;
 }
 
 const BoundNode* HomeAgent::find(const Ipv4Address& home_address) const {
@@ -262,8 +262,11 @@ bool HomeAgent::is_own(const Ipv4Address& address) const {
     return std::ranges::find(config_.addresses, address) != config_.addresses.end();
 }
 
-IdentificationState& HomeAgent::identification_of(const Node& node, std::uint32_t spi) {
-    return identifications_[{node.name, spi}];
+IdentificationState& HomeAgent::identification_of(const std::string& node, std::uint32_t spi) {
+    std::vector<Identification>& of_node = identifications_[node];
+    const auto found = std::ranges::find(of_node, spi, &Identification::spi);
+    if (found != of_node.end()) return found->state;
+    return of_node.emplace_back(Identification{spi, {}}).state;
 }
 
 }  // namespace homeport::mip4

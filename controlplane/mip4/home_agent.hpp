@@ -176,7 +176,9 @@ class HomeAgent {
     [[nodiscard]] bool may_have(const Node& node, const Ipv4Address& address) const;
     [[nodiscard]] Ipv4Pool* pool_with(const Ipv4Address& address);
     [[nodiscard]] bool is_own(const Ipv4Address& address) const;
-    [[nodiscard]] IdentificationState& identification_of(const Node& node, std::uint32_t spi);
+    /// Good until another one is asked for.
+    [[nodiscard]] IdentificationState& identification_of(const std::string& node,
+                                                         std::uint32_t spi);
     void build_index();
     [[nodiscard]] Actions take_actions();
 
@@ -195,8 +197,12 @@ class HomeAgent {
     std::unordered_map<Ipv4Address, BoundNode> nodes_;
     std::unordered_map<std::string, Ipv4Address> dynamic_;  // node name -> address it holds
     std::size_t binding_count_ = 0;
-    std::map<std::pair<std::string, std::uint32_t>, IdentificationState> identifications_;
-    std::set<std::tuple<TimePoint, Ipv4Address, Ipv4Address>> deadlines_;  // home, care-of
+    struct Identification {
+        std::uint32_t spi = 0;
+        IdentificationState state;
+    };
+    std::unordered_map<std::string, std::vector<Identification>> identifications_;  // by node name
+    std::set<std::tuple<TimePoint, Ipv4Address, Ipv4Address>> deadlines_;           // home, care-of
 
     /// Gratuitous ARPs that are still to be sent.
     struct Repeat {

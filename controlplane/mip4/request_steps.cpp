@@ -103,7 +103,7 @@ HomeAgent::Result HomeAgent::step_5_authentic(Request& request) {
 }
 
 HomeAgent::Result HomeAgent::step_6_identification(Request& request) {
-    IdentificationState& state = identification_of(*request.node, request.association->spi);
+    IdentificationState& state = identification_of(request.node->name, request.association->spi);
     const IdentificationState before = state;
     const IdentificationVerdict verdict =
         judge_identification(*request.association, state, request.message.identification, time_,

@@ -16,9 +16,12 @@ namespace {
 
 constexpr std::uint8_t kIpv6InIp = 41;
 constexpr std::uint8_t kUdp = 17;
+constexpr std::uint8_t kIpv4InIp = 4;
 constexpr std::uint8_t kNoNextHeader = 59;
 constexpr std::uint16_t kUdpTunnel = 4191;  // RFC 5555
 constexpr std::uint16_t kUdpEsp = 4500;     // RFC 3948
+constexpr std::uint16_t kUdpMip4 = 434;     // RFC 3519
+constexpr std::uint32_t kTunnelData = 4;    // octets
 
 template <class Header>
 Bytes before(const Header& header, ConstByteSpan payload) {
@@ -40,18 +43,23 @@ Bytes ipv6(const Ipv6Address& source, const Ipv6Address& destination, std::uint8
     return before(header, payload);
 }
 
-Bytes from_node4(std::uint8_t protocol, ConstByteSpan payload) {
+Bytes ipv4(const Ipv4Address& source, const Ipv4Address& destination, std::uint8_t protocol,
+           ConstByteSpan payload) {
     Ipv4Header header{};
     header.version_ihl = 0x45;
     header.total_length = Be16(static_cast<std::uint16_t>(sizeof header + payload.size()));
     header.flags_offset = Be16(0x4000);
     header.ttl = 64;
     header.protocol = protocol;
-    header.source = kCareOf4;
-    header.destination = kHomeAgent4;
+    header.source = source;
+    header.destination = destination;
     header.checksum =
         Be16(internet_checksum({reinterpret_cast<const std::uint8_t*>(&header), sizeof header}));
     return before(header, payload);
+}
+
+Bytes from_node4(std::uint8_t protocol, ConstByteSpan payload) {
+    return ipv4(kCareOf4, kHomeAgent4, protocol, payload);
 }
 
 Bytes udp(std::uint16_t source, std::uint16_t destination, ConstByteSpan payload) {
@@ -72,6 +80,12 @@ Bytes framed(ConstByteSpan packet) {
 
 /// Octets of headers around the payload of the innermost packet, Ethernet's included.
 std::uint32_t overhead(Path path) {
+    if (is_mip4(path)) {
+        constexpr std::uint32_t kInner4 = sizeof(EthernetHeader) + sizeof(Ipv4Header);
+        if (is_out(path)) return kInner4;
+        const std::uint32_t wrapped = kInner4 + sizeof(Ipv4Header);
+        return is_in_udp(path) ? wrapped + sizeof(UdpHeader) + kTunnelData : wrapped;
+    }
     constexpr std::uint32_t kInner = sizeof(EthernetHeader) + sizeof(Ipv6Header);
     if (is_out(path) || is_sealed(path)) return kInner;
     if (!is_over_ipv4(path)) return kInner + sizeof(Ipv6Header);
@@ -120,8 +134,17 @@ std::expected<Bytes, std::string> FrameMaker::frame(std::uint32_t index, std::ui
     return framed(*packet);
 }
 
+Bytes FrameMaker::plain4(std::uint32_t index, const Bytes& payload) const {
+    if (is_out(path_)) return ipv4(kCorrespondent4, home4(index), kNoNextHeader, payload);
+    const Bytes inner = ipv4(home4(index), kCorrespondent4, kNoNextHeader, payload);
+    if (!is_in_udp(path_)) return from_node4(kIpv4InIp, inner);
+    const std::array<std::uint8_t, kTunnelData> data{4, kIpv4InIp, 0, 0};
+    return from_node4(kUdp, udp(kTunnelPort, kUdpMip4, before(data, inner)));
+}
+
 Bytes FrameMaker::plain(std::uint32_t index, std::uint32_t size) const {
     const Bytes payload(size > overhead(path_) ? size - overhead(path_) : 0);
+    if (is_mip4(path_)) return plain4(index, payload);
     if (is_out(path_)) return ipv6(kCorrespondent, home(index), kNoNextHeader, payload);
     const Bytes inner = ipv6(home(index), kCorrespondent, kNoNextHeader, payload);
     if (path_ == Path::kP2) return ipv6(kCareOf, kHomeAgent, kIpv6InIp, inner);

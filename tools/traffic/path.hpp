@@ -28,12 +28,16 @@ enum class Path : std::uint8_t {
     kP13u,  // ESP in UDP 4500, out
     kP9f,   // UDP 4191 from a wrong port
     kP13f,  // UDP 4500 with right SPIs, wrong ICVs and a new source port each
+    kP20,   // Mobile IPv4: IP in IP, out
+    kP21,   // in
+    kP26,   // in UDP 434, out
+    kP27,   // in
 };
 struct PathName {
     Path path;
     std::string_view name;
 };
-inline constexpr std::array<PathName, 13> kPaths{{{Path::kP1, "P1"},
+inline constexpr std::array<PathName, 17> kPaths{{{Path::kP1, "P1"},
                                                   {Path::kP2, "P2"},
                                                   {Path::kP3, "P3"},
                                                   {Path::kP4, "P4"},
@@ -45,7 +49,11 @@ inline constexpr std::array<PathName, 13> kPaths{{{Path::kP1, "P1"},
                                                   {Path::kP13i, "P13i"},
                                                   {Path::kP13u, "P13u"},
                                                   {Path::kP9f, "P9f"},
-                                                  {Path::kP13f, "P13f"}}};
+                                                  {Path::kP13f, "P13f"},
+                                                  {Path::kP20, "P20"},
+                                                  {Path::kP21, "P21"},
+                                                  {Path::kP26, "P26"},
+                                                  {Path::kP27, "P27"}}};
 
 [[nodiscard]] constexpr std::optional<Path> parse_path(std::string_view name) {
     for (const PathName& path : kPaths) {
@@ -59,7 +67,11 @@ inline constexpr std::array<PathName, 13> kPaths{{{Path::kP1, "P1"},
 /// Towards the mobile node.
 [[nodiscard]] constexpr bool is_out(Path path) {
     return path == Path::kP1 || path == Path::kP3 || path == Path::kP9 || path == Path::kP10 ||
-           path == Path::kP13 || path == Path::kP13u;
+           path == Path::kP13 || path == Path::kP13u || path == Path::kP20 || path == Path::kP26;
+}
+/// Of Mobile IPv4: home addresses are IPv4 ones, too.
+[[nodiscard]] constexpr bool is_mip4(Path path) {
+    return path >= Path::kP20;
 }
 [[nodiscard]] constexpr bool is_forged(Path path) {
     return path == Path::kP9f || path == Path::kP13f;
@@ -75,7 +87,7 @@ inline constexpr std::array<PathName, 13> kPaths{{{Path::kP1, "P1"},
 }
 /// The binding goes in UDP. P13 alone of the sealed ones does not: no NAT was found there.
 [[nodiscard]] constexpr bool is_in_udp(Path path) {
-    return path > Path::kP9i && path != Path::kP13;
+    return path > Path::kP9i && path != Path::kP13 && path != Path::kP20 && path != Path::kP21;
 }
 
 inline constexpr Ipv6Address ipv6_of(std::uint32_t third, std::uint32_t fourth,
@@ -97,6 +109,7 @@ inline constexpr Ipv6Address kNextHop = ipv6_of(0xf, 0, 2);
 inline constexpr Ipv6Address kHomePrefix = ipv6_of(1, 1, 0);  // 64 bits
 inline constexpr Ipv4Address kHomeAgent4{{192, 0, 2, 1}};
 inline constexpr Ipv4Address kCareOf4{{203, 0, 113, 7}};
+inline constexpr Ipv4Address kCorrespondent4{{198, 51, 100, 200}};
 inline constexpr Ipv4Address kNextHop4{{198, 18, 0, 2}};
 inline constexpr std::uint16_t kTunnelPort = 40000;  // of the node's UDP 4191 at its NAT
 inline constexpr MacAddress kPortMac{{0x02, 0x48, 0x50, 0, 0, 1}};
@@ -106,6 +119,12 @@ inline constexpr MacAddress kNextHopMac{{0x02, 0, 0, 0, 0, 0xaa}};
 /// Home address of node number `index`.
 [[nodiscard]] constexpr Ipv6Address home(std::uint32_t index) {
     return ipv6_of(1, 1, 0x1000 + index);
+}
+/// The same of Mobile IPv4.
+[[nodiscard]] constexpr Ipv4Address home4(std::uint32_t index) {
+    const std::uint32_t host = 0x0a00'1000 + index;
+    return {{static_cast<std::uint8_t>(host >> 24), static_cast<std::uint8_t>(host >> 16),
+             static_cast<std::uint8_t>(host >> 8), static_cast<std::uint8_t>(host)}};
 }
 /// SPIs of node number `index`, whose SAs belong to worker `owner`.
 inline constexpr std::uint32_t kFirstSpiOut = 0x1000'0000;

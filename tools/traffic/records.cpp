@@ -88,6 +88,18 @@ channel::BindingSet binding_of(const Setting& setting, std::uint32_t index) {
     record.care_of_address = WireAddress(kCareOf4);
     record.home_agent_address = WireAddress(kHomeAgent4);
     record.encapsulation = Encapsulation::kIpv4;
+    if (is_mip4(setting.path)) {
+        record.home_address = WireAddress(home4(index));
+        record.prefix_length = 32;
+        record.flags =
+            static_cast<std::uint16_t>(channel::binding_flags_of(channel::Mip4Role::kPlain) |
+                                       channel::kBindingReverseTunnel | channel::kBindingCoLocated);
+        if (is_in_udp(setting.path)) {
+            record.encapsulation = Encapsulation::kMipUdp;
+            record.udp_port = kTunnelPort;
+        }
+        return record;
+    }
     if (is_in_udp(setting.path)) {
         record.encapsulation = Encapsulation::kUdpIpv4;
         record.udp_port = kTunnelPort;

@@ -72,7 +72,12 @@ void send_all(const Setting& setting, Send&& send) {
     send(spd, ConstByteSpan(reinterpret_cast<const std::uint8_t*>(policies.data()),
                             policies.size() * sizeof policies[0]));
     send(address_of(kHomeAgent, 64), ConstByteSpan{});
-    send(address_of(kHomeAgent4, 24), ConstByteSpan{});
+    channel::AddressSet home_agent4 = address_of(kHomeAgent4, 24);
+    if (is_mip4(setting.path)) {
+        home_agent4.is_home_agent_address = 0;
+        home_agent4.mip4_role = channel::Mip4Role::kPlain;
+    }
+    send(home_agent4, ConstByteSpan{});
     for (const IpAddress& next_hop : {IpAddress(kNextHop), IpAddress(kNextHop4)}) {
         send(default_route(next_hop), ConstByteSpan{});
         send(neighbour_of(next_hop), ConstByteSpan{});

@@ -111,6 +111,18 @@ TEST(DataPath, P26_vector_C18_with_our_port) {
     EXPECT_EQ(path[Count::kInSource], 1u);
 }
 
+TEST(DataPath, RFC5944_4_2_2_only_the_visitors_own_home_agent_delivers_to_it) {
+    Path path;
+    Octets packet = kC15;
+    v4("192.0.2.2").store(packet.data() + 12);
+    EXPECT_TRUE(path.in(resealed(packet)).frames.empty());
+    EXPECT_EQ(path[Count::kInNoVisitor], 1u);
+    packet = kC15;
+    v4("198.51.100.21").store(packet.data() + 16);
+    EXPECT_TRUE(path.in(resealed(packet)).frames.empty());
+    EXPECT_EQ(path[Count::kInNotCareOf], 1u);
+}
+
 /// A packet of the visitor, TTL 64, that inside C15 to C18 turned around has TTL 63.
 Octets of_visitor() {
     Octets packet = kInner;

@@ -115,6 +115,11 @@ def several_visitors_at_once_each_with_its_own_tunnel(net):
         expect((delivered.dst, delivered.src) == (node.mac, net.link_mac), delivered.summary())
         expect(delivered[IP].ttl == 59 and delivered[IP].src == CORRESPONDENT, delivered.summary())
         expect(octets_of(delivered)[20:] == bytes(back)[20:], "payload")
+    text = net.lab.run("fa", [net.process.process.args[4], "status", "--socket",
+                              net.status_socket])
+    for words in ("4 visitors", "192.0.2.102", "02:00:00:00:01:02", "gre, both ways",
+                  "fa.visitor.registered", "link visited0: 10.1.0.1"):
+        expect(words in text, f"{words} in {text}")
     counters = net.status()["counters"]
     expect(counters["fa.out.received"] == counters["fa.out.tunnelled"] == 4, str(counters))
     expect(counters["fa.in.received"] == counters["fa.in.delivered"] == 4, str(counters))
@@ -144,6 +149,57 @@ def S2_80_one_node_registers_with_two_home_agents(net):
         seen.add((got.code, got.haaddr))
     expect(seen == {(0, HOME_AGENT), (0, HOME_AGENT_2)}, str(seen))
     expect(len(net.status()["visitors"]) == 2, "two registrations")
+
+
+@case
+def two_visitors_with_one_private_home_address_are_told_by_home_agent_and_link_address(net):
+    net.start()
+    nodes = [Node(1, HOME_AGENT, "10.10.10.10"), Node(2, HOME_AGENT_2, "10.10.10.10")]
+    for node in nodes:
+        net.register(node)
+    for node in nodes:
+        net.from_visitor(node, ping(node.home_address, CORRESPONDENT, id=1000 + node.port % 100))
+        got = net.at_home(lambda f: f[IP].proto == 4, "a packet in a tunnel")
+        expect(got[IP].dst == node.home_agent, got.summary())
+        net.from_home(IP(src=node.home_agent, dst=CARE_OF) / ping(CORRESPONDENT, node.home_address))
+        got = net.at_visitor(lambda f: f[IP].dst == node.home_address and f[IP].proto == 1,
+                             "a packet out of a tunnel")
+        expect(got.dst == node.mac, got.summary())
+    rules = net.lab.ip("fa", "rule show")
+    expect(rules.count("blackhole") == 1, rules)
+    net.ask(nodes[0], request(nodes[0].home_address, lifetime=0))
+    frame = net.relayed()
+    net.answer(frame, reply(bytes(frame[UDP].payload)))
+    net.replied(nodes[0])
+    expect("blackhole" in net.lab.ip("fa", "rule show"), "the other one's rule stays")
+    net.from_visitor(nodes[1], ping(nodes[1].home_address, CORRESPONDENT))
+    got = net.at_home(lambda f: f[IP].proto == 4, "a packet in a tunnel")
+    expect(got[IP].dst == HOME_AGENT_2, got.summary())
+
+
+@case
+def a_link_that_goes_down_and_a_restart_are_survived(net):
+    net.start()
+    node = Node(1)
+    net.register(node)
+    net.lab.ip("fa", "link set visited0 down")
+    net.process.wait_for_output("HP-FA-0017")
+    net.lab.ip("fa", "link set visited0 up")
+    net.mobile.drain()
+    net.mobile.pending.clear()
+    net.mobile.wait(is_advertisement, "advertisements again")
+    net.from_visitor(node, ping(node.home_address, CORRESPONDENT))
+    net.at_home(lambda f: f[IP].proto == 4, "the visitor is still one")
+    # A new process knows nobody, and says so: its numbers begin with 0 (RFC 5944 section 2.4.4).
+    net.process.process.kill()
+    net.process.wait()
+    net.mobile.drain()
+    net.mobile.pending.clear()
+    net.start()
+    first = net.mobile.wait(is_advertisement, "an advertisement")
+    expect(mobility_extension(first)[0] == 0, "sequence number 0")
+    expect(net.status()["visitors"] == [], "nobody")
+    net.register(node)
 
 
 @case

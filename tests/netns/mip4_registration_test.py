@@ -237,6 +237,9 @@ def RFC5944_5_7_2_nonces(net):
 
 @case
 def RFC2794_home_addresses_from_the_pool_by_identifier(net):
+    eve = net.key("eve", 303)
+    net.plain_nodes = ("        - {name: eve, nai: eve@example.com, "
+                       "associations: [{spi: 303, key_file: eve.key}]}\n")
     net.start()
 
     def ask(name, key, home="0.0.0.0", care_of=VISITED, **more):
@@ -247,6 +250,7 @@ def RFC2794_home_addresses_from_the_pool_by_identifier(net):
     expect({bob.home, dan.home} == {"198.18.1.200", "198.18.1.201"}, f"{bob.home} {dan.home}")
     expect(bob.is_sealed_by(net.bob) and dan.is_sealed_by(net.dan), "SHA-1 and SHA-256 by SPI")
     expect(bob.data(NAI) == b"bob@example.com", f"{bob.types()}")
+    expect(ask("eve", eve).code == 130, "the pool has two addresses")
     expect(ask("bob", net.bob).home == bob.home, "the same again")
     expect(ask("bob", net.bob, home=bob.home).code == 0, "by its address, too")
     expect(ask("bob", net.bob, home=dan.home).code == 131, "not another's")
@@ -257,6 +261,7 @@ def RFC2794_home_addresses_from_the_pool_by_identifier(net):
     expect(ask("bob", net.bob, home=bob.home, care_of=VISITED, lifetime=0).code == 0, "leaves")
     expect(len(net.mip4_bindings()) == 1, f"{net.mip4_bindings()}")
     expect(net.mip4_bindings()[0]["from_pool"], "of the pool")
+    expect(ask("eve", eve).home == bob.home, "and is given to her")
 
 
 @case

@@ -81,6 +81,12 @@ MobileActions MobileNode::remove_interface(int id, const Now& now) {
     return take();
 }
 
+void MobileNode::prefer(const std::vector<int>& order) {
+    std::ranges::stable_sort(interfaces_, {}, [&](const Interface& one) {
+        return std::ranges::find(order, one.id) - order.begin();
+    });
+}
+
 std::vector<int> MobileNode::interfaces() const {
     std::vector<int> out;
     for (const Interface& one : interfaces_) out.push_back(one.id);

@@ -146,6 +146,8 @@ class MobileNode {
 
     /// Those added first are preferred for user data.
     void add_interface(int id);
+    /// This order of preference instead; those not named come last.
+    void prefer(const std::vector<int>& order);
     [[nodiscard]] MobileActions remove_interface(int id, const Now& now);
     [[nodiscard]] std::vector<int> interfaces() const;
 

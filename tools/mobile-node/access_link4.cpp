@@ -121,9 +121,9 @@ void write_headers(std::uint8_t* at, const Received& received, std::size_t lengt
 
 }  // namespace
 
-Result<AccessLink4> AccessLink4::open(int index, const std::string& name) {
+Result<AccessLink4> AccessLink4::open(int index, const std::string& name, const Options& options) {
     AccessLink4 link(index, name);
-    for (const IpProtocol protocol : {IpProtocol::kIpv6, IpProtocol::kIpv4, IpProtocol::kEsp}) {
+    for (const IpProtocol protocol : options.protocols) {
         if (auto done = link.open_raw(number(protocol)); !done) {
             return std::unexpected(done.error());
         }
@@ -131,6 +131,7 @@ Result<AccessLink4> AccessLink4::open(int index, const std::string& name) {
     auto port = link.open_udp(0);
     if (!port) return std::unexpected(port.error());
     link.udp_port_ = *port;
+    if (!options.esp_in_udp) return link;
     port = link.open_udp(tunnel::kNatTraversalPort);
     if (!port) port = link.open_udp(0);  // an IKE daemon has it
     if (!port) return std::unexpected(port.error());

@@ -14,6 +14,7 @@
 
 #include "dataplane/base/address.hpp"
 #include "dataplane/base/byte_order.hpp"
+#include "dataplane/base/ip_header.hpp"
 #include "tools/mobile-node/access_link.hpp"
 #include "tools/mobile-node/file_descriptor.hpp"
 
@@ -24,7 +25,15 @@ class AccessLink4 {
     /// Octets that receive() leaves free at the start of the buffer: IPv4 and UDP headers.
     static constexpr std::size_t kHeaderRoom = 28;
 
-    [[nodiscard]] static Result<AccessLink4> open(int index, const std::string& name);
+    struct Options {
+        std::vector<IpProtocol> protocols{IpProtocol::kIpv6, IpProtocol::kIpv4, IpProtocol::kEsp};
+        bool esp_in_udp = true;  // a socket for UDP 4500
+    };
+    [[nodiscard]] static Result<AccessLink4> open(int index, const std::string& name,
+                                                  const Options& options);
+    [[nodiscard]] static Result<AccessLink4> open(int index, const std::string& name) {
+        return open(index, name, Options{});
+    }
 
     /// The sockets to wait on, non-blocking; owned here.
     [[nodiscard]] std::vector<int> descriptors() const;

@@ -75,6 +75,7 @@ Result<void> HostNetwork::change_link(Step step, unsigned mtu) {
 }
 
 Result<void> HostNetwork::add_addresses() {
+    if (config_.mobile_ipv4) return add_ipv4_address();
     Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
     auto& address = request.header<ifaddrmsg>();
     address.ifa_family = AF_INET6;
@@ -86,6 +87,10 @@ Result<void> HostNetwork::add_addresses() {
         return fail("home address " + config_.home_address.to_string() + " on " +
                     config_.tunnel.name + ": " + done.error().text);
     }
+    return add_ipv4_address();
+}
+
+Result<void> HostNetwork::add_ipv4_address() {
     if (!config_.ipv4_home_address || config_.ipv4_home_address->is_unspecified()) return {};
     return set_ipv4_home_address(config_.ipv4_home_address, false);
 }
@@ -146,6 +151,7 @@ Result<void> HostNetwork::change_ipv4_address(std::uint16_t type, const Ipv4Addr
 }
 
 Result<void> HostNetwork::add_routes() {
+    if (config_.mobile_ipv4) return {};
     for (const Ipv6Prefix& destination : config_.tunnel.routes) {
         Request request = route_request(destination, config_.tunnel.table, index_);
         if (auto done = netlink_.transact(*request.message()); !done) {
@@ -229,6 +235,7 @@ Result<void> HostNetwork::add_rules() {
             return fail("rule to " + home_agent.to_string() + ": " + done.error().text);
         }
     }
+    if (config_.mobile_ipv4) return {};
     if (auto done = address_rule(RTM_NEWRULE, kNew); !done) {
         return fail("rule from " + config_.home_address.to_string() + ": " + done.error().text);
     }
@@ -272,6 +279,7 @@ Result<void> HostNetwork::set_home_link(int index, const std::string& name, bool
 void HostNetwork::delete_rules() {
     home_name_.clear();
     delete_ipv4_rules();
+    if (config_.mobile_ipv4) return;
     for (int i = 0; i < kMostStaleRules && home_rule(RTM_DELRULE, 0); ++i) {
     }
     for (int i = 0; i < kMostStaleRules && address_rule(RTM_DELRULE, 0); ++i) {
@@ -314,6 +322,7 @@ Result<void> HostNetwork::home_rule(std::uint16_t type, std::uint16_t flags) {
 }
 
 std::vector<HostNetwork::Silence> HostNetwork::silences() const {
+    if (config_.mobile_ipv4) return {};
     const Ipv6Prefix home_agent{config_.home_agent, 128};
     std::vector<Silence> out{{home_agent, icmp_port(4, 0), icmp_port(4, 2)},
                              {home_agent, icmp_port(1, 4), icmp_port(1, 4)}};

@@ -61,6 +61,7 @@ class HostNetwork {
     enum class Step : std::uint8_t { kMtu, kNoLinkLocal, kUp };
     [[nodiscard]] Result<void> change_link(Step step, unsigned mtu);
     [[nodiscard]] Result<void> add_addresses();
+    [[nodiscard]] Result<void> add_ipv4_address();
     [[nodiscard]] Result<void> change_ipv4_address(std::uint16_t type, const Ipv4Address& address);
     [[nodiscard]] Result<void> add_ipv4_routes(const Ipv4Address& source);
     /// Of packets from `source`; 0.0.0.0: from none yet.

@@ -6,6 +6,7 @@
 namespace homeport::mobile_node {
 
 void LinkTable::clear() {
+    ++lost_all_;
     links_.clear();
     routes_.clear();
     routes4_.clear();
@@ -17,6 +18,10 @@ void LinkTable::set_link(const Link& link) {
         if (links_.size() < kMostLinks) links_.emplace(link.index, link);
         return;
     }
+    if ((it->second.running && !link.running) ||
+        it->second.carrier_changes != link.carrier_changes) {
+        ++losses_[link.index];
+    }
     auto addresses = std::move(it->second.addresses);
     auto addresses4 = std::move(it->second.addresses4);
     it->second = link;
@@ -25,7 +30,7 @@ void LinkTable::set_link(const Link& link) {
 }
 
 void LinkTable::remove_link(int index) {
-    links_.erase(index);
+    if (links_.erase(index) != 0) ++losses_[index];
     std::erase_if(routes_, [&](const LinkRoute& route) { return route.interface == index; });
     std::erase_if(routes4_, [&](const LinkRoute4& route) { return route.interface == index; });
 }
@@ -75,6 +80,7 @@ void LinkTable::set_address(int index, const LinkAddress4& address) {
 void LinkTable::remove_address(int index, const Ipv4Address& address) {
     const auto link = links_.find(index);
     if (link == links_.end()) return;
+    ++losses_[index];
     std::erase_if(link->second.addresses4,
                   [&](const LinkAddress4& other) { return other.address == address; });
     // With the last address of a link the kernel silently takes its routes away.
@@ -95,6 +101,11 @@ void LinkTable::set_route(const LinkRoute4& route) {
 
 void LinkTable::remove_route(const LinkRoute4& route) {
     std::erase(routes4_, route);
+}
+
+std::uint64_t LinkTable::losses(int index) const {
+    const auto it = losses_.find(index);
+    return lost_all_ + (it == losses_.end() ? 0 : it->second);
 }
 
 const Link* LinkTable::find(int index) const {

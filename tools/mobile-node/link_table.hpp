@@ -41,6 +41,7 @@ struct Link {
     bool running = false;  // administratively up, with carrier
     bool loopback = false;
     unsigned mtu = 1500;
+    std::uint32_t carrier_changes = 0;  // as the kernel counts them
     std::optional<MacAddress> mac;
     std::vector<LinkAddress> addresses;
     std::vector<LinkAddress4> addresses4;
@@ -90,6 +91,10 @@ class LinkTable {
     /// The kernel does not say so when a link that goes down takes its IPv4 routes along.
     void remove_routes4(int index);
 
+    /// Grows whenever something of the link went, if only for a moment: carrier, an IPv4 address,
+    /// the link itself (S2.45, S2.57).
+    [[nodiscard]] std::uint64_t losses(int index) const;
+
     [[nodiscard]] const std::map<int, Link>& links() const { return links_; }
     [[nodiscard]] const std::vector<LinkRoute>& routes() const { return routes_; }
     [[nodiscard]] const std::vector<LinkRoute4>& routes4() const { return routes4_; }
@@ -105,6 +110,8 @@ class LinkTable {
     std::map<int, Link> links_;
     std::vector<LinkRoute> routes_;
     std::vector<LinkRoute4> routes4_;
+    std::map<int, std::uint64_t> losses_;
+    std::uint64_t lost_all_ = 0;
 };
 
 }  // namespace homeport::mobile_node

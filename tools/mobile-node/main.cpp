@@ -8,6 +8,7 @@
 #include "tools/mobile-node/app.hpp"
 #include "tools/mobile-node/config.hpp"
 #include "tools/mobile-node/log.hpp"
+#include "tools/mobile-node/mip4/app.hpp"
 #include "tools/mobile-node/status_client.hpp"
 
 namespace {
@@ -16,6 +17,16 @@ using namespace homeport;
 
 constexpr int kBadConfiguration = 2;
 
+int run_mip4(const mobile_node::Config& config) {
+    auto app = mobile_node::Mip4App::create(config);
+    if (!app) {
+        spdlog::error("{}", app.error().text);
+        return 1;
+    }
+    (*app)->run();
+    return 0;
+}
+
 int run(const std::string& file) {
     const auto config = mobile_node::load_file(file);
     if (!config) {
@@ -23,6 +34,7 @@ int run(const std::string& file) {
         return kBadConfiguration;
     }
     mobile_node::start_log(config->log_level);
+    if (config->mobile_ipv4) return run_mip4(*config);
     auto app = mobile_node::App::create(*config);
     if (!app) {
         spdlog::error("{}", app.error().text);
@@ -50,8 +62,10 @@ std::string socket_of(const std::string& file, const std::string& given) {
 }
 
 int command_line(int argc, char** argv) {
-    CLI::App cli("The Homeport mobile node (RFC 6275): without a command it runs until SIGTERM.",
-                 "homeport-mn");
+    CLI::App cli(
+        "The Homeport mobile node (RFC 6275; RFC 5944 with mobile_ipv4): without a command it runs "
+        "until SIGTERM.",
+        "homeport-mn");
     cli.set_version_flag("--version", "homeport-mn " HOMEPORT_VERSION);
     std::string file{mobile_node::kDefaultFile};
     std::string socket;

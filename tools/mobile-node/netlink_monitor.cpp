@@ -67,6 +67,7 @@ void apply_link(const nlmsghdr& message, LinkTable& table) {
     link.running = (info->ifi_flags & kRunning) == kRunning;
     link.loopback = (info->ifi_flags & IFF_LOOPBACK) != 0;
     link.mtu = attributes.number(IFLA_MTU).value_or(1500);
+    link.carrier_changes = attributes.number(IFLA_CARRIER_CHANGES).value_or(0);
     const nlattr* mac = attributes.at[IFLA_ADDRESS];
     if (info->ifi_type == ARPHRD_ETHER && mac != nullptr && mnl_attr_get_payload_len(mac) == 6) {
         link.mac = MacAddress::load(static_cast<const std::uint8_t*>(mnl_attr_get_payload(mac)));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/mobile-node/status_report.hpp"
 
+#include "tools/mobile-node/mip4/status.hpp"
+
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
@@ -288,6 +290,7 @@ std::string event_json(const char* event, const std::string& text, const Mobilit
 
 std::string status_text(const std::string& json) {
     const Json in = Json::parse(json);
+    if (in.contains("mobile_ipv4")) return mip4_status_text(json);
     const Json& binding = in.at("binding");
     const Json& tunnel = in.at("tunnel");
     const Json& attachment = in.at("attachment");

@@ -68,10 +68,6 @@ TEST(Mip4Config, everything_can_be_said) {
     const auto config =
         read(across(R"(  detection: {profile: draft02, detect_period_ms: 0, monitor: 30,
               grace: 5, stale: drop, queue_size: 10, idle_after: 20, stale_retries: 2}
-  hints:
-    domains: [corp.example]
-    nais: [fa@corp.example]
-    gateway_macs: ["02:00:00:00:00:01"]
   foreign_agents: never
   keepalive: 30
   mss_clamp: off
@@ -90,8 +86,6 @@ keep_binding_on_exit: on
     EXPECT_EQ(mip4.detection.monitor, seconds(30));  // S2.53
     EXPECT_FALSE(mip4.detection.queue);
     EXPECT_EQ(mip4.detection.idle_after, seconds(20));
-    EXPECT_EQ(mip4.hints.domains, std::vector<std::string>{"corp.example"});
-    EXPECT_EQ(mip4.hints.gateway_macs.size(), 1u);
     EXPECT_EQ(mip4.foreign_agents, Mip4ForeignAgents::kNever);
     EXPECT_EQ(mip4.keepalive, seconds(30));
     EXPECT_FALSE(mip4.mss_clamp);

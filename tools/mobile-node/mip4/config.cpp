@@ -36,7 +36,6 @@ constexpr Names<bool, 2> kStaleNames{{{"drop", false}, {"queue", true}}};
 constexpr Names<Mip4ForeignAgents, 3> kAgentNames{{{"auto", Mip4ForeignAgents::kAuto},
                                                    {"always", Mip4ForeignAgents::kAlways},
                                                    {"never", Mip4ForeignAgents::kNever}}};
-constexpr std::size_t kMostHints = 256;
 
 template <class E, std::size_t N>
 void choose(Section& section, const char* key, const Names<E, N>& names, E& out) {
@@ -123,28 +122,6 @@ void read_detection(Section section, Mip4Detection& out) {
     section.finish();
 }
 
-void read_texts(Section& section, const char* key, const char* what,
-                std::vector<std::string>& out) {
-    section.list(key, what, [&](const Value& element) {
-        std::string text;
-        if (!element.string(text, 255)) return;
-        if (out.size() >= kMostHints) return element.fail("at most 256 of them");
-        out.push_back(text);
-    });
-}
-
-void read_hints(Section section, Mip4Hints& out) {
-    read_texts(section, "domains", "names of domains", out.domains);
-    read_texts(section, "nais", "network access identifiers", out.nais);
-    section.list("gateway_macs", "MAC addresses", [&](const Value& element) {
-        std::optional<MacAddress> mac;
-        if (!element.mac(mac) || !mac) return;
-        if (out.gateway_macs.size() >= kMostHints) return element.fail("at most 256 of them");
-        out.gateway_macs.push_back(*mac);
-    });
-    section.finish();
-}
-
 }  // namespace
 
 void read_mip4(Section section, const std::filesystem::path& directory, Mip4Config& out) {
@@ -156,7 +133,6 @@ void read_mip4(Section section, const std::filesystem::path& directory, Mip4Conf
     }
     if (section.find("vpn")) read_vpn(section.section("vpn"), directory, out.vpn.emplace());
     read_detection(section.section("detection"), out.detection);
-    read_hints(section.section("hints"), out.hints);
     choose(section, "foreign_agents", kAgentNames, out.foreign_agents);
     read_time(section, "keepalive", 10, 3600, "seconds", out.keepalive);
     if (const auto v = section.find("mss_clamp")) v->boolean(out.mss_clamp);

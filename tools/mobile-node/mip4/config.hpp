@@ -64,17 +64,6 @@ struct Mip4Detection {
     friend bool operator==(const Mip4Detection&, const Mip4Detection&) = default;
 };
 
-/// What suggests inside or outside (S2.74 to S2.76); reachability is verified in any case.
-struct Mip4Hints {
-    std::vector<std::string> domains;      // of DHCP, as /etc/resolv.conf shows them
-    std::vector<std::string> nais;         // in advertisements of foreign agents
-    std::vector<MacAddress> gateway_macs;  // of default gateways inside
-    [[nodiscard]] bool any() const {
-        return !domains.empty() || !nais.empty() || !gateway_macs.empty();
-    }
-    friend bool operator==(const Mip4Hints&, const Mip4Hints&) = default;
-};
-
 /// Foreign agents: used where an interface has no address, or where the agent requires it; always;
 /// never.
 enum class Mip4ForeignAgents : std::uint8_t { kAuto, kAlways, kNever };
@@ -84,7 +73,6 @@ struct Mip4Config {
     std::optional<Mip4HomeAgent> external;  // with `vpn`, both or none
     std::optional<Mip4Vpn> vpn;
     Mip4Detection detection;
-    Mip4Hints hints;
     Mip4ForeignAgents foreign_agents = Mip4ForeignAgents::kAuto;
     std::chrono::seconds keepalive{110};  // of UDP tunnels, unless told: 10..3600
     bool mss_clamp = true;                // through the VPN

@@ -74,7 +74,8 @@ BESIDE_IPSEC = {"dataplane/stage", "dataplane/tunnel", "dataplane/forward", "dat
                 "dataplane/punt", "dataplane/parse", "dataplane/table", "controlplane/mip6",
                 "controlplane/binding", "controlplane/wire", "tools/mobile-node"}
 # The part of the mobile node that configures IPsec and shows its state.
-MOBILE_NODE_IPSEC = {"config", "sa_pair_config", "security", "status_report"}
+MOBILE_NODE_IPSEC = {"config", "sa_pair_config", "security", "status",
+                     "status_report"}
 MOBILITY_WORDS = re.compile(r"care[-_ ]?of|home[-_ ]address|\bbinding|mip6|\bHoA\b|\bCoA\b", re.I)
 
 

@@ -121,6 +121,7 @@ MobileActions MobileNode::attach(int id, const std::optional<Attachment>& attach
         on->leg(leg).client.forget_requests();
         drop_tunnel(*on, leg);
     }
+    if (attachment) inherit_vpn(*on, now);
     const auto attached = std::ranges::count_if(
         interfaces_, [](const Interface& one) { return one.attachment.has_value(); });
     for (Interface& one : interfaces_) {
@@ -128,6 +129,31 @@ MobileActions MobileNode::attach(int id, const std::optional<Attachment>& attach
     }
     apply(*on, on->detection.status_changed(attachment.has_value(), now.steady), now);
     return take();
+}
+
+/// S2.37: what one interface registered through the VPN holds for the next one, as long as the
+/// internal home agent was told nothing else.
+void MobileNode::inherit_vpn(Interface& on, const Now& now) {
+    if (on.detection.vpn_registered_until()) return;
+    for (const Interface& other : interfaces_) {
+        const auto until = other.detection.vpn_registered_until();
+        const auto& tunnel = other.leg(Leg::kInternalVpn).tunnel;
+        if (&other == &on || !until || *until <= now.steady || !tunnel) continue;
+        on.detection.adopt_vpn(*until);
+        on.leg(Leg::kInternalVpn).tunnel = tunnel;
+        on.leg(Leg::kInternalVpn).keepalive = other.leg(Leg::kInternalVpn).keepalive;
+        return;
+    }
+}
+
+/// A direct registration took the place of the inner address. Interfaces that are outside now get
+/// it back, see reclaim(), or find out.
+void MobileNode::forget_vpn_but_for(const Interface& on) {
+    for (Interface& other : interfaces_) {
+        if (&other == &on || other.detection.state() == NetworkState::kOutside) continue;
+        other.detection.forget_vpn_registration();
+        drop_tunnel(other, Leg::kInternalVpn);
+    }
 }
 
 MobileActions MobileNode::receive(const ReplyArrival& arrival, ConstByteSpan payload,
@@ -325,6 +351,7 @@ void MobileNode::tell(Interface& on, Leg leg, const RegistrationOutcome& outcome
                                   lifetime};
         apply(on, on.detection.internal_reply(reply, now.steady), now);
     }
+    if (accepted && leg == Leg::kInternalDirect) forget_vpn_but_for(on);
     constexpr std::uint8_t kSimultaneous = 0;
     if (accepted && outcome.code != kSimultaneous) reclaim(on, leg, now);
 }

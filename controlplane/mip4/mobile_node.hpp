@@ -229,6 +229,8 @@ class MobileNode {
     void tell(Interface& on, Leg leg, const RegistrationOutcome& outcome, const Now& now);
     void reclaim(const Interface& taker, Leg leg, const Now& now);
     void drop_tunnel(Interface& on, Leg leg);
+    void inherit_vpn(Interface& on, const Now& now);
+    void forget_vpn_but_for(const Interface& on);
     void keep_alive(Interface& on, Leg leg, const Now& now);
     void go_on_closing(const Now& now);
     void close_leg(Interface& on, Leg leg, const Now& now);

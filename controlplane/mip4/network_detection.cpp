@@ -318,6 +318,11 @@ DetectionActions NetworkDetection::vpn_lost(TimePoint now) {
     return take();
 }
 
+void NetworkDetection::adopt_vpn(TimePoint until) {
+    vpn_up_ = true;
+    vpn_registered_until_ = until;
+}
+
 DetectionActions NetworkDetection::hint_outside(TimePoint now) {
     now_ = std::max(now_, now);
     if (state_ == NetworkState::kExternalTentative) set_up_vpn("a hint says outside");

@@ -117,6 +117,15 @@ class NetworkDetection {
     [[nodiscard]] DetectionActions vpn_failed(TimePoint now);
     [[nodiscard]] DetectionActions vpn_lost(TimePoint now);
 
+    /// Until when the internal home agent has the inner address, if the VPN is up.
+    [[nodiscard]] std::optional<TimePoint> vpn_registered_until() const {
+        return vpn_up_ ? vpn_registered_until_ : std::nullopt;
+    }
+    /// Another interface made them, and neither SAs nor that registration know interfaces (S2.37).
+    void adopt_vpn(TimePoint until);
+    /// The internal home agent has another care-of address now.
+    void forget_vpn_registration() { vpn_registered_until_.reset(); }
+
     /// Something suggests that this is outside: no more waiting for the internal home agent
     /// (S2.78). Hints of the inside change nothing here: reachability is verified anyway (S2.77).
     [[nodiscard]] DetectionActions hint_outside(TimePoint now);

@@ -163,6 +163,32 @@ TEST_F(Mip4Modes, S2_37_a_move_outside_is_one_external_registration) {
     expect_data_both_ways(true);
 }
 
+TEST_F(Mip4Modes, S2_37_the_next_interface_takes_over_what_the_vpn_knows) {
+    WorldOptions options;
+    options.interfaces = 2;
+    World& world = make(options);
+    world.move(1, kOutside);
+    world.pass(seconds(3));
+    ASSERT_EQ(mode(), "cvc");
+    world.move(1, nullptr);
+    world.clear();
+    world.move(2, kBehindNat);
+    world.pass(milliseconds(100));
+    EXPECT_EQ(mode(), "cvc");
+    for (const auto& one : world.wire) EXPECT_NE(one.stack.back(), "esp");
+    // Not after a stay inside: the internal home agent has another care-of address.
+    world.move(2, kInside);
+    world.pass(seconds(3));
+    ASSERT_EQ(mode(), "c");
+    world.move(2, nullptr);
+    world.move(1, kOutside);
+    world.pass(milliseconds(100));
+    EXPECT_EQ(mode(), "none");
+    world.pass(seconds(3));
+    EXPECT_EQ(mode(), "cvc");
+    EXPECT_EQ(world.internal.find(kInternalHome)->bindings.back().care_of_address, kInner);
+}
+
 TEST_F(Mip4Modes, a_tour_of_all_modes_and_back) {
     World& world = make();
     const std::vector<std::pair<const Place*, std::string>> tour{

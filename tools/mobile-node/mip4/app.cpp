@@ -69,9 +69,14 @@ class PathFilter {
     }
     PathFilter(const PathFilter&) = delete;
     PathFilter& operator=(const PathFilter&) = delete;
-    void set(bool strict) { std::ofstream(file_) << (strict ? "1" : before_); }
+    void set(bool strict) {
+        if (strict == strict_) return;
+        strict_ = strict;
+        std::ofstream(file_) << (strict ? "1" : before_);
+    }
 
   private:
+    bool strict_ = false;
     std::string file_;
     std::string before_;
 };
@@ -300,8 +305,18 @@ struct Mip4App::State {
         attached.mtu = link == nullptr ? 1500 : link->mtu;
         if (mip4.path_mtu != 0) attached.mtu = std::min<unsigned>(attached.mtu, mip4.path_mtu);
         path.set_link(id, {attached.link.udp_port(), attached.mtu});
-        attached.filter.set(wanted || links.size() == 1);
         perform(node.attach(id, where, trigger, clocks()));
+        set_path_filters();
+    }
+
+    /// Strict also drops what comes by the less preferred of two interfaces with addresses.
+    void set_path_filters() {
+        const auto count = std::ranges::count_if(
+            links, [&](const auto& one) { return node.attachment(one.first).has_value(); });
+        for (const auto& [id, attached] : links) {
+            const auto& where = node.attachment(id);
+            attached->filter.set(where && (count == 1 || !where->care_of.co_located));
+        }
     }
 
     // -------------------------------------------------------------------------------- packets

@@ -193,6 +193,14 @@ TEST_P(Cvc, RFC4301_5_2_a_tunnel_from_the_inner_address_in_the_clear_is_refused)
     expect_drop(feed_packet(kOutside, internal(user())), "ipsec.in.policy");
     expect_drop(feed_packet(kInside, internal(user())), "ipsec.in.policy");
 }
+TEST_P(Cvc, RFC4301_5_2_nor_is_one_from_the_address_that_stands_for_it) {
+    start_roles(GetParam(), {}, true);
+    for (const std::uint16_t port : {kInside, kOutside}) {
+        expect_drop(feed_packet(port, in_tunnel(stack_.internal.encapsulation, user(), kTranslated,
+                                                kIAgent, kInnerPort)),
+                    "ipsec.in.policy");
+    }
+}
 
 TEST_P(Cvc, what_is_not_authentic_goes_no_further) {
     start_roles(GetParam());

@@ -7,6 +7,7 @@
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <ctime>
+#include <map>
 #include <random>
 
 #include "controlplane/ipsec/mobility_key.hpp"

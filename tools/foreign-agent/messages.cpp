@@ -2,6 +2,7 @@
 #include "tools/foreign-agent/messages.hpp"
 
 #include <chrono>
+#include <utility>
 
 namespace homeport::foreign_agent {
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "dataplane/base/address.hpp"
 #include "dataplane/base/byte_order.hpp"

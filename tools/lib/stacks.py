@@ -4,11 +4,13 @@
 
     stacks.py SIZE HOME_ADDRESS DEVICE...   says "ready"; at SIGTERM one JSON object by device:
         stacks      how often each stack of headers was seen, outermost first: ip4/udp434/ip4/esp
-        overhead    octets around user packets of SIZE octets, by stack, and how often
-        clear       packets that show HOME_ADDRESS outside of ESP
+        overhead    octets around user packets, by stack, and how often each: without ESP what
+                    the headers say, with it for packets of SIZE octets
+        clear       packets that show HOME_ADDRESS outside of ESP; examples of them
         messages    registrations that were seen in the clear
 
-Overhead is what a packet has on the wire beyond SIZE: the user has to send many of that size.
+What is inside ESP nobody sees: there overhead is what a packet has beyond SIZE, and the user has to
+send many of that size.
 """
 import json
 import select
@@ -20,13 +22,15 @@ from collections import Counter
 
 ETH_IPV4 = 0x0800
 MOST_OVERHEAD = 150
+MOST_EXAMPLES = 3
 
 
 def stack_of(packet):
-    """(names of the headers, whether an address in them is the one asked for)."""
-    names, seen = [], []
+    """(names of the headers, addresses in them, length of the innermost IP packet that is seen)."""
+    names, seen, length = [], [], 0
     while len(packet) >= 20 and packet[0] >> 4 == 4:
         names.append("ip4")
+        length = struct.unpack_from("!H", packet, 2)[0]
         seen += [packet[12:16], packet[16:20]]
         protocol, packet = packet[9], packet[4 * (packet[0] & 15):]
         if protocol == 4:
@@ -51,7 +55,7 @@ def stack_of(packet):
         elif protocol == 55:
             names.append("minimal")
         break
-    return names, seen
+    return names, seen, length
 
 
 def main():
@@ -62,7 +66,8 @@ def main():
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         wire.bind((device, ETH_IPV4))
         wires[wire] = device
-    found = {device: {"stacks": Counter(), "overhead": {}, "clear": 0, "messages": 0}
+    found = {device: {"stacks": Counter(), "overhead": {}, "clear": 0, "examples": [],
+                      "messages": 0}
              for device in devices}
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
@@ -72,16 +77,23 @@ def main():
         if not ready and stopped:
             break
         for wire in ready:
-            packet = wire.recv(2048)
+            try:
+                packet, where = wire.recvfrom(2048)
+            except OSError:  # the device went down: told once
+                continue
             row = found[wires[wire]]
-            names, seen = stack_of(packet)
+            names, seen, length = stack_of(packet)
             if "registration" in names:
                 row["messages"] += 1
                 continue
             stack = "/".join(names)
             row["stacks"][stack] += 1
-            row["clear"] += home in seen
-            extra = struct.unpack_from("!H", packet, 2)[0] - size
+            if home in seen:
+                row["clear"] += 1
+                if len(row["examples"]) < MOST_EXAMPLES:
+                    row["examples"].append(f"{'out' if where[2] == socket.PACKET_OUTGOING else 'in'} {stack} "
+                                           f"{packet[:48].hex()}")
+            extra = struct.unpack_from("!H", packet, 2)[0] - (size if "esp" in names else length)
             if 0 <= extra <= MOST_OVERHEAD:
                 row["overhead"].setdefault(stack, Counter())[extra] += 1
     print(json.dumps(found), flush=True)

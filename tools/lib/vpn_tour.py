@@ -132,7 +132,8 @@ def report(moves, lost, seen):
 
 def check(net, seen, clear, sa_moves, problems):
     if clear:
-        problems.append(f"{clear} packets outside show the internal home address (S2.96)")
+        examples = {network: seen[network]["examples"] for network in OUTSIDE}
+        problems.append(f"{clear} packets outside show the internal home address (S2.96): {examples}")
     forms = {network: form_of(seen[network]) for network in NETWORKS}
     expected = {"c": "ip4/ip4", "f": "ip4", "a": "ip4/ip4/esp", "n": "ip4/udp434/ip4/esp",
                 "x": "ip4/esp"}

@@ -3,62 +3,12 @@
 """Internal home agent, external home agent and VPN gateway in one box, against a mobile node in mode
 cvc that shares no code with it (S2.20, S2.130, S2.131; packets 1a to 3e on the mobile node's wire).
 """
-import itertools
 import json
 
 from cases import case, expect, main
-from mip4_messages import Key, Reply
+from vpn_client import BY_VPN, CARE_OF, balance, counter, reply_of, start, steps
 from vpn_network import (CORRESPONDENT, EXTERNAL, EXTERNAL_HOME, GATEWAY, HOME, INNER, INTERNAL,
-                         NETWORKS, SPI_EXTERNAL, SPI_INTERNAL, SPI_VPN_IN, SPI_VPN_OUT, VpnNetwork)
-
-CARE_OF = NETWORKS["a"][0].partition("/")[0]
-NATTED = "198.51.103.7"
-BY_VPN = [f"{GATEWAY}>{EXTERNAL_HOME} p50"]
-_sequence = itertools.count(1000, 1000)
-
-
-def start(net, network="a"):
-    net.start()
-    net.plug(network)
-    net.lab.run("mn", ["ping", "-c", "1", "-W", "3", EXTERNAL], check=False)
-
-
-def steps(net, *wanted, device="a", care_of=CARE_OF):
-    """What came of each step of the independent mobile node."""
-    read = lambda name: (net.lab.directory / name).read_text().strip()  # noqa: E731
-    first = dict(wanted[0], sequence=next(_sequence))
-    given = {"care_of": care_of, "external": EXTERNAL, "external_home": EXTERNAL_HOME,
-             "gateway": GATEWAY, "inner": INNER, "internal": INTERNAL, "home": HOME,
-             "external_spi": SPI_EXTERNAL, "external_key": read("external.key"),
-             "internal_spi": SPI_INTERNAL, "internal_key": read("internal.key"),
-             "spi_out": SPI_VPN_IN, "key_out": read("vpn-in.key"),
-             "spi_in": SPI_VPN_OUT, "key_in": read("vpn-out.key"),
-             "steps": [first, *wanted[1:]]}
-    output = net.lab.run("mn", ["/usr/bin/python3", net.client, device],
-                         stdin=json.dumps(given), timeout=60)
-    return json.loads(output)
-
-
-def reply_of(net, packets, key_file, spi):
-    expect(len(packets) == 1 and "payload" in packets[0],
-           f"no reply: {packets}; {net.hactl_text('show', 'drops')}")
-    reply = Reply(bytes.fromhex(packets[0]["payload"]))
-    key = Key(spi, (net.lab.directory / key_file).read_text().strip())
-    expect(reply.is_sealed_by(key), f"not sealed by us: {reply.message.hex()}")
-    return reply
-
-
-def counter(net, name):
-    for row in net.hactl("show", "drops")["counters"]:
-        if row["name"] == name:
-            return row["value"]
-    return 0
-
-
-def balance(net):
-    drops = net.hactl("show", "drops")
-    expect(drops["difference"] == 0, f"packets are missing: {drops}")
-    return drops
+                         NETWORKS, SPI_EXTERNAL, SPI_INTERNAL, VpnNetwork)
 
 
 @case
@@ -206,10 +156,4 @@ def S2_2_the_policy_of_the_gateway_holds_in_both_directions(net):
     expect(drops.get("ipsec.in.policy", 0) >= 2, f"{drops}")
 
 
-def network(lab):
-    net = VpnNetwork(lab)
-    net.client = str(__file__).replace("vpn_gateway_test.py", "scapy_vpn_client.py")
-    return net
-
-
-main(network)
+main(VpnNetwork)

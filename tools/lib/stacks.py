@@ -20,7 +20,7 @@ import struct
 import sys
 from collections import Counter
 
-ETH_IPV4 = 0x0800
+ETH_ALL, ETH_IPV4 = 3, 0x0800  # for one kind alone the kernel shows no packets that leave
 MOST_OVERHEAD = 150
 MOST_EXAMPLES = 3
 
@@ -62,9 +62,9 @@ def main():
     size, home, devices = int(sys.argv[1]), socket.inet_aton(sys.argv[2]), sys.argv[3:]
     wires = {}
     for device in devices:
-        wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_IPV4))
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_ALL))
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-        wire.bind((device, ETH_IPV4))
+        wire.bind((device, ETH_ALL))
         wires[wire] = device
     found = {device: {"stacks": Counter(), "overhead": {}, "clear": 0, "examples": [],
                       "messages": 0}
@@ -80,6 +80,8 @@ def main():
             try:
                 packet, where = wire.recvfrom(2048)
             except OSError:  # the device went down: told once
+                continue
+            if where[1] != ETH_IPV4:
                 continue
             row = found[wires[wire]]
             names, seen, length = stack_of(packet)

@@ -70,7 +70,7 @@ struct HomeAgentConfig {
     bool minimal = true;
     UdpPolicy udp{};
 
-    bool broadcasts = true;                 // flag B is heeded
+    bool broadcasts = true;            // flag B is heeded
     bool revocation = true;            // RFC 3543
     bool inform_on_revocation = true;  // bit I, where the foreign agent offers it
 

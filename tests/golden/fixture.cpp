@@ -516,8 +516,7 @@ void DataPlaneTest::check_invariant(const Result& result) {
                              << result.to_string() << ", held " << held;
 }
 
-void DataPlaneTest::set_path_mtu(std::uint32_t spi, const IpAddress& peer,
-                                 std::uint16_t path_mtu) {
+void DataPlaneTest::set_path_mtu(std::uint32_t spi, const IpAddress& peer, std::uint16_t path_mtu) {
     if (matrix_.set_path_mtu(peer, path_mtu)) return;
     const ipsec::SecurityAssociation* const sa =
         ipsec_->find({spi, channel::SaDirection::kOutbound, channel::WireAddress(peer)});

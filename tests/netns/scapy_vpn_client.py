@@ -79,7 +79,8 @@ class Client:
         layers.append(f"{packet.src}>{packet.dst} p{packet.proto}")
         if packet.proto == 4:
             return IP(raw(packet.payload))
-        if packet.proto == 50 or (packet.proto == 17 and packet[UDP].sport == NAT_T_PORT):
+        if packet.proto == 50 or (packet.proto == 17 and packet[UDP].sport == NAT_T_PORT and
+                                  raw(packet[UDP].payload)[:4] != bytes(4)):
             nat = packet.proto == 17
             if nat:
                 layers[-1] += f" {packet[UDP].sport}>{packet[UDP].dport}"
@@ -149,6 +150,15 @@ class Client:
         else:
             self.send_through_vpn(request, step)
         return self.receive(step.get("wait", 5), 1)
+
+    def ike(self, step):
+        """1a: from the external home address to the gateway's daemon, without ESP."""
+        port = step["port"]
+        marker = bytes(4) if port == NAT_T_PORT else b""
+        packet = IP(src=self.external_home, dst=self.gateway) / UDP(sport=port, dport=port) / Raw(
+            marker + b"an IKE message")
+        self.send(self.tunnel(packet, self.care_of, self.external, step.get("external_udp")))
+        return self.receive(step.get("wait", 3), 1)
 
     def ping(self, step):
         """Echo requests from the home address to the correspondent, through three layers."""

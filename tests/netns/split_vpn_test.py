@@ -31,7 +31,7 @@ def seen(watcher):
 @case
 def S2_20_S2_130_three_hosts_do_what_one_box_does(net):
     start(net)
-    inet, core = watch(net, "inet", "a", "t-x", "t-go"), watch(net, "core", "t-gi", "t-i", "cn")
+    inet, core = watch(net, "inet", "a", "t-eo", "t-go"), watch(net, "core", "t-gi", "t-ii", "cn")
     external, internal, answers = steps(
         net, {"do": "register_external"}, {"do": "register_internal"},
         {"do": "ping", "to": CORRESPONDENT, "count": 5})
@@ -53,7 +53,7 @@ def S2_20_S2_130_three_hosts_do_what_one_box_does(net):
     # 2c, 3d between gateway and internal home agent; 3e to the correspondent.
     expect(inside["t-gi"]["messages"] == 2, f"2c and its answer: {inside['t-gi']}")
     expect(inside["t-gi"]["stacks"].get("ip4/ip4", 0) == 10, f"3d: {inside['t-gi']}")
-    expect(inside["t-i"]["stacks"].get("ip4/ip4", 0) == 10, f"3d: {inside['t-i']}")
+    expect(inside["t-ii"]["stacks"].get("ip4/ip4", 0) == 10, f"3d: {inside['t-ii']}")
     expect(inside["cn"]["stacks"].get("ip4", 0) >= 10, f"3e: {inside['cn']}")
     for name, counters in (("external", ("xha.tun.in", "xha.tun.out")),
                            ("gateway", ("vpn.in", "vpn.out")),
@@ -76,6 +76,55 @@ def S2_35_esp_in_udp_is_answered_in_udp(net):
     expect(reply_of(net, internal, "internal.key", SPI_INTERNAL).code == 0, "internal")
     expect(len(answers) == 3, f"answers: {answers}")
     expect(net.hosts["gateway"].counter("vpn.moved") == 1, "the gateway learnt the way back")
+
+
+def one_round(net):
+    """All three registrations and answers, and what the mobile node sees of them."""
+    start(net)
+    external, internal, answers = steps(
+        net, {"do": "register_external"}, {"do": "register_internal"},
+        {"do": "ping", "to": CORRESPONDENT, "count": 3})
+    expect(reply_of(net, external, "external.key", SPI_EXTERNAL).code == 0, "external")
+    expect(reply_of(net, internal, "internal.key", SPI_INTERNAL).code == 0, "internal")
+    expect(internal[0]["layers"] == [f"{EXTERNAL}>{CARE_OF} p4", *BY_VPN,
+                                     f"{INTERNAL}>{INNER} p17 434>40434"],
+           f"the same of any hosts: {internal[0]['layers']}")
+    expect([one["layers"] for one in answers] ==
+           [[f"{EXTERNAL}>{CARE_OF} p4", *BY_VPN, f"{INTERNAL}>{INNER} p4",
+             f"{CORRESPONDENT}>{HOME} p1"]] * 3, f"{answers}")
+    for name, counters in (("external", ("xha.tun.in", "xha.tun.out")),
+                           ("gateway", ("vpn.in", "vpn.out")),
+                           ("internal", ("iha.tun.in", "iha.tun.out"))):
+        for counter in counters:
+            count = net.hosts[name].counter(counter)
+            expect(count == (3 if name == "internal" else 4), f"{counter}: {count}")
+    for host in net.all_hosts():
+        drops = host.hactl("show", "drops")
+        expect(drops["difference"] == 0, f"packets are missing at {host.name}: {drops}")
+
+
+@case
+def S2_20_all_roles_on_one_host(net):
+    net.hosts_of = (("internal", "gateway", "external"),)
+    one_round(net)
+
+
+@case
+def S2_20_internal_home_agent_and_gateway_on_one_host(net):
+    net.hosts_of = (("internal", "gateway"), ("external",))
+    one_round(net)
+
+
+@case
+def S2_20_gateway_and_external_home_agent_on_one_host(net):
+    net.hosts_of = (("internal",), ("gateway", "external"))
+    one_round(net)
+
+
+@case
+def S2_20_both_home_agents_on_one_host(net):
+    net.hosts_of = (("internal", "external"), ("gateway",))
+    one_round(net)
 
 
 main(SplitVpnNetwork)

@@ -113,6 +113,37 @@ def S2_36_inner_addresses_are_translated(net):
     balance(net)
 
 
+IKE_DAEMON = """
+import select, socket, sys
+sockets = []
+for port in (500, 4500):
+    one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    one.bind((sys.argv[1], port))
+    sockets.append(one)
+print("ready", flush=True)
+while True:
+    for one in select.select(sockets, [], [])[0]:
+        message, peer = one.recvfrom(2048)
+        print(peer, message, flush=True)
+        one.sendto(message, peer)
+"""
+
+
+@case
+def S2_28_1a_IKE_goes_to_the_kernels_daemon_and_back(net):
+    start(net)
+    daemon = net.lab.start("ha", ["/usr/bin/python3", "-c", IKE_DAEMON, GATEWAY], name="ike")
+    daemon.wait_for_output("ready")
+    external, plain, natted = steps(net, {"do": "register_external"}, {"do": "ike", "port": 500},
+                                    {"do": "ike", "port": 4500})
+    expect(reply_of(net, external, "external.key", SPI_EXTERNAL).code == 0, "external")
+    for answers in (plain, natted):
+        expect([one["layers"] for one in answers] ==
+               [[f"{EXTERNAL}>{CARE_OF} p4", f"{GATEWAY}>{EXTERNAL_HOME} p17"]], f"{answers}")
+    expect(counter(net, "udp4500.ike") == 1, "with the marker")
+    balance(net)
+
+
 @case
 def S2_37_a_move_outside_changes_no_sa(net):
     start(net)

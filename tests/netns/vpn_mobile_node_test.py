@@ -6,15 +6,18 @@ agents of the product, with tcpdump and tshark on its wires.
     vpn_mobile_node_test.py [WORD...]     runs all, or those whose name contains one of the words
 """
 import pathlib
+import struct
 import sys
 import textwrap
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from cases import case, expect, main  # noqa: E402
 from lab import wait_until  # noqa: E402
+from mip4_messages import MOBILE_HOME, Key  # noqa: E402
 from signalling_capture import ASSOCIATIONS, Capture  # noqa: E402
 from vpn_network import (CORRESPONDENT, EXTERNAL, EXTERNAL_HOME, GATEWAY, HOME,  # noqa: E402
-                         INNER, INTERNAL, NETWORKS, VpnNetwork)
+                         INNER, INTERNAL, NETWORKS, SPI_EXTERNAL, SPI_INTERNAL,
+                         VpnNetwork)
 
 ASSOCIATIONS.clear()  # no ESP is opened here
 # Where the other end of each cable of the node is.
@@ -122,6 +125,33 @@ def N8_S2_28_mode_cvc_three_layers_and_nothing_in_the_clear(net):
     out = ((care_of("a"), EXTERNAL, "4"), (EXTERNAL_HOME, GATEWAY, "50"))
     expect(out in seen, str(seen))
     expect(not any(HOME in header[:2] for one in seen for header in one), f"in the clear: {seen}")
+
+
+@case
+def S2_60_both_requests_go_out_at_once_and_their_authenticators_are_right(net):
+    net.start()
+    net.start_mobile_node()
+    capture = listen(net, "a")
+    net.plug("a")
+    wait_mode(net, "a")
+    capture.wait_for("mip.type == 1", 2)
+    rows = capture.tshark(["mip.haaddr", "mip.coa", "mip.homeaddr", "mip.flags", "udp.payload",
+                           "frame.time_epoch"], "mip.type == 1", keys=False)
+    first = {}
+    for row in rows:
+        first.setdefault(row["mip.haaddr"], row)
+        message = bytes.fromhex(row["udp.payload"].replace(":", ""))
+        name, spi = {INTERNAL: ("internal.key", SPI_INTERNAL),
+                     EXTERNAL: ("external.key", SPI_EXTERNAL)}[row["mip.haaddr"]]
+        key = Key(spi, (net.lab.directory / name).read_text().strip())
+        # RFC 5944 section 3.5.1: everything before the authenticator, its type, length and SPI too.
+        expect(message[-22:-16] == struct.pack("!BBI", MOBILE_HOME, 20, spi), message.hex())
+        expect(message[-16:] == key.digest(message[:-16]), f"authenticator: {message.hex()}")
+    expect(set(first) == {INTERNAL, EXTERNAL}, str(rows))
+    times = [float(row["frame.time_epoch"]) for row in first.values()]
+    expect(abs(times[0] - times[1]) < 0.5, f"not at once: {times}")
+    expect({row["mip.homeaddr"] for row in first.values()} == {HOME, EXTERNAL_HOME}, str(rows))
+    expect({row["mip.coa"] for row in first.values()} == {care_of("a")}, str(rows))
 
 
 @case

@@ -28,9 +28,9 @@ const char* text_of(channel::SaLifetimeReason reason) {
     return "sequence numbers";
 }
 
-std::string naming(std::uint32_t spi, channel::SaDirection direction, const Ipv6Address& peer) {
+std::string naming(std::uint32_t spi, channel::SaDirection direction, const std::string& peer) {
     return std::string("the ") + name_of(direction) + " SA " + ipsec::Spi{spi}.to_string() +
-           " of " + peer.to_string();
+           " of " + peer;
 }
 
 }  // namespace
@@ -62,7 +62,7 @@ void App::put_operator_sas_in_force() {
     for (const sa::OperatorSa& added : operator_sas_->all()) {
         if (auto done = sa_source_->add(added, config_.controlplane); !done) {
             log_.limited(Message::kSaLeftOut,
-                         naming(added.spi, added.direction, added.home_address) +
+                         naming(added.spi, added.direction, added.home_address.to_string()) +
                              ", which was added, is left out: " + done.error());
         }
     }
@@ -109,8 +109,9 @@ std::expected<std::uint32_t, management::CommandError> App::add_sa(sa::OperatorS
         return refuse("not_kept", kept.error());
     }
     if (wanted.direction == channel::SaDirection::kInbound) spis_.reserve(ipsec::Spi{wanted.spi});
-    log_.write(Message::kSaAdded, naming(wanted.spi, wanted.direction, wanted.home_address) +
-                                      " for " + wanted.purpose + " was added");
+    log_.write(Message::kSaAdded,
+               naming(wanted.spi, wanted.direction, wanted.home_address.to_string()) + " for " +
+                   wanted.purpose + " was added");
     if (phase_ == Phase::kRunning) {
         note_issued(sa_source_->last_sa(
             *ledger_, worker_count(),
@@ -121,7 +122,7 @@ std::expected<std::uint32_t, management::CommandError> App::add_sa(sa::OperatorS
 }
 
 std::expected<void, management::CommandError> App::delete_sa(const sa::SaName& name) {
-    const std::string text = naming(name.spi, name.direction, name.home_address);
+    const std::string text = naming(name.spi, name.direction, name.home_address.to_string());
     if (!operator_sas_->contains(name)) {
         return std::unexpected(management::CommandError{
             "configured",
@@ -159,7 +160,9 @@ void App::on_event(const channel::EspSource& event) {
 
 void App::on_event(const channel::SaLifetime& event) {
     const Ipv6Address peer = event.peer.family == 6 ? event.peer.v6() : Ipv6Address{};
-    const std::string text = naming(event.spi, event.direction, peer);
+    const std::string text = event.peer.family == 4
+                                 ? naming(event.spi, event.direction, event.peer.v4().to_string())
+                                 : naming(event.spi, event.direction, peer.to_string());
     if (event.hard == 0) {
         log_.limited(Message::kSaLifetime, text + " reached its soft lifetime (" +
                                                text_of(event.reason) + "): it needs a rekey");

@@ -295,6 +295,19 @@ std::expected<StaticSaSource, std::vector<std::string>> StaticSaSource::load(
     source.lab_static_gcm_ = config.policy.lab_static_gcm;
     source.policies_ = policies_of(config);
     if (config.policy.protect_payload) source.note_networks(mobile_networks_of(config));
+    if (const std::size_t count = vpn_policy_count(config); count > kMaxIndex + 1) {
+        return std::unexpected(std::vector<std::string>{
+            "controlplane.vpn_gateway: found " + std::to_string(count) +
+            " policies, one for each network and stretch of successive inner addresses; expected "
+            "at most " +
+            std::to_string(kMaxIndex + 1)});
+    }
+    if (const std::size_t count = vpn_networks(config).size(); count > channel::kMaxSaNetworks) {
+        return std::unexpected(std::vector<std::string>{
+            "controlplane.vpn_gateway.networks: found " + std::to_string(count) +
+            " with the internal home agents, expected at most " +
+            std::to_string(channel::kMaxSaNetworks)});
+    }
     auto errors = Loader(config, source).run();
     for (std::string& finding : lint_order(source.policies_)) errors.push_back(std::move(finding));
     for (const ipsec::LintFinding& finding : ipsec::lint(source.policies_)) {

@@ -58,6 +58,13 @@ class Checks {
             report_.add_at("controlplane.vpn_gateway.addresses", "no address",
                            "one at which the clients' ESP ends");
         }
+        for (const Ipv4Address& address : gateway.addresses) {
+            const auto& others = config_.home_agent.ipv4_addresses;
+            if (std::ranges::find(others, address) == others.end()) continue;
+            report_.add_at("controlplane.vpn_gateway.addresses", address.to_string(),
+                           "an address that is none of home_agent.ipv4_addresses: ESP ends at "
+                           "both, and each wants its own");
+        }
         for (std::size_t i = 0; i < gateway.clients.size(); ++i) {
             const std::string path = "controlplane.vpn_gateway.clients[" + std::to_string(i) + "]";
             const VpnClientConfig& client = gateway.clients[i];

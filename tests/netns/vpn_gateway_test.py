@@ -4,6 +4,7 @@
 cvc that shares no code with it (S2.20, S2.130, S2.131; packets 1a to 3e on the mobile node's wire).
 """
 import json
+import signal
 
 from cases import case, expect, main
 from vpn_client import BY_VPN, CARE_OF, balance, counter, reply_of, start, steps
@@ -185,6 +186,26 @@ def S2_2_the_policy_of_the_gateway_holds_in_both_directions(net):
                 check=False)
     drops = {row["name"]: row["value"] for row in balance(net)["counters"]}
     expect(drops.get("ipsec.in.policy", 0) >= 2, f"{drops}")
+
+
+@case
+def three_roles_forward_while_the_control_plane_is_killed_and_started(net):
+    start(net)
+    _, internal = steps(net, {"do": "register_external"}, {"do": "register_internal"})
+    expect(reply_of(net, internal, "internal.key", SPI_INTERNAL).code == 0, "internal")
+    net.controlplane.signal(signal.SIGKILL)
+    net.controlplane.wait()
+    answers, = steps(net, {"do": "ping", "to": CORRESPONDENT})
+    expect(len(answers) == 3, f"without a control plane: {answers}")
+    net.start_controlplane()
+    answers, = steps(net, {"do": "ping", "to": CORRESPONDENT})
+    expect(len(answers) == 3, f"with a new one: {answers}")
+    rows = net.hactl("show", "mip4-bindings")["bindings"]
+    expect({row["home_address"] for row in rows} == {HOME, EXTERNAL_HOME}, f"kept: {rows}")
+    # It knows them as before: the next registration is a refresh.
+    internal, = steps(net, {"do": "register_internal"})
+    expect(reply_of(net, internal, "internal.key", SPI_INTERNAL).code == 0, "refreshed")
+    balance(net)
 
 
 main(VpnNetwork)

@@ -73,6 +73,9 @@ TEST(VpnGatewayConfig, errors_say_where_and_what_was_expected) {
                 HasSubstr("clients[0]"));
     EXPECT_THAT(errors_of(gateway(client("10.8.0.5", "192.0.2.7", 300), "    path_mtu: 100\n")),
                 HasSubstr("path_mtu"));
+    EXPECT_THAT(errors_of("controlplane:\n  home_agent: {ipv4_addresses: [203.0.113.1]}\n"
+                          "  vpn_gateway: {addresses: [203.0.113.1]}\n"),
+                HasSubstr("none of home_agent.ipv4_addresses"));
     EXPECT_THAT(errors_of("controlplane:\n  vpn_gateway:\n    clients:\n" +
                           client("10.8.0.5", "192.0.2.7", 300)),
                 HasSubstr("at which the clients' ESP ends"));

@@ -75,6 +75,27 @@ TEST(VpnPolicies, they_stand_before_all_others_in_order) {
     }));
 }
 
+TEST(VpnPolicies, more_than_the_table_takes_are_refused_with_the_reason) {
+    auto config = gateway({});
+    for (std::uint32_t i = 0; i <= kMaxIndex + 1; ++i) {
+        config::VpnClientConfig client;
+        store_be32(client.inner.bytes.data(), 0x0a080000 + 2 * i);  // no two are successive
+        config.vpn_gateway.clients.push_back(client);
+    }
+    const auto source = StaticSaSource::load(config);
+    ASSERT_FALSE(source);
+    EXPECT_NE(source.error().front().find("found 513 policies"), std::string::npos);
+    config.vpn_gateway.clients.resize(1);
+    for (unsigned i = 0; i <= channel::kMaxSaNetworks; ++i) {
+        Ipv4Address network;
+        store_be32(network.bytes.data(), 0x0a000000 + (i << 8));
+        config.vpn_gateway.networks.push_back({network, 24});
+    }
+    const auto many = StaticSaSource::load(config);
+    ASSERT_FALSE(many);
+    EXPECT_NE(many.error().front().find("vpn_gateway.networks: found 65"), std::string::npos);
+}
+
 TEST(VpnPolicies, without_a_gateway_there_are_none) {
     EXPECT_TRUE(vpn_policies({}).empty());
     EXPECT_EQ(vpn_policy_count({}), 0u);

@@ -187,7 +187,7 @@ def solicitations_before_the_acknowledgement_are_answered_by_unicast(net):
     net.wait_counter("mn.nd.ignored", ignored + 1)
     net.inject("home", raw(asks))
     net.wait_counter("mn.nd.answered", 1)
-    sent = net.ask()["advertisements"]
+    sent = wait_until(lambda: net.ask()["advertisements"], 5, "an advertisement on the wire")
     expect(len(sent) == 1 and sent[0]["destination"] == HOME_AGENT and sent[0]["solicited"],
            str(sent))
     # Once the home agent has let go, the address is ours to defend.

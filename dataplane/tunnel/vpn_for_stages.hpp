@@ -24,9 +24,12 @@ inline constexpr std::uint32_t kVpnSlot = 1u << 31;
 }
 
 /// Whether the source, or that there is no UDP, would change where the client's packets go, were
-/// the packet authentic.
+/// the packet authentic. Where UDP is demanded, ESP without it says nothing about the port.
 [[nodiscard]] inline bool is_vpn_news(const table::Tables& tables, const table::VpnClient& client,
                                       const SealedSource& source) {
+    if (!source.mapping && client.udp_encapsulation == channel::UdpEncapsulation::kAlways) {
+        return false;
+    }
     const auto known = tables.vpn_clients.return_path(client);
     if (!source.mapping || !known) return source.mapping.has_value() != known.has_value();
     return known->address != source.mapping->address || known->port != source.mapping->port;

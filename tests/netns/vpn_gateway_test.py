@@ -189,6 +189,27 @@ def S2_2_the_policy_of_the_gateway_holds_in_both_directions(net):
 
 
 @case
+def S2_35_nothing_is_sent_before_the_port_is_known_where_udp_is_demanded(net):
+    net.client_extra = ", udp_encapsulation: always"
+    start(net)
+    net.lab.run("cn", ["ping", "-c", "2", "-i", "0.2", "-W", "1", INNER], check=False)
+    drops = {row["name"]: row["value"] for row in balance(net)["counters"]}
+    expect(drops.get("vpn.out.no_port") == 2, f"{drops}")
+    _, internal, answers = steps(
+        net, {"do": "register_external"}, {"do": "register_internal", "esp_udp": True},
+        {"do": "ping", "to": CORRESPONDENT, "esp_udp": True})
+    expect(reply_of(net, internal, "internal.key", SPI_INTERNAL).code == 0, "internal")
+    expect([one["layers"][1] for one in answers] ==
+           [f"{GATEWAY}>{EXTERNAL_HOME} p17 4500>4500"] * 3, f"{answers}")
+    expect(counter(net, "vpn.moved") == 1, "learnt once")
+    # Plain ESP says nothing about the port.
+    answers, = steps(net, {"do": "ping", "to": CORRESPONDENT, "count": 1})
+    expect([one["layers"][1] for one in answers] ==
+           [f"{GATEWAY}>{EXTERNAL_HOME} p17 4500>4500"], f"{answers}")
+    balance(net)
+
+
+@case
 def three_roles_forward_while_the_control_plane_is_killed_and_started(net):
     start(net)
     _, internal = steps(net, {"do": "register_external"}, {"do": "register_internal"})

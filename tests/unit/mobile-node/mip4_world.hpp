@@ -153,6 +153,30 @@ class Gateway {
     std::unique_ptr<ipsec::EspEngine> engine_;
 };
 
+/// Both ends of the SAs. They know nothing of places and times: many worlds, one after the other,
+/// can use the same ones, and to make them costs more than most walks.
+struct VpnEnds {
+    explicit VpnEnds(const KeyFiles& files)
+        : config(config_of(files)),
+          security(std::move(*Mip4Security::create(config, kExternalHome, false, ""))),
+          gateway(config.sa) {}
+    static Mip4Vpn config_of(const KeyFiles& files) {
+        Mip4Vpn vpn;
+        vpn.gateway = kGateway;
+        vpn.inner_address = kInner;
+        vpn.sa.spi_in = 0x20001;
+        vpn.sa.spi_out = 0x10001;
+        vpn.sa.algorithm = "aes128-cbc-hmac-sha256-128";
+        vpn.sa.key_file_in = files.write("in", std::string(96, '5'));
+        vpn.sa.key_file_out = files.write("out", std::string(96, '6'));
+        vpn.sa.replay_window = 1024;
+        return vpn;
+    }
+    Mip4Vpn config;
+    std::unique_ptr<Mip4Security> security;
+    Gateway gateway;
+};
+
 struct WorldOptions {
     mip4::DetectionConfig detection{};
     Mip4Udp udp = Mip4Udp::kAllowed;
@@ -193,15 +217,15 @@ class World {
     };
 
     World(const KeyFiles& files, const WorldOptions& options)
+        : World(std::make_shared<VpnEnds>(files), options) {}
+    World(std::shared_ptr<VpnEnds> ends, const WorldOptions& options)
         : options_(options),
           random(options.seed),
-          vpn_(vpn_config(files)),
-          security(std::move(*Mip4Security::create(vpn_, kExternalHome, false, ""))),
-          gateway(vpn_.sa),
+          ends_(std::move(ends)),
           internal(internal_config(), now.steady, 11),
           external(external_config(), now.steady, 12),
           node(node_config(), options.seed),
-          layers(node, &security->engine(),
+          layers(node, &ends_->security->engine(),
                  {.vpn_gateway = kGateway,
                   .vpn_inner_address = kInner,
                   .esp_in_udp = options.esp_in_udp},
@@ -293,9 +317,18 @@ class World {
     void arrive(const Pending& one) {
         AtInterface& at = interfaces[one.interface];
         if (at.place == nullptr) return;
+        // What a foreign agent puts on its link is not heard on that of another one.
+        if (one.native && Ipv4Address::load(&one.packet[12]) != at.place->address &&
+            one.epoch != at.epoch) {
+            return;
+        }
         if (one.epoch == at.epoch) {  // the facts that the node may build upon
             using Proves = Pending::Proves;
-            if (one.proves == Proves::kInside) at.inside_since = now.steady;
+            if (one.proves == Proves::kInside) {
+                at.inside_since = now.steady;
+                // The internal home agent has this care-of address now, not the inner one (S2.47).
+                if (interfaces.size() == 1) vpn_until.reset();
+            }
             if (one.proves == Proves::kExternal) at.external_until = now.steady + one.lifetime;
         }
         if (one.proves == Pending::Proves::kVpn) vpn_until = now.steady + one.lifetime;
@@ -344,9 +377,7 @@ class World {
     mip4::Now now{mip4::TimePoint{} + std::chrono::hours(1),
                   mip4::ntp_time(std::chrono::system_clock::time_point{seconds(1'800'000'000)})};
     Counters counters;
-    Mip4Vpn vpn_;
-    std::unique_ptr<Mip4Security> security;
-    Gateway gateway;
+    std::shared_ptr<VpnEnds> ends_;
     mip4::HomeAgent internal;
     mip4::HomeAgent external;
     mip4::MobileNode node;
@@ -355,7 +386,8 @@ class World {
     std::map<int, AtInterface> interfaces;
     std::optional<mip4::TimePoint> vpn_until;
     std::deque<Pending> pending;
-    std::vector<OnWire> wire;  // since the last clear()
+    bool keeps_wire = true;
+    std::vector<OnWire> wire;  // since the last clear(), if kept
     std::vector<mip4::MobileAction> events;
     std::set<unsigned> delivered;
     double loss = 0;         // of replies
@@ -390,18 +422,6 @@ class World {
         one.spi = spi;
         for (unsigned i = 0; i < 16; ++i) one.key.push_back(std::uint8_t(start + i * i * 7));
         return one;
-    }
-    static Mip4Vpn vpn_config(const KeyFiles& files) {
-        Mip4Vpn vpn;
-        vpn.gateway = kGateway;
-        vpn.inner_address = kInner;
-        vpn.sa.spi_in = 0x20001;
-        vpn.sa.spi_out = 0x10001;
-        vpn.sa.algorithm = "aes128-cbc-hmac-sha256-128";
-        vpn.sa.key_file_in = files.write("in", std::string(96, '5'));
-        vpn.sa.key_file_out = files.write("out", std::string(96, '6'));
-        vpn.sa.replay_window = 1024;
-        return vpn;
     }
     mip4::HomeAgentConfig internal_config() const {
         mip4::HomeAgentConfig config;
@@ -454,7 +474,9 @@ class World {
         out.queue_size = 32;
         out.vpn_gateway = kGateway;
         out.vpn_inner_address = kInner;
-        out.largest_inside = [this](unsigned room) { return security->largest_inside(room); };
+        out.largest_inside = [this](unsigned room) {
+            return ends_->security->largest_inside(room);
+        };
         return out;
     }
     UserPath::Hooks hooks() {
@@ -465,7 +487,7 @@ class World {
         };
         out.deliver = [this](ConstByteSpan packet) {
             const auto number = user_number(packet);
-            EXPECT_TRUE(number);
+            EXPECT_TRUE(number) << testing::PrintToString(packet);
             if (number) {
                 delivered.insert(*number);
                 if (look_delivered) look_delivered(injected_[*number]);
@@ -568,7 +590,7 @@ class World {
         const AtInterface& at = interfaces[id];
         PacketBuffer room;
         Packet packet = room.fill(inner);
-        if (gateway_silent || at.place == nullptr || !gateway.seal(packet)) return false;
+        if (gateway_silent || at.place == nullptr || !ends_->gateway.seal(packet)) return false;
         if (layers.esp_in_udp() && !put_esp_in_udp(packet, 4500)) return false;
         const Bytes sealed(packet.data, packet.data + packet.length);
         const auto* tunnel = node.tunnel(id, mip4::Leg::kExternal);
@@ -590,9 +612,9 @@ class World {
 
     void leaves(int id, Exit exit, ConstByteSpan octets) {
         OnWire one{id, exit, Bytes(octets.begin(), octets.end()), {}};
-        one.stack = stack_of(one.packet);
+        if (keeps_wire) one.stack = stack_of(one.packet);
         if (look) look(one);
-        wire.push_back(one);
+        if (keeps_wire) wire.push_back(one);
         answer(one);
     }
     void answer(const OnWire& one) {
@@ -635,7 +657,7 @@ class World {
             take_esp_out_of_udp(packet);
         }
         EXPECT_EQ(packet.data[9], 50);
-        if (!gateway.open(packet)) return;
+        if (!ends_->gateway.open(packet)) return;
         EXPECT_EQ(Ipv4Address::load(packet.data + 12), kInner);
         if (packet.data[9] != 17 || packet.data[28] == 4) {
             if (look_opened) look_opened(id, user_number(packet.bytes()));

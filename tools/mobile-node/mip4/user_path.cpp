@@ -125,6 +125,10 @@ void UserPath::hold(const Packet& packet, const mip4::Now& now) {
     if (stale) perform(node_.traffic(*stale, now), now);
 }
 
+std::size_t UserPath::queued(int interface) const {
+    return static_cast<std::size_t>(std::ranges::count(held_, interface, &Held::interface));
+}
+
 void UserPath::flush(int interface) {
     const auto gone =
         std::erase_if(held_, [&](const Held& one) { return one.interface == interface; });

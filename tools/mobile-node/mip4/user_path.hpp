@@ -69,6 +69,8 @@ class UserPath {
     /// Of the largest user packet that needs no fragments by this way.
     [[nodiscard]] unsigned mtu_of(const mip4::Way& way) const;
     [[nodiscard]] std::size_t queued() const { return held_.size(); }
+    /// That wait for this interface.
+    [[nodiscard]] std::size_t queued(int interface) const;
 
   private:
     struct Held {

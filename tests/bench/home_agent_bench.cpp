@@ -70,7 +70,8 @@ HomeAgent::~HomeAgent() {
 
 std::expected<void, std::string> HomeAgent::build(config::CryptoCpu cpu) {
     config::DataplaneConfig config;
-    config.max_bindings = std::max(1024u, setting_.bindings * 2);
+    const unsigned roles = traffic::is_of_roles(setting_.path) ? 2 : 1;
+    config.max_bindings = std::max(1024u, setting_.bindings * 2 * roles);
     config.max_routes = config.max_adjacencies = 1024;
     config.max_sas = std::max(4096u, setting_.bindings * 4);
     config.ipsec.cpu = cpu;

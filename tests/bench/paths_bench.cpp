@@ -8,6 +8,8 @@
 //
 // Batches of 64 packets, homes in random order. Each batch is copied into fresh buffers before it
 // is run, as a driver would; that is not counted. Inbound ESP is numbered, its replay window on.
+// Where a cvc path and its three steps are among the paths, their sum is set beside the one pass:
+//   bench-paths --paths iha-out,P32,xha-out,cvc-out,xha-in,P31,iha-in,cvc-in
 #include <rte_cycles.h>
 #include <sys/random.h>
 
@@ -70,7 +72,8 @@ class Run {
         if (path == traffic::Path::kP13u) teach();
     }
 
-    void measure() {
+    /// Cycles a packet.
+    double measure() {
         order_ = traffic::random_order(wanted_.setting.bindings);
         for (std::uint32_t i = 0; i < kWarmUp; ++i) run_batch(false);
         const std::uint64_t before = home_agent_->count(channel::Counter::kTxPort);
@@ -81,7 +84,7 @@ class Run {
             std::uint64_t{wanted_.batches} * stage::kBatchSize) {
             fail(name + ": not what was to be measured: " + home_agent_->counters());
         }
-        print();
+        return print();
     }
 
   private:
@@ -130,9 +133,10 @@ class Run {
         return static_cast<double>(*middle) / stage::kBatchSize;
     }
 
-    void print() {
+    double print() {
         const std::string name(traffic::name_of(path_));
-        std::printf("%-5s %8.1f ", name.c_str(), a_packet(whole_));
+        const double whole = a_packet(whole_);
+        std::printf("%-8s %8.1f ", name.c_str(), whole);
         const auto names = stage::stage_names();
         for (std::size_t id = 0; id < stage::kStageCount; ++id) {
             const double cycles = a_packet(by_stage_[id]);
@@ -140,6 +144,7 @@ class Run {
         }
         std::printf("\n");
         std::fflush(stdout);
+        return whole;
     }
 
     const Wanted& wanted_;
@@ -152,6 +157,33 @@ class Run {
     std::vector<std::uint64_t> whole_;  // cycles of each batch
     std::array<std::vector<std::uint64_t>, stage::kStageCount> by_stage_;
 };
+
+/// What the roles do in one box and one pass, and what each of them takes alone.
+struct Pass {
+    traffic::Path whole;
+    std::array<traffic::Path, 3> steps;  // in the order in which a packet takes them
+};
+constexpr std::array kPasses{
+    Pass{traffic::Path::kCvcOut,
+         {traffic::Path::kInternalOut, traffic::Path::kP32, traffic::Path::kExternalOut}},
+    Pass{traffic::Path::kCvcIn,
+         {traffic::Path::kExternalIn, traffic::Path::kP31, traffic::Path::kInternalIn}}};
+
+void compare(const Pass& pass, const std::map<traffic::Path, double>& cycles) {
+    const auto whole = cycles.find(pass.whole);
+    if (whole == cycles.end()) return;
+    double sum = 0;
+    std::string names;
+    for (const traffic::Path step : pass.steps) {
+        const auto found = cycles.find(step);
+        if (found == cycles.end()) return;
+        sum += found->second;
+        names += (names.empty() ? "" : " + ") + std::string(traffic::name_of(step));
+    }
+    std::printf("%s in one pass %.1f, %s %.1f: %.2f of the sum\n",
+                std::string(traffic::name_of(pass.whole)).c_str(), whole->second, names.c_str(),
+                sum, whole->second / sum);
+}
 
 std::uint32_t number(const std::string& text) {
     char* end = nullptr;
@@ -220,7 +252,11 @@ int main(int count, char** words) {
     using namespace homeport::bench;
     const Wanted wanted = read(count, words);
     if (!start_environment()) fail("DPDK does not start");
-    std::printf("path  cycles a packet, then stage by stage\n");
-    for (const homeport::traffic::Path path : wanted.paths) Run(wanted, path).measure();
+    std::printf("path     cycles a packet, then stage by stage\n");
+    std::map<homeport::traffic::Path, double> cycles;
+    for (const homeport::traffic::Path path : wanted.paths) {
+        cycles[path] = Run(wanted, path).measure();
+    }
+    for (const Pass& pass : kPasses) compare(pass, cycles);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "dataplane/base/checksum.hpp"
 #include "dataplane/base/ip_header.hpp"
 #include "tools/traffic/records.hpp"
+#include "tools/traffic/roles.hpp"
 
 namespace homeport::traffic {
 
@@ -17,6 +18,7 @@ namespace {
 constexpr std::uint8_t kIpv6InIp = 41;
 constexpr std::uint8_t kUdp = 17;
 constexpr std::uint8_t kIpv4InIp = 4;
+constexpr std::uint8_t kEsp = 50;
 constexpr std::uint8_t kNoNextHeader = 59;
 constexpr std::uint16_t kUdpTunnel = 4191;  // RFC 5555
 constexpr std::uint16_t kUdpEsp = 4500;     // RFC 3948
@@ -80,8 +82,9 @@ Bytes framed(ConstByteSpan packet) {
 
 /// Octets of headers around the payload of the innermost packet, Ethernet's included.
 std::uint32_t overhead(Path path) {
+    constexpr std::uint32_t kInner4 = sizeof(EthernetHeader) + sizeof(Ipv4Header);
+    if (is_of_roles(path)) return kInner4;
     if (is_mip4(path)) {
-        constexpr std::uint32_t kInner4 = sizeof(EthernetHeader) + sizeof(Ipv4Header);
         if (is_out(path)) return kInner4;
         const std::uint32_t wrapped = kInner4 + sizeof(Ipv4Header);
         return is_in_udp(path) ? wrapped + sizeof(UdpHeader) + kTunnelData : wrapped;
@@ -119,7 +122,8 @@ std::vector<std::uint32_t> random_order(std::uint32_t nodes) {
 std::expected<std::unique_ptr<FrameMaker>, std::string> FrameMaker::create(
     Path path, ipsec::Algorithm algorithm, std::uint32_t owners, std::uint32_t first_spi) {
     std::unique_ptr<FrameMaker> maker(new FrameMaker(path, std::max(owners, 1u), first_spi));
-    if (is_sealed(path) && !is_out(path)) {
+    const bool seals = is_of_roles(path) || (is_sealed(path) && !is_out(path));
+    if (seals) {
         auto sealer = Sealer::create(algorithm, key_of(algorithm));
         if (!sealer) return std::unexpected(sealer.error());
         maker->sealer_ = std::move(*sealer);
@@ -129,7 +133,7 @@ std::expected<std::unique_ptr<FrameMaker>, std::string> FrameMaker::create(
 
 std::expected<Bytes, std::string> FrameMaker::frame(std::uint32_t index, std::uint32_t size) {
     if (sealer_ == nullptr) return framed(plain(index, size));
-    auto packet = sealed(index, size);
+    auto packet = is_of_roles(path_) ? of_roles(index, size) : sealed(index, size);
     if (!packet) return packet;
     return framed(*packet);
 }
@@ -153,12 +157,36 @@ Bytes FrameMaker::plain(std::uint32_t index, std::uint32_t size) const {
     return from_node4(kUdp, udp(port, kUdpTunnel, inner));
 }
 
-std::expected<Bytes, std::string> FrameMaker::sealed(std::uint32_t index, std::uint32_t size) {
+std::expected<void, std::string> FrameMaker::choose(std::uint32_t index) {
     if (sequences_.size() <= index) sequences_.resize(std::size_t{index} + 1);
     const std::uint32_t spi = first_spi_ != 0 ? first_spi_ + index : spi_in(index, owners_);
-    if (auto chosen = sealer_->choose(spi, ++sequences_[index]); !chosen) {
-        return std::unexpected(chosen.error());
-    }
+    return sealer_->choose(spi, ++sequences_[index]);
+}
+
+/// From the user's packet outwards, as far as the path begins: each role is given what the one
+/// before it makes.
+std::expected<Bytes, std::string> FrameMaker::of_roles(std::uint32_t index, std::uint32_t size) {
+    const bool out = is_out(path_);
+    const auto between = [out](const Ipv4Address& ours, const Ipv4Address& node,
+                               std::uint8_t protocol, ConstByteSpan payload) {
+        return out ? ipv4(ours, node, protocol, payload) : ipv4(node, ours, protocol, payload);
+    };
+    const Bytes payload(size > overhead(path_) ? size - overhead(path_) : 0);
+    Bytes packet = between(kCorrespondent4, home4(index), kNoNextHeader, payload);
+    if (path_ == Path::kCvcOut || path_ == Path::kInternalOut) return packet;
+    packet = between(kInternalAgent, vpn_inner(index), kIpv4InIp, packet);
+    if (path_ == Path::kP32 || path_ == Path::kInternalIn) return packet;
+    if (auto chosen = choose(index); !chosen) return std::unexpected(chosen.error());
+    const auto sealed = sealer_->seal(packet);
+    if (!sealed) return sealed;
+    packet = between(kGateway, external_home(index), kEsp,
+                     ConstByteSpan(*sealed).subspan(sizeof(Ipv6Header)));
+    if (path_ == Path::kP31 || path_ == Path::kExternalOut) return packet;
+    return ipv4(kCareOf4, kExternalAgent, kIpv4InIp, packet);
+}
+
+std::expected<Bytes, std::string> FrameMaker::sealed(std::uint32_t index, std::uint32_t size) {
+    if (auto chosen = choose(index); !chosen) return std::unexpected(chosen.error());
     const Bytes payload(size > overhead(path_) ? size - overhead(path_) : 0);
     auto packet = sealer_->seal(ipv6(home(index), kCorrespondent, kNoNextHeader, payload));
     if (!packet || path_ == Path::kP4) return packet;

@@ -44,6 +44,9 @@ class FrameMaker {
     FrameMaker(Path path, std::uint32_t owners, std::uint32_t first_spi)
         : path_(path), owners_(owners), first_spi_(first_spi) {}
     [[nodiscard]] std::expected<Bytes, std::string> sealed(std::uint32_t index, std::uint32_t size);
+    [[nodiscard]] std::expected<Bytes, std::string> of_roles(std::uint32_t index,
+                                                             std::uint32_t size);
+    [[nodiscard]] std::expected<void, std::string> choose(std::uint32_t index);
     [[nodiscard]] Bytes plain4(std::uint32_t index, const Bytes& payload) const;
     [[nodiscard]] Bytes plain(std::uint32_t index, std::uint32_t size) const;
 

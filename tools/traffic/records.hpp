@@ -8,13 +8,11 @@
 
 #include "dataplane/channel/messages.hpp"
 #include "dataplane/ipsec/algorithm.hpp"
-#include "dataplane/ipsec/spi.hpp"
 #include "tools/traffic/path.hpp"
+#include "tools/traffic/roles.hpp"
 #include "tools/traffic/sealer.hpp"
 
 namespace homeport::traffic {
-
-inline constexpr std::uint16_t kPayloadPolicy = 2;
 
 /// One entry: everything passes by IPsec.
 [[nodiscard]] std::vector<channel::PolicyRecord> bypass_policies();
@@ -32,11 +30,6 @@ inline constexpr std::uint16_t kPayloadPolicy = 2;
 [[nodiscard]] channel::SaSet numbered_sa(channel::SaSet record, const Ipv6Address& home,
                                          std::uint32_t index, std::uint32_t owners);
 
-/// SPI of node `index` inbound, of our own choosing: each belongs to the next of the workers.
-[[nodiscard]] constexpr std::uint32_t spi_in(std::uint32_t index, std::uint32_t owners) {
-    return ipsec::make_own_spi(1, index % owners, index).value;
-}
-
 struct Setting {
     Path path = Path::kP1;
     std::uint32_t bindings = 1000;
@@ -52,10 +45,48 @@ struct Setting {
 [[nodiscard]] channel::RouteSet default_route(const IpAddress& next_hop);
 [[nodiscard]] channel::NeighbourSet neighbour_of(const IpAddress& next_hop);
 
+template <class Send>
+void send_policies(const std::vector<channel::PolicyRecord>& policies, Send&& send) {
+    channel::SpdReplace spd;
+    spd.count = static_cast<std::uint32_t>(policies.size());
+    send(spd, ConstByteSpan(reinterpret_cast<const std::uint8_t*>(policies.data()),
+                            policies.size() * sizeof policies[0]));
+}
+
+/// send_all() for a path of roles.hpp.
+template <class Send>
+void send_roles(const Setting& setting, Send&& send) {
+    const Roles roles = roles_of(setting.path);
+    send_policies(roles.gateway ? client_policies(setting.bindings) : bypass_policies(), send);
+    for (const channel::AddressSet& address : role_addresses(roles)) send(address, ConstByteSpan{});
+    send(default_route(kNextHop4), ConstByteSpan{});
+    send(neighbour_of(kNextHop4), ConstByteSpan{});
+    const std::vector<std::uint8_t> key = key_of(setting.algorithm);
+    channel::SaSet base = payload_sa(channel::SaDirection::kInbound, channel::WireAddress(kGateway),
+                                     setting.algorithm, key);
+    base.replay_window = setting.replay_window;
+    for (std::uint32_t i = 0; i < setting.bindings; ++i) {
+        if (roles.gateway) {
+            for (const auto way :
+                 {channel::SaDirection::kInbound, channel::SaDirection::kOutbound}) {
+                send(client_sa(base, way, i, setting.owners), ConstByteSpan{});
+            }
+            send(client_record(i, spi_in(i, setting.owners)), ConstByteSpan{});
+        }
+        if (roles.external) send(external_binding(i), ConstByteSpan{});
+        // Rows of counters of its own, behind those of the external ones.
+        if (roles.internal) send(internal_binding(i, setting.bindings + i), ConstByteSpan{});
+    }
+}
+
 /// Calls `send(record, trailing octets)` for all that `setting` needs, bindings and SAs included.
 /// Frames come in by port 0 and leave by port 1.
 template <class Send>
 void send_all(const Setting& setting, Send&& send) {
+    if (is_of_roles(setting.path)) {
+        send_roles(setting, send);
+        return;
+    }
     const bool sealed = is_sealed(setting.path);
     const bool by_udp_4500 = sealed && is_in_udp(setting.path);
     if (by_udp_4500) {
@@ -65,12 +96,8 @@ void send_all(const Setting& setting, Send&& send) {
         prefix.prefix_length = 64;
         send(prefix, ConstByteSpan{});
     }
-    const auto policies =
-        sealed ? payload_policies(channel::WireAddress(kHomePrefix), 64) : bypass_policies();
-    channel::SpdReplace spd;
-    spd.count = static_cast<std::uint32_t>(policies.size());
-    send(spd, ConstByteSpan(reinterpret_cast<const std::uint8_t*>(policies.data()),
-                            policies.size() * sizeof policies[0]));
+    send_policies(
+        sealed ? payload_policies(channel::WireAddress(kHomePrefix), 64) : bypass_policies(), send);
     send(address_of(kHomeAgent, 64), ConstByteSpan{});
     channel::AddressSet home_agent4 = address_of(kHomeAgent4, 24);
     if (is_mip4(setting.path)) {

@@ -100,7 +100,7 @@ TEST_F(NatRecord, S1_64_first_binding_update_of_many_nodes_at_once) {
 
 TEST_F(NatRecord, S1_64_pending_records_are_bounded_and_expire) {
     for (unsigned n = 0; n < 3; ++n) add_other_node(n);
-    keep_packets(60000, 20, 2);
+    keep_packets(60000, 500, 2);
     const auto garbage = [&](unsigned n) {
         Bytes packet = update_of_other(n);
         packet.back() ^= 1;

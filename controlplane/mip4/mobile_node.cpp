@@ -200,9 +200,10 @@ MobileActions MobileNode::vpn_failed(int id, const Now& now) {
     return take();
 }
 
-MobileActions MobileNode::hint_outside(int id, const Now& now) {
+MobileActions MobileNode::believe(int id, Belief belief, const Now& now) {
     Interface* const on = find(id);
-    if (on != nullptr) apply(*on, on->detection.hint_outside(now.steady), now);
+    if (on == nullptr || closing_ != Closing::kNo) return {};
+    apply(*on, on->detection.believe(belief, now.steady), now);
     return take();
 }
 

@@ -160,7 +160,8 @@ class MobileNode {
                                         const Now& now);
     [[nodiscard]] MobileActions vpn_up(int id, const Now& now);
     [[nodiscard]] MobileActions vpn_failed(int id, const Now& now);
-    [[nodiscard]] MobileActions hint_outside(int id, const Now& now);
+    /// What hints say about the network of an interface; no answer of a home agent (S2.78).
+    [[nodiscard]] MobileActions believe(int id, Belief belief, const Now& now);
     /// A user packet is to leave by an interface, or came.
     [[nodiscard]] MobileActions traffic(int id, const Now& now);
     /// Something left in the tunnel of `leg`: no keepalive is due for a while.

@@ -2,6 +2,7 @@
 #include "controlplane/mip4/network_detection.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace homeport::mip4 {
 
@@ -48,6 +49,7 @@ void NetworkDetection::cancel(Timer timer) {
 }
 void NetworkDetection::cancel_all() {
     timers_.fill(std::nullopt);
+    external_waits_ = false;
 }
 
 DetectionActions NetworkDetection::take() {
@@ -80,6 +82,7 @@ NetworkDetection::Timer NetworkDetection::timer_of(Leg leg) {
 
 void NetworkDetection::ask(Leg leg) {
     interval_[static_cast<std::size_t>(leg)] = config_.first_retransmission;
+    if (leg == Leg::kExternal) external_waits_ = false;
     request(leg);
     set(timer_of(leg), config_.first_retransmission);
 }
@@ -122,7 +125,15 @@ void NetworkDetection::start_detection(const char* why) {
     vpn_backoff_ = {};
     enter(NetworkState::kDetect, why);
     if (!config_.assume_outside) ask(Leg::kInternalDirect);
-    if (!config_.plain) ask(Leg::kExternal);
+    if (!config_.plain) ask_external_first();
+}
+
+void NetworkDetection::ask_external_first() {
+    const bool later =
+        belief_ == Belief::kInside && !config_.assume_outside && config_.detect_period.count() != 0;
+    if (!later) return ask(Leg::kExternal);
+    external_waits_ = true;
+    set(Timer::kExternal, config_.detect_period);
 }
 
 void NetworkDetection::restart_monitor(std::chrono::seconds lifetime) {
@@ -174,6 +185,15 @@ void NetworkDetection::set_up_vpn(const char* why) {
     }
 }
 
+/// Both at once, until the detection period is over.
+void NetworkDetection::set_up_vpn_asking_on(const char* why) {
+    const auto period = timers_[static_cast<std::size_t>(Timer::kDetectPeriod)];
+    const auto internal = timers_[static_cast<std::size_t>(Timer::kInternal)];
+    set_up_vpn(why);
+    timers_[static_cast<std::size_t>(Timer::kDetectPeriod)] = period;
+    timers_[static_cast<std::size_t>(Timer::kInternal)] = internal;
+}
+
 void NetworkDetection::register_through_vpn() {
     enter(NetworkState::kVpnRegistration, "the VPN is up");
     ask(Leg::kInternalVpn);
@@ -222,7 +242,9 @@ DetectionActions NetworkDetection::internal_reply(const InternalReply& reply, Ti
     } else if (reply.accepted &&
                (state_ == NetworkState::kDetect || state_ == NetworkState::kExternalTentative)) {
         not_inside();
-    } else if (reply.accepted && state_ == NetworkState::kOutside) {
+    } else if (reply.accepted &&
+               (state_ == NetworkState::kOutside || state_ == NetworkState::kVpnSetup ||
+                state_ == NetworkState::kVpnRegistration)) {
         cancel(Timer::kInternal);
     } else if (!reply.accepted &&
                (state_ == NetworkState::kInside || state_ == NetworkState::kInsideIdle)) {
@@ -271,6 +293,7 @@ DetectionActions NetworkDetection::external_reply(const ExternalReply& reply, Ti
     enter(NetworkState::kExternalTentative, "the external home agent answered");
     if (internal_is_asked && config_.detect_period.count() != 0) {
         set(Timer::kDetectPeriod, config_.detect_period);
+        if (belief_ == Belief::kOutside) set_up_vpn_asking_on("a hint says outside");
     } else {
         set_up_vpn("the internal home agent is not waited for");
     }
@@ -323,9 +346,13 @@ void NetworkDetection::adopt_vpn(TimePoint until) {
     vpn_registered_until_ = until;
 }
 
-DetectionActions NetworkDetection::hint_outside(TimePoint now) {
+DetectionActions NetworkDetection::believe(Belief belief, TimePoint now) {
     now_ = std::max(now_, now);
-    if (state_ == NetworkState::kExternalTentative) set_up_vpn("a hint says outside");
+    if (std::exchange(belief_, belief) == belief) return {};
+    if (belief != Belief::kInside && external_waits_) ask(Leg::kExternal);
+    // A VPN that failed is waited for, whatever hints say.
+    const bool waits = state_ == NetworkState::kExternalTentative && vpn_backoff_ == Duration{};
+    if (belief == Belief::kOutside && waits) set_up_vpn_asking_on("a hint says outside");
     return take();
 }
 
@@ -370,13 +397,13 @@ void NetworkDetection::expire(Timer timer) {
             return state_ == NetworkState::kStale ? retry_when_stale()
                                                   : repeat(Leg::kInternalDirect);
         case Timer::kExternal:
-            return repeat(Leg::kExternal);
+            return external_waits_ ? ask(Leg::kExternal) : repeat(Leg::kExternal);
         case Timer::kVpn:
             return repeat(Leg::kInternalVpn);
         case Timer::kDetectPeriod:
             if (state_ == NetworkState::kExternalTentative) {
                 set_up_vpn("the internal home agent did not answer");
-            } else if (state_ == NetworkState::kOutside) {
+            } else {
                 cancel(Timer::kInternal);
             }
             return;

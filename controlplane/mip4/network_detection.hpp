@@ -36,6 +36,10 @@ enum class NetworkState : std::uint8_t {
 /// Which way packets of applications may go.
 enum class UserData : std::uint8_t { kNone, kPlaintext, kVpn };
 
+/// What hints say about a network (S2.74 to S2.78). They change the order of what is asked, and
+/// nothing else: inside is what the internal home agent vouches for (S2.77).
+enum class Belief : std::uint8_t { kNone, kInside, kOutside };
+
 /// A registration goes out by one of these.
 enum class Leg : std::uint8_t { kInternalDirect, kExternal, kInternalVpn };
 
@@ -126,9 +130,10 @@ class NetworkDetection {
     /// The internal home agent has another care-of address now.
     void forget_vpn_registration() { vpn_registered_until_.reset(); }
 
-    /// Something suggests that this is outside: no more waiting for the internal home agent
-    /// (S2.78). Hints of the inside change nothing here: reachability is verified anyway (S2.77).
-    [[nodiscard]] DetectionActions hint_outside(TimePoint now);
+    /// S2.78, from now on and for detections to come. Inside: the external home agent is asked
+    /// `detect_period` later. Outside: the VPN begins right after its answer, and the internal one
+    /// is asked on meanwhile.
+    [[nodiscard]] DetectionActions believe(Belief belief, TimePoint now);
 
     /// Registers anew with the internal home agent, the way that holds at present: another
     /// interface took the binding, or a tunnel does not answer (RFC 3519 section 4.4).
@@ -177,6 +182,8 @@ class NetworkDetection {
     void count_direct_success(const InternalReply& reply);
     void become_outside(std::chrono::seconds lifetime, const char* why);
     void set_up_vpn(const char* why);
+    void set_up_vpn_asking_on(const char* why);
+    void ask_external_first();
     void register_through_vpn();
     void not_inside();
     void restart_monitor(std::chrono::seconds lifetime);
@@ -202,6 +209,8 @@ class NetworkDetection {
     Duration vpn_backoff_{};
     unsigned stale_tries_ = 0;
     std::uint64_t vpn_failures_ = 0;
+    Belief belief_ = Belief::kNone;
+    bool external_waits_ = false;  // its first request does, see believe()
     DetectionActions actions_;
 };
 

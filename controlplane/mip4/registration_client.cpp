@@ -139,7 +139,7 @@ RegistrationOutcome RegistrationClient::judge(const wire::RegistrationReply& rep
     const auto code = static_cast<RegistrationCode>(reply.code);
     if (code != RegistrationCode::kAccepted &&
         code != RegistrationCode::kAcceptedWithoutSimultaneous) {
-        return deny(reply, time);
+        return deny(reply, request, time);
     }
     if (known_->home_address.is_unspecified()) known_->home_address = reply.home_address;
     if (reply.home_address != known_->home_address) return ignored("another home address");
@@ -160,7 +160,8 @@ RegistrationOutcome RegistrationClient::judge(const wire::RegistrationReply& rep
     return outcome;
 }
 
-RegistrationOutcome RegistrationClient::deny(const wire::RegistrationReply& reply, NtpTime time) {
+RegistrationOutcome RegistrationClient::deny(const wire::RegistrationReply& reply,
+                                             const Outstanding& request, NtpTime time) {
     using wire::RegistrationCode;
     const auto code = static_cast<RegistrationCode>(reply.code);
     RegistrationOutcome outcome;
@@ -178,7 +179,7 @@ RegistrationOutcome RegistrationClient::deny(const wire::RegistrationReply& repl
                reply.home_agent.is_unicast() && reply.home_agent != known_->home_agent) {
         outcome.kind = RegistrationOutcome::Kind::kRetry;
         known_->home_agent = reply.home_agent;
-    } else if (give_way(reply.code)) {
+    } else if (give_way(reply.code, request.asked_for_udp)) {
         outcome.kind = RegistrationOutcome::Kind::kRetry;
     }
     return outcome;
@@ -195,10 +196,16 @@ RegistrationOutcome RegistrationClient::by_foreign_agent(const wire::Registratio
 }
 
 /// Asks for less, or for what is mandatory. False: that would change nothing.
-bool RegistrationClient::give_way(std::uint8_t code) {
+bool RegistrationClient::give_way(std::uint8_t code, bool asked_for_udp) {
     constexpr std::uint8_t kForeignEncapsulationUnavailable = 72;
     constexpr std::uint8_t kForeignReverseTunnelMandatory = 75;
     switch (code) {
+        case static_cast<std::uint8_t>(wire::RegistrationCode::kAdministrativelyProhibited):
+            // RFC 3519 section 3.1.1: so is flag F refused where nothing is forced. Without it we
+            // get UDP all the same if there is a NAT.
+            if (!asked_for_udp || !config_.force_udp) return false;
+            config_.force_udp = false;
+            return true;
         case kForeignEncapsulationUnavailable:
         case static_cast<std::uint8_t>(wire::RegistrationCode::kEncapsulationUnavailable):
         case static_cast<std::uint8_t>(wire::RegistrationCode::kUdpTunnelUnavailable):

@@ -102,9 +102,10 @@ class RegistrationClient {
         bool deregister = false;
         bool asked_for_udp = false;
     };
-    [[nodiscard]] RegistrationOutcome deny(const wire::RegistrationReply& reply, NtpTime time);
+    [[nodiscard]] RegistrationOutcome deny(const wire::RegistrationReply& reply,
+                                           const Outstanding& request, NtpTime time);
     [[nodiscard]] RegistrationOutcome by_foreign_agent(const wire::RegistrationReply& reply);
-    [[nodiscard]] bool give_way(std::uint8_t code);
+    [[nodiscard]] bool give_way(std::uint8_t code, bool asked_for_udp = false);
     [[nodiscard]] std::uint64_t next_identification(NtpTime time, std::uint32_t random);
     [[nodiscard]] RegistrationOutcome judge(const wire::RegistrationReply& reply,
                                             const Outstanding& request, NtpTime time);

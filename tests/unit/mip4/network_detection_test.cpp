@@ -165,8 +165,66 @@ TEST(NetworkDetection, S2_78_a_hint_of_the_outside_ends_the_wait) {
     Interface one;
     one.up();
     one.outside_answers();
-    one(one.detection.hint_outside(one.now));
+    one(one.detection.believe(Belief::kOutside, one.now));
     EXPECT_EQ(one.state(), NetworkState::kVpnSetup);
+    // S2.77: the internal home agent is asked on all the same, for the detection period.
+    one.pass(seconds(1));
+    EXPECT_TRUE(one.asked(Leg::kInternalDirect));
+    one.inside_answers();
+    EXPECT_EQ(one.state(), NetworkState::kInside);
+}
+
+TEST(NetworkDetection, S2_78_who_believes_to_be_outside_starts_the_VPN_right_after_the_answer) {
+    Interface one;
+    one(one.detection.believe(Belief::kOutside, one.now));
+    one.up();
+    EXPECT_TRUE(one.asked(Leg::kInternalDirect));  // S2.77
+    EXPECT_TRUE(one.asked(Leg::kExternal));
+    one.outside_answers();
+    EXPECT_EQ(one.state(), NetworkState::kVpnSetup);
+    EXPECT_TRUE(one.did(StartVpn{}));
+    EXPECT_EQ(one.data(), UserData::kNone);
+    one.pass(seconds(3));
+    one.pass(seconds(60));
+    EXPECT_FALSE(one.asked(Leg::kInternalDirect));
+}
+
+TEST(NetworkDetection, S2_78_who_believes_to_be_inside_asks_the_external_home_agent_later) {
+    Interface one;
+    one(one.detection.believe(Belief::kInside, one.now));
+    one.up();
+    EXPECT_TRUE(one.asked(Leg::kInternalDirect));
+    EXPECT_FALSE(one.asked(Leg::kExternal));
+    EXPECT_EQ(one.data(), UserData::kNone);  // S2.77
+    one.pass(milliseconds(1999));
+    EXPECT_FALSE(one.asked(Leg::kExternal));
+    one.pass(milliseconds(1));
+    EXPECT_TRUE(one.asked(Leg::kExternal));
+    one.pass(milliseconds(999));
+    EXPECT_FALSE(one.asked(Leg::kExternal));
+    one.pass(milliseconds(1));
+    EXPECT_TRUE(one.asked(Leg::kExternal));
+    one.outside_answers();
+    EXPECT_EQ(one.state(), NetworkState::kExternalTentative);
+}
+
+TEST(NetworkDetection, S2_78_a_belief_that_is_given_up_delays_nothing_any_more) {
+    Interface one;
+    one(one.detection.believe(Belief::kInside, one.now));
+    one.up();
+    one(one.detection.believe(Belief::kNone, one.now));
+    EXPECT_TRUE(one.asked(Leg::kExternal));
+}
+
+TEST(NetworkDetection, S2_78_hints_do_not_shorten_the_wait_after_a_VPN_that_failed) {
+    Interface one;
+    one.up();
+    one.outside_answers();
+    one.pass(seconds(2));
+    one(one.detection.vpn_failed(one.now));
+    ASSERT_EQ(one.state(), NetworkState::kExternalTentative);
+    one(one.detection.believe(Belief::kOutside, one.now));
+    EXPECT_EQ(one.state(), NetworkState::kExternalTentative);
 }
 
 TEST(NetworkDetection, S2_95_equal_addresses_mean_outside_and_no_detection) {

@@ -75,6 +75,34 @@ TEST(RegistrationClient, S2_34_behind_a_nat_it_gets_a_udp_tunnel_and_otherwise_n
     EXPECT_FALSE(pair.exchange().udp);
 }
 
+TEST(RegistrationClient, RFC3519_where_udp_may_not_be_forced_it_is_asked_for_without) {
+    RegistrationClientConfig forced = client_config();
+    forced.force_udp = true;
+    Pair pair(forced);
+    const auto refused = pair.exchange();
+    EXPECT_EQ(refused.kind, Kind::kRetry);
+    EXPECT_EQ(refused.code, 129);
+    EXPECT_FALSE(pair.client.config().force_udp);
+    EXPECT_TRUE(pair.client.config().udp_tunnel);
+    const auto taken = pair.exchange();
+    EXPECT_EQ(taken.kind, Kind::kAccepted);
+    EXPECT_FALSE(taken.udp);
+    EXPECT_TRUE(pair.exchange(pair.talk.from(kNat)).udp);
+
+    HomeAgentConfig allowing = simple_config();
+    allowing.udp.forced_allowed = true;
+    EXPECT_TRUE(Pair(forced, allowing).exchange().udp);
+}
+
+TEST(RegistrationClient, a_deregistration_keeps_what_is_asked_for) {
+    RegistrationClientConfig forced = client_config();
+    forced.force_udp = true;
+    // A deregistration asks for no UDP: nothing that could be asked for less.
+    Pair other(forced);
+    EXPECT_EQ(other.exchange(other.talk.from_care_of(), true).kind, Kind::kAccepted);
+    EXPECT_TRUE(other.client.config().force_udp);
+}
+
 TEST(RegistrationClient, S2_93_only_trusted_networks_under_the_authentication_count) {
     HomeAgentConfig home = simple_config();
     home.role = Role::kInternal;

@@ -51,6 +51,21 @@ TEST_F(Mip4Modes, N6_S2_24_mode_c) {
     EXPECT_EQ(world.wire[0].exit, Exit::kCareOf);
 }
 
+// Without T (RFC 3024 section 3.1) packets leave as they are; what comes is in the tunnel.
+TEST_F(Mip4Modes, N6_without_a_reverse_tunnel_packets_leave_natively) {
+    WorldOptions options;
+    options.plain = true;
+    options.reverse_tunnel = false;
+    World& world = make(options);
+    world.move(1, kInside);
+    world.pass(seconds(1));
+    EXPECT_EQ(mode(), "c");
+    expect_data_both_ways(false);
+    EXPECT_EQ(world.wire[0].stack, (Stack{"10.1.0.100>10.1.0.9", "udp 5000>6000"}));
+    EXPECT_EQ(world.wire[0].exit, Exit::kNative);
+    EXPECT_EQ(world.counters[Counter::kNativeSent], 1u);
+}
+
 TEST_F(Mip4Modes, N7_S2_26_mode_f_is_native_to_the_foreign_agent) {
     World& world = make();
     world.move(1, kInsideAgent);

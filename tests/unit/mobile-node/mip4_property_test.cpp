@@ -7,6 +7,7 @@
 //   S2.48  nothing is inferred from answers of before a change
 //   S2.50  no user data in the clear, either way, beyond T_MONITOR since the last answer
 //   S2.52  packets that waited go with a change of the network, and never leave later
+//   S2.77  whatever hints say
 //   S2.96  what is not in the clear is in ESP, and only while all registrations hold (S2.47)
 //
 // What may be is judged by the facts of the world (which replies arrived when, for which place),
@@ -102,7 +103,7 @@ class Walk {
         }
     }
     void toggle() {
-        switch (pick(5)) {
+        switch (pick(6)) {
             case 0:
                 world.internal_silent = pick(2) == 0;
                 return;
@@ -115,6 +116,8 @@ class Walk {
             case 3:
                 world.loss = pick(3) == 0 ? 0.4 : 0;
                 return;
+            case 4:  // S2.77: hints, true or not
+                return believe();
             default:
                 // Without the firewall the internal home agent itself must keep out what is not
                 // trusted; the draft has nothing else.
@@ -122,6 +125,10 @@ class Walk {
                     world.options_.detection.profile == mip4::Profile::kDraft02 || pick(3) != 0;
                 return;
         }
+    }
+    void believe() {
+        const auto belief = static_cast<mip4::Belief>(pick(3));
+        world.path.perform(world.node.believe(interface(), belief, world.now), world.now);
     }
     // S2.45, S2.52.
     void move() {

@@ -183,6 +183,7 @@ struct WorldOptions {
     mip4::Encapsulation encapsulation = mip4::Encapsulation::kIpInIp;
     bool queue = true;
     bool plain = false;
+    bool reverse_tunnel = true;
     std::uint16_t lifetime = 300;
     bool esp_in_udp = false;
     unsigned interfaces = 1;
@@ -454,6 +455,7 @@ class World {
         config.home_address = home;
         config.association = association(spi, start);
         config.lifetime = options_.lifetime;
+        config.reverse_tunnel = options_.reverse_tunnel;
         config.gre = options_.encapsulation == mip4::Encapsulation::kGre;
         config.minimal = options_.encapsulation == mip4::Encapsulation::kMinimal;
         config.udp_tunnel = options_.udp != Mip4Udp::kOff;

@@ -68,6 +68,7 @@ TEST(Mip4Config, everything_can_be_said) {
     const auto config =
         read(across(R"(  detection: {profile: draft02, detect_period_ms: 0, monitor: 30,
               grace: 5, stale: drop, queue_size: 10, idle_after: 20, stale_retries: 2}
+  hints: {domains: [corp.example], gateway_macs: ["02:00:00:00:01:01"], resolv_conf: run/resolv.conf}
   foreign_agents: never
   keepalive: 30
   mss_clamp: off
@@ -86,11 +87,22 @@ keep_binding_on_exit: on
     EXPECT_EQ(mip4.detection.monitor, seconds(30));  // S2.53
     EXPECT_FALSE(mip4.detection.queue);
     EXPECT_EQ(mip4.detection.idle_after, seconds(20));
+    EXPECT_EQ(mip4.hints.domains, std::vector<std::string>{"corp.example"});
+    ASSERT_EQ(mip4.hints.gateway_macs.size(), 1u);
+    EXPECT_EQ(mip4.hints.gateway_macs[0], *MacAddress::parse("02:00:00:00:01:01"));
+    EXPECT_EQ(mip4.hints.resolv_conf, "/etc/homeport/run/resolv.conf");
     EXPECT_EQ(mip4.foreign_agents, Mip4ForeignAgents::kNever);
     EXPECT_EQ(mip4.keepalive, seconds(30));
     EXPECT_FALSE(mip4.mss_clamp);
     EXPECT_EQ(mip4.path_mtu, 1400);
     EXPECT_TRUE(config->keep_binding_on_exit);
+}
+
+TEST(Mip4Config, S2_74_S2_76_hints_that_cannot_be_compared_are_refused) {
+    expect_error(across("  hints: {domains: [Corp.Example]}\n"), "a domain name in lower case");
+    expect_error(across("  hints: {domains: [.example]}\n"), "a domain name in lower case");
+    expect_error(across("  hints: {gateway_macs: [10.0.0.1]}\n"), "gateway_macs");
+    expect_error(across("  hints: {nais: [fa@example]}\n"), "nais");
 }
 
 TEST(Mip4Config, of_a_home_agent) {

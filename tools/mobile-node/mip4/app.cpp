@@ -9,6 +9,7 @@
 #include <fstream>
 #include <map>
 #include <random>
+#include <utility>
 
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
@@ -18,6 +19,7 @@
 #include "tools/mobile-node/log.hpp"
 #include "tools/mobile-node/mip4/agent_link.hpp"
 #include "tools/mobile-node/mip4/agents.hpp"
+#include "tools/mobile-node/mip4/hints.hpp"
 #include "tools/mobile-node/mip4/layers.hpp"
 #include "tools/mobile-node/mip4/packets.hpp"
 #include "tools/mobile-node/mip4/security.hpp"
@@ -38,6 +40,7 @@ constexpr unsigned kFirstMtu = 1400;
 constexpr int kMostPackets = 64;  // taken from one descriptor before others get their turn
 constexpr std::size_t kMostHandovers = 16;
 constexpr std::chrono::milliseconds kNoteSequences{200};
+constexpr std::chrono::milliseconds kLookForHints{200};
 constexpr MacAddress kEverybody{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 
 mip4::Now clocks() {
@@ -92,6 +95,11 @@ struct Attached {
     std::uint64_t losses = 0;
     unsigned mtu = 1500;
     std::vector<Readiness> readiness;
+};
+
+struct Hinted {
+    mip4::Belief belief = mip4::Belief::kNone;
+    Clock::time_point asked{};
 };
 
 mip4::MobileNodeConfig node_config(const Mip4Config& config,
@@ -305,8 +313,23 @@ struct Mip4App::State {
         attached.mtu = link == nullptr ? 1500 : link->mtu;
         if (mip4.path_mtu != 0) attached.mtu = std::min<unsigned>(attached.mtu, mip4.path_mtu);
         path.set_link(id, {attached.link.udp_port(), attached.mtu});
+        if (trigger || node.attachment(id) != where) look_for_hints(id);
         perform(node.attach(id, where, trigger, clocks()));
         set_path_filters();
+    }
+
+    /// S2.78. They matter while it is not known where we are.
+    void look_for_hints(int id) {
+        if (!hints.is_used() || !mip4.external) return;
+        const auto belief = hints.about(id);
+        perform(node.believe(id, belief, clocks()));
+        auto& before = hinted[id];
+        before.asked = Clock::now();
+        if (std::exchange(before.belief, belief) == belief) return;
+        spdlog::debug("{}: hints say {}", links.at(id)->name,
+                      belief == mip4::Belief::kInside    ? "inside"
+                      : belief == mip4::Belief::kOutside ? "outside"
+                                                         : "nothing");
     }
 
     /// Strict also drops what comes by the less preferred of two interfaces with addresses.
@@ -483,6 +506,13 @@ struct Mip4App::State {
     /// After anything: timers, MTU, what a handover cost.
     void after() {
         const auto now = Clock::now();
+        for (const auto& [id, attached] : links) {
+            const auto state = node.state(id);
+            if (state == mip4::NetworkState::kDetect ||
+                state == mip4::NetworkState::kExternalTentative) {
+                if (now - hinted[id].asked >= kLookForHints) look_for_hints(id);
+            }
+        }
         const auto way = node.way(now);
         note_handover(way, now);
         if (way) {
@@ -582,6 +612,8 @@ struct Mip4App::State {
     Layers layers;
     UserPath path;
     std::map<int, std::unique_ptr<Attached>> links;
+    HintSource hints{mip4.hints};
+    std::map<int, Hinted> hinted;
     PacketBuffer buffer;
     std::unique_ptr<StatusServer> status;
     Readiness tun_readiness;

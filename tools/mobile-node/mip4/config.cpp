@@ -122,6 +122,34 @@ void read_detection(Section section, Mip4Detection& out) {
     section.finish();
 }
 
+/// A domain name, as far as it can be compared.
+bool is_domain(std::string_view name) {
+    constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
+    return !name.empty() && name.size() <= 253 && name.front() != '.' && name.back() != '.' &&
+           name.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+void read_hints(Section section, const std::filesystem::path& directory, Mip4Hints& out) {
+    section.list("domains", "domain names of the inside", [&](const Value& value) {
+        std::string name;
+        if (!value.string(name, 253)) return;
+        if (!is_domain(name))
+            return value.fail("a domain name in lower case, such as corp.example");
+        if (out.domains.size() >= Mip4Hints::kMost) return value.fail("at most 64 domains");
+        out.domains.push_back(name);
+    });
+    section.list("gateway_macs", "MAC addresses of default gateways inside",
+                 [&](const Value& value) {
+                     std::optional<MacAddress> mac;
+                     if (!value.mac(mac) || !mac) return;
+                     if (out.gateway_macs.size() >= Mip4Hints::kMost)
+                         return value.fail("at most 64 addresses");
+                     out.gateway_macs.push_back(*mac);
+                 });
+    if (const auto v = section.find("resolv_conf")) read_path(*v, directory, out.resolv_conf);
+    section.finish();
+}
+
 }  // namespace
 
 void read_mip4(Section section, const std::filesystem::path& directory, Mip4Config& out) {
@@ -133,6 +161,7 @@ void read_mip4(Section section, const std::filesystem::path& directory, Mip4Conf
     }
     if (section.find("vpn")) read_vpn(section.section("vpn"), directory, out.vpn.emplace());
     read_detection(section.section("detection"), out.detection);
+    read_hints(section.section("hints"), directory, out.hints);
     choose(section, "foreign_agents", kAgentNames, out.foreign_agents);
     read_time(section, "keepalive", 10, 3600, "seconds", out.keepalive);
     if (const auto v = section.find("mss_clamp")) v->boolean(out.mss_clamp);

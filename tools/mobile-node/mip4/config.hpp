@@ -64,6 +64,16 @@ struct Mip4Detection {
     friend bool operator==(const Mip4Detection&, const Mip4Detection&) = default;
 };
 
+/// What tells the inside from the outside, if nobody lies (S2.74, S2.76).
+struct Mip4Hints {
+    static constexpr std::size_t kMost = 64;       // of each
+    std::vector<std::string> domains;              // lower case; those below count, too
+    std::string resolv_conf = "/etc/resolv.conf";  // where DHCP puts the domain
+    std::vector<MacAddress> gateway_macs;          // of default gateways inside
+
+    friend bool operator==(const Mip4Hints&, const Mip4Hints&) = default;
+};
+
 /// Foreign agents: used where an interface has no address, or where the agent requires it; always;
 /// never.
 enum class Mip4ForeignAgents : std::uint8_t { kAuto, kAlways, kNever };
@@ -73,6 +83,7 @@ struct Mip4Config {
     std::optional<Mip4HomeAgent> external;  // with `vpn`, both or none
     std::optional<Mip4Vpn> vpn;
     Mip4Detection detection;
+    Mip4Hints hints;
     Mip4ForeignAgents foreign_agents = Mip4ForeignAgents::kAuto;
     std::chrono::seconds keepalive{110};  // of UDP tunnels, unless told: 10..3600
     bool mss_clamp = true;                // through the VPN

@@ -51,6 +51,14 @@ struct Neighbour {
     std::optional<MacAddress> mac{};
 };
 
+const nlattr* first_of(const nlmsghdr* message, std::size_t header) {
+    return static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(message, header));
+}
+bool is_there(const nlattr* attribute, const nlmsghdr* message) {
+    const auto* const end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(message));
+    return mnl_attr_ok(attribute, static_cast<int>(end - reinterpret_cast<const char*>(attribute)));
+}
+
 int take_route(const nlmsghdr* message, void* context) {
     if (message->nlmsg_type != RTM_NEWROUTE) return MNL_CB_OK;
     const auto& head = *static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
@@ -61,8 +69,8 @@ int take_route(const nlmsghdr* message, void* context) {
     auto& best = *static_cast<Route*>(context);
     Route route;
     route.metric = 0;
-    const nlattr* attribute = nullptr;
-    mnl_attr_for_each(attribute, message, sizeof(rtmsg)) {
+    for (const nlattr* attribute = first_of(message, sizeof(rtmsg)); is_there(attribute, message);
+         attribute = mnl_attr_next(attribute)) {
         const auto length = mnl_attr_get_payload_len(attribute);
         if (length != 4) continue;
         switch (mnl_attr_get_type(attribute)) {
@@ -95,8 +103,8 @@ int take_neighbour(const nlmsghdr* message, void* context) {
     if (head.ndm_ifindex != wanted.interface || (head.ndm_state & kKnown) == 0) return MNL_CB_OK;
     bool is_it = false;
     std::optional<MacAddress> mac;
-    const nlattr* attribute = nullptr;
-    mnl_attr_for_each(attribute, message, sizeof(ndmsg)) {
+    for (const nlattr* attribute = first_of(message, sizeof(ndmsg)); is_there(attribute, message);
+         attribute = mnl_attr_next(attribute)) {
         const auto* const octets =
             static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute));
         const auto length = mnl_attr_get_payload_len(attribute);

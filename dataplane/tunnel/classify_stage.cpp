@@ -87,6 +87,11 @@ bool is_udp_to(rte_mbuf* packet, const PacketMeta& notes, std::uint16_t port) {
            load_be16(stage::data(packet) + notes.upper_offset + 2) == port;
 }
 
+bool ends_tunnels(const table::LocalAddress& local) {
+    return local.is_home_agent_address != 0 || local.is_vpn_gateway != 0 ||
+           local.mip4_role != channel::Mip4Role::kNone;
+}
+
 bool has_flag(const PacketMeta& notes, stage::MetaFlags flag) {
     return (notes.flags & flag) != 0;
 }
@@ -401,8 +406,8 @@ void Classification::settle_local(rte_mbuf* packet, PacketMeta& notes,
                                   const table::LocalAddress& local) {
     const bool is_home_agent = local.is_home_agent_address != 0;
     const bool is_mip4 = local.mip4_role != channel::Mip4Role::kNone;
-    const bool ends_tunnels = is_home_agent || is_mip4 || local.is_vpn_gateway != 0;
-    if (is_mip4 && settle_mip4(packet, notes)) return;
+    if (is_mip4 && settle_mip4(packet, notes)) [[unlikely]]
+        return;
     if (notes.family == 6 && notes.upper_offset != sizeof(Ipv6Header)) [[unlikely]] {
         if (settle_extension_headers(packet, notes, local)) return;
     }
@@ -432,7 +437,7 @@ void Classification::settle_local(rte_mbuf* packet, PacketMeta& notes,
             if (!hand_to_owner(packet)) give(ClassifyEdge::kIpsecIn, packet);
             return;
         case number(IpProtocol::kFragment):
-            give(ends_tunnels ? ClassifyEdge::kReassemble : ClassifyEdge::kToKernel, packet);
+            give(ends_tunnels(local) ? ClassifyEdge::kReassemble : ClassifyEdge::kToKernel, packet);
             return;
         case number(IpProtocol::kMobility):
             if (!is_home_agent || notes.family != 6) break;
@@ -443,7 +448,7 @@ void Classification::settle_local(rte_mbuf* packet, PacketMeta& notes,
             settle_icmpv6(packet, notes);
             return;
         case number(IpProtocol::kIcmp):
-            if (!ends_tunnels || notes.family != 4 || !is_icmpv4_error(packet, notes)) break;
+            if (!ends_tunnels(local) || notes.family != 4 || !is_icmpv4_error(packet, notes)) break;
             give(ClassifyEdge::kIcmpIn, packet);
             return;
         default:

@@ -32,7 +32,7 @@ class Client:
         self.external_key = mip4.Key(given["external_spi"], given["external_key"])
         self.internal_key = mip4.Key(given["internal_spi"], given["internal_key"])
         self.out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-        self.wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+        self.wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         self.wire.bind((device, 0x0800))
         # The kernel knows nothing of these tunnels: its answers would only confuse.
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -53,9 +53,10 @@ def find_esp(frame):
 
 def main():
     device, spi = sys.argv[1], int(sys.argv[2], 0)
-    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_ALL))
+    # Of no protocol yet: before it is bound, it would get the packets of every device.
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)
-    wire.bind((device, 0))
+    wire.bind((device, ETH_ALL))
     numbers, addresses, repeated = set(), {}, 0
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))

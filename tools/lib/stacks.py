@@ -62,7 +62,8 @@ def main():
     size, home, devices = int(sys.argv[1]), socket.inet_aton(sys.argv[2]), sys.argv[3:]
     wires = {}
     for device in devices:
-        wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_ALL))
+        # Of no protocol yet: before it is bound, it would get the packets of every device.
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         wire.bind((device, ETH_ALL))
         wires[wire] = device

@@ -88,8 +88,8 @@ enum class CounterKind : std::uint8_t {
     X(kMip4UnknownType, "mip4.unknown_type", kDrop)         /* UDP 434: no message of Mobile IPv4 */ \
     X(kMip4RrqPoliced, "mip4.rrq.policed", kDrop)           /* more than the control plane takes */ \
     X(kMip4RrqChecksum, "mip4.rrq.cksum", kDrop)            /* UDP checksum, where there is one */ \
-    X(kMip4RtNoBinding, "mip4.rt.no_binding", kDrop)        /* reverse tunnel: not the home address and care-of address of a binding with T */ \
-    X(kMip4RtBadMode, "mip4.rt.bad_mode", kDrop)            /* reverse tunnel: another encapsulation than the binding's */ \
+    X(kMip4RtNoBinding, "mip4.rt.no_binding", kDrop)        /* reverse tunnel: not the home address and care-of address of a binding */ \
+    X(kMip4RtBadMode, "mip4.rt.bad_mode", kDrop)            /* reverse tunnel: another encapsulation than the binding's, or T was not granted */ \
     X(kMip4UdpBadOuter, "mip4.udp.bad_outer", kDrop)        /* tunnel data: outer addresses or ports are not the binding's */ \
     X(kMip4UdpBadNextHeader, "mip4.udp.bad_nh", kDrop)      /* tunnel data: next header is not the binding's */ \
     X(kMip4UdpMalformed, "mip4.udp.malformed", kDrop)       /* tunnel data: too short, or its UDP checksum is wrong */ \

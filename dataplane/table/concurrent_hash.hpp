@@ -86,7 +86,9 @@ class ConcurrentHash {
 
     /// At most `capacity` entries, 1..2^26. `reclaimer` must outlive the table's last reader and
     /// must be destroyed or synchronised before the table.
-    ConcurrentHash(std::uint32_t capacity, Reclaimer& reclaimer);
+    /// `pages`: kNormal for a table that most machines never fill; it takes memory as it grows.
+    ConcurrentHash(std::uint32_t capacity, Reclaimer& reclaimer,
+                   PageChoice pages = PageChoice::kHuge);
     ConcurrentHash(const ConcurrentHash&) = delete;
     ConcurrentHash& operator=(const ConcurrentHash&) = delete;
 
@@ -257,13 +259,14 @@ inline std::uint64_t ConcurrentHash<Traits>::find_bulk(const Key* const* keys, u
 // ----------------------------------------------------------------------------------------- writer
 
 template <class Traits>
-ConcurrentHash<Traits>::ConcurrentHash(std::uint32_t capacity, Reclaimer& reclaimer)
+ConcurrentHash<Traits>::ConcurrentHash(std::uint32_t capacity, Reclaimer& reclaimer,
+                                       PageChoice pages)
     : capacity_(std::clamp(capacity, 1u, 1u << 26)),
       slot_count_(capacity_ + std::max(capacity_ / 8, 64u)),  // the rest awaits reclaim
       bucket_count_(std::max<std::uint64_t>(capacity_ / 6, 4)),
       reclaimer_(reclaimer),
-      entries_(slot_count_, PageChoice::kHuge),
-      buckets_(bucket_count_, PageChoice::kHuge),
+      entries_(slot_count_, pages),
+      buckets_(bucket_count_, pages),
       overflow_(slot_count_, PageChoice::kNormal),
       in_use_(slot_count_, false) {}
 

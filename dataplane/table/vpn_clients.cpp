@@ -12,7 +12,7 @@ constexpr unsigned kAddressShift = 32;
 
 VpnClients::VpnClients(std::uint32_t max_clients, Reclaimer& reclaimer)
     : capacity_(max_clients),
-      hash_(max_clients * kKeysOfClient, reclaimer),
+      hash_(max_clients * kKeysOfClient, reclaimer, PageChoice::kNormal),
       paths_(max_clients, PageChoice::kNormal) {}
 
 std::optional<VpnClients::ReturnPath> VpnClients::return_path(const VpnClient& client) const {

@@ -59,8 +59,8 @@ void read_minimal(ConstByteSpan bytes, const Ipv4Header& outer, QuotedPacket& qu
     quoted.of_mip4 = true;
     const tunnel::MinimalHeader minimal = tunnel::read_minimal(bytes);
     if (minimal.error != tunnel::MinimalError::kNone || !minimal.has_source) return;
+    if (quoted.length < quoted.overhead + minimal.length) return;
     quoted.overhead += minimal.length - std::uint32_t{outer.header_length()};
-    if (quoted.length < quoted.overhead) return;
     quoted.kind = QuotedPacket::Kind::kTunnel;
     quoted.edited = true;
     quoted.inner_family = 4;

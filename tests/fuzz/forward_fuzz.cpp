@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "dataplane/base/checksum.hpp"
 #include "dataplane/forward/icmp_message.hpp"
 #include "dataplane/forward/neighbor_message.hpp"
 #include "dataplane/forward/quoted_packet.hpp"
@@ -20,9 +21,19 @@ void require(bool condition) {
 void check_quote(ConstByteSpan octets) {
     const forward::QuotedPacket quoted = forward::read_quote(octets);
     if (quoted.kind != forward::QuotedPacket::Kind::kTunnel) return;
-    require(quoted.inner.size() >= (quoted.inner_family == 6 ? 40u : 20u));
     require(quoted.inner.data() >= octets.data() &&
             quoted.inner.data() + quoted.inner.size() <= octets.data() + octets.size());
+    const std::size_t shortest = quoted.inner_family == 6 ? 40 : 20;
+    if (!quoted.edited) {
+        require(quoted.inner.size() >= shortest);
+        return;
+    }
+    // Minimal encapsulation: the header of what was inside is put together anew.
+    require(quoted.inner_family == 4 && quoted.inner_length >= shortest);
+    std::array<std::uint8_t, forward::kMostRestored> restored;
+    const std::size_t length = forward::restore_inner(octets, quoted, restored);
+    require(length >= shortest && length <= restored.size() && restored[0] >> 4 == 4);
+    require(internet_checksum({restored.data(), (restored[0] & 0xfu) * std::size_t{4}}) == 0);
 }
 
 void check_error(ConstByteSpan octets, std::uint8_t family) {

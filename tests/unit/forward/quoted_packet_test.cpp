@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "dataplane/base/checksum.hpp"
 #include "dataplane/table/binding_table.hpp"
 #include "tests/unit/tunnel/packets.hpp"
 
@@ -134,6 +135,41 @@ TEST(QuotedPacket, anything_else_is_other) {
     EXPECT_EQ(read_quote(no_header).kind, Kind::kOther);
     EXPECT_EQ(read_quote(ipv6(kHomeAgent, kCareOfAddress, 41, Bytes(60, 0x45))).kind,
               Kind::kCutOff);
+}
+
+/// A minimal forwarding header of RFC 2004 with the original source.
+Bytes minimal_header(Ipv4Address source, Ipv4Address destination) {
+    Bytes header{17, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    destination.store(header.data() + 4);
+    source.store(header.data() + 8);
+    store_be16(header.data() + 2, internet_checksum({header.data(), header.size()}));
+    return header;
+}
+
+TEST(QuotedPacket, P24_what_minimal_encapsulation_edited_is_put_together_anew) {
+    const Bytes payload(100, 5);
+    const Bytes quote =
+        ipv4(v4("192.0.2.1"), v4("203.0.113.7"), 55,
+             concat({minimal_header(v4("198.51.100.9"), v4("192.0.2.100")), payload}));
+    const QuotedPacket quoted = read_quote(quote);
+    ASSERT_EQ(quoted.kind, Kind::kTunnel);
+    EXPECT_TRUE(quoted.edited);
+    EXPECT_EQ(quoted.inner_length, 120u);
+    std::array<std::uint8_t, kMostRestored> restored;
+    ASSERT_EQ(restore_inner(quote, quoted, restored), 120u);
+    const auto& ip = *reinterpret_cast<const Ipv4Header*>(restored.data());
+    EXPECT_EQ(ip.total_length.host(), 120);
+    EXPECT_EQ(ip.protocol, 17);
+    EXPECT_EQ(ip.source, v4("198.51.100.9"));
+    EXPECT_EQ(ip.destination, v4("192.0.2.100"));
+}
+
+TEST(QuotedPacket, P24_a_length_without_room_for_the_minimal_header_is_no_tunnel_packet) {
+    Bytes quote = ipv4(v4("192.0.2.1"), v4("203.0.113.7"), 55,
+                       minimal_header(v4("198.51.100.9"), v4("192.0.2.100")));
+    EXPECT_EQ(read_quote(quote).kind, Kind::kTunnel);
+    store_be16(quote.data() + 2, 31);  // 20 and 12 make 32
+    EXPECT_EQ(read_quote(quote).kind, Kind::kCutOff);
 }
 
 }  // namespace

@@ -40,7 +40,9 @@ class Telemetry:
     """DPDK's own, of any program: the same reader for all."""
 
     def __init__(self, prefix, seconds=60):
-        path = f"/var/run/dpdk/{prefix}/dpdk_telemetry.v2"
+        # As DPDK itself chooses the place.
+        path = (f"{os.environ.get('RUNTIME_DIRECTORY', '/var/run')}/dpdk/{prefix}/"
+                "dpdk_telemetry.v2")
         end = time.monotonic() + seconds
         while True:
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -2,7 +2,6 @@
 """The programs that Homeport is compared with: how they are built, configured and measured."""
 import os
 import pathlib
-import shutil
 import subprocess
 import tempfile
 import time
@@ -85,11 +84,6 @@ def build():
     return programs
 
 
-def vpp():
-    """Where a VPP is installed; nothing if there is none."""
-    return shutil.which("vpp")
-
-
 def octets(data):
     return ":".join(f"{octet:02x}" for octet in data)
 
@@ -121,8 +115,14 @@ class Peer:
              machine.memory_mb(frames), f"--file-prefix={self.prefix}", *pages, *command[1:]],
             pathlib.Path(directory) / f"{name}.log", realtime)
 
+    def start(self):
+        """What is to be done before packets can come out."""
+        self.thread = self.process.pid
+
     def __enter__(self):
+        self.telemetry = None
         try:
+            self.start()
             self.telemetry = machine.Telemetry(self.prefix)
             end = time.monotonic() + 90
             while self.sent() == 0:
@@ -131,13 +131,14 @@ class Peer:
                 time.sleep(0.1)
             return self
         except BaseException as error:
-            self.process.__exit__()
+            self.__exit__()
             if isinstance(error, OSError):
                 raise SystemExit("the peer did not start:\n" + self.process.said()[-3000:])
             raise
 
     def __exit__(self, *_):
-        self.telemetry.close()
+        if self.telemetry is not None:
+            self.telemetry.close()
         self.process.__exit__()
 
     def sent(self):
@@ -146,12 +147,14 @@ class Peer:
     def received(self):
         return self.telemetry.ask("/ethdev/stats,0")["ipackets"]
 
-    def measure(self, seconds):
-        thread = self.process.pid
-        time.sleep(1)
-        t0, sent0, received0 = self.process.cpu_seconds(thread), self.sent(), self.received()
+    def sample(self):
+        return self.process.cpu_seconds(self.thread), self.sent(), self.received()
+
+    def measure(self, seconds, settled_after=1):
+        time.sleep(settled_after)
+        t0, sent0, received0 = self.sample()
         time.sleep(seconds)
-        t1, sent1, received1 = self.process.cpu_seconds(thread), self.sent(), self.received()
+        t1, sent1, received1 = self.sample()
         sent, received = sent1 - sent0, received1 - received0
         if abs(received - sent) > 0.01 * sent + 4096:
             raise SystemExit(f"the peer lost packets: received {received}, sent {sent}")

@@ -15,6 +15,9 @@ HEAD = ("work", "peer", "peer, Mpps", "Homeport, Mpps", "ratio", "range", "goal"
 def cells(r):
     if "error" in r:
         return (r["what"], "", "", "", r["error"], "", "", "", "")
+    if "peer" not in r:
+        return (r["what"], "no peer here", "", f"{r['own_mpps']:.2f}", "", "", f"{r['goal']:.1f}",
+                f"{r['accept']:.1f}", "not measured")
     return (r["what"], r["peer"], f"{r['peer_mpps']:.2f}", f"{r['own_mpps']:.2f}",
             f"{r['ratio']:.2f}", f"{r['ratio_range'][0]:.2f} to {r['ratio_range'][1]:.2f}",
             f"{r['goal']:.1f}", f"{r['accept']:.1f}", verdict(r))

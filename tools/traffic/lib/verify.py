@@ -9,7 +9,8 @@ from lib import peers
 
 HOME_AGENT, CARE_OF, CORRESPONDENT = (ipaddress.IPv6Address(a).packed for a in (
     peers.HOME_AGENT, peers.CARE_OF, peers.CORRESPONDENT))
-ESP, IPV6 = 50, 41
+HOME_AGENT4, CARE_OF4 = (ipaddress.IPv4Address(a).packed for a in ("192.0.2.1", "203.0.113.7"))
+ESP, IPV6, UDP = 50, 41, 17
 
 
 def frames(file, most=5000):
@@ -53,23 +54,41 @@ def opened(esp, algorithm):
     return plain[:-2 - plain[-2]]
 
 
-def check(file, path, algorithm, nodes):
-    """Raises SystemExit unless every frame is what the path makes of the source's."""
+def without_udp(packet):
+    """ESP inside UDP 4500 inside IPv4 of the right addresses."""
+    if packet[0] != 0x45 or packet[12:20] != HOME_AGENT4 + CARE_OF4:
+        raise ValueError("outer addresses")
+    source, _, length = struct.unpack_from("!HHH", packet, 20)
+    if packet[9] != UDP or source != 4500 or length != len(packet) - 20:
+        raise ValueError("UDP")
+    return packet[28:]
+
+
+def check(file, path, algorithm, nodes, care_of=None):
+    """Raises SystemExit unless every frame is what the path makes of the source's. `care_of(index)`:
+    care-of address of a node, where they do not all have the same one."""
+    first = int(ipaddress.IPv6Address(peers.home(0)))
     seen, numbers = collections.Counter(), collections.defaultdict(list)
     got = frames(file)
     for frame in got:
         try:
             packet = frame[14:]
-            if path in ("P1", "P3"):
-                if packet[8:24] != HOME_AGENT or packet[24:40] != CARE_OF:
+            if path in ("P1", "P3", "P13u"):
+                if path == "P13u":
+                    inner = without_udp(packet)
+                elif packet[8:24] != HOME_AGENT or (care_of is None and packet[24:40] != CARE_OF):
                     raise ValueError("outer addresses")
-                if packet[6] != (IPV6 if path == "P1" else ESP):
+                elif packet[6] != (IPV6 if path == "P1" else ESP):
                     raise ValueError(f"outer next header {packet[6]}")
-                inner = packet[40:]
-                if path == "P3":
+                else:
+                    inner = packet[40:]
+                if path != "P1":
                     numbers[inner[:4]].append(struct.unpack_from("!I", inner, 4)[0])
                     inner = opened(inner, algorithm)
                 node, other = inner[24:40], inner[8:24]
+                if care_of is not None and packet[24:40] != ipaddress.IPv6Address(
+                        care_of(int.from_bytes(node, "big") - first)).packed:
+                    raise ValueError("care-of address")
             else:
                 node, other = packet[8:24], packet[24:40]
                 inner = packet

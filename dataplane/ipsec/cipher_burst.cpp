@@ -47,10 +47,10 @@ CipherBurst::CipherBurst(IMB_MGR& manager)
       many_hash_powers_(manager.used_arch == IMB_ARCH_AVX512 &&
                         (manager.features & IMB_FEATURE_VAES) != 0) {}
 
-void CipherBurst::run_aead(CipherWork& work, Direction direction) {
+void CipherBurst::run_aead(const CipherWork& work, CipherTag& tag, Direction direction) {
     const AlgorithmInfo& algorithm = work.sa->profile->algorithm;
     std::uint8_t* text = work.text();
-    std::uint8_t* icv = direction == Direction::kOutbound ? work.icv() : work.computed;
+    std::uint8_t* icv = direction == Direction::kOutbound ? work.icv() : tag.computed;
     if (algorithm.cipher == Cipher::kAesGcm) {
         const GcmCalls& calls = gcm_[static_cast<std::size_t>(algorithm.algorithm)];
         const auto call = direction == Direction::kOutbound ? calls.encrypt : calls.decrypt;
@@ -73,11 +73,10 @@ void CipherBurst::run_aead(CipherWork& work, Direction direction) {
 }
 
 void CipherBurst::complete(const IMB_JOB* job) {
-    auto* work = static_cast<CipherWork*>(job->user_data);
-    work->failed = job->status != IMB_STATUS_COMPLETED;
+    static_cast<CipherTag*>(job->user_data)->refused = job->status != IMB_STATUS_COMPLETED;
 }
 
-void CipherBurst::submit(CipherWork& work, Direction direction) {
+void CipherBurst::submit(const CipherWork& work, CipherTag& tag, Direction direction) {
     const SaProfile& profile = *work.sa->profile;
     const AlgorithmInfo& algorithm = profile.algorithm;
     std::uint8_t* keys = work.sa->keys();
@@ -105,24 +104,24 @@ void CipherBurst::submit(CipherWork& work, Direction direction) {
     job->hash_alg = hash_of(algorithm.integrity);
     job->hash_start_src_offset_in_bytes = 0;
     job->msg_len_to_hash_in_bytes = hashed;
-    job->auth_tag_output = work.computed;
+    job->auth_tag_output = tag.computed;
     job->auth_tag_output_len_in_bytes = algorithm.icv_length;
     job->u.HMAC._hashed_auth_key_xor_ipad = states;
     job->u.HMAC._hashed_auth_key_xor_opad = states + kHmacStateSize;
-    job->user_data = &work;
+    job->user_data = &tag;
     if (const IMB_JOB* done = IMB_SUBMIT_JOB_NOCHECK(&manager_)) complete(done);
 }
 
-std::size_t CipherBurst::run(CipherWork* works, std::size_t count, Direction direction) {
+std::size_t CipherBurst::run(const CipherWork* works, CipherTag* tags, std::size_t count,
+                             Direction direction) {
     std::size_t submitted = 0;
     for (std::size_t i = 0; i < std::min(count, kPrefetchAhead); ++i) prefetch_keys<3>(works[i]);
     for (std::size_t i = 0; i < count; ++i) {
         if (i + kPrefetchAhead < count) prefetch_keys<3>(works[i + kPrefetchAhead]);
-        works[i].failed = false;
         if (works[i].sa->profile->algorithm.is_counter_mode()) {
-            run_aead(works[i], direction);
+            run_aead(works[i], tags[i], direction);
         } else {
-            submit(works[i], direction);
+            submit(works[i], tags[i], direction);
             ++submitted;
         }
     }
@@ -131,17 +130,25 @@ std::size_t CipherBurst::run(CipherWork* works, std::size_t count, Direction dir
     return submitted;
 }
 
-void CipherBurst::seal(CipherWork* works, std::size_t count) {
-    if (run(works, count, Direction::kOutbound) == 0) return;
+bool CipherBurst::all_done(const CipherWork* works, const CipherTag* tags, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+        if (failed(works[i], tags[i])) return false;
+    }
+    return true;
+}
+
+bool CipherBurst::seal(const CipherWork* works, CipherTag* tags, std::size_t count) {
+    if (run(works, tags, count, Direction::kOutbound) == 0) return true;
     for (std::size_t i = 0; i < count; ++i) {
         const AlgorithmInfo& algorithm = works[i].sa->profile->algorithm;
         if (algorithm.is_counter_mode()) continue;
-        memcpy(works[i].icv(), works[i].computed, algorithm.icv_length);
+        memcpy(works[i].icv(), tags[i].computed, algorithm.icv_length);
     }
+    return all_done(works, tags, count);
 }
 
-void CipherBurst::open(CipherWork* works, std::size_t count) {
-    run(works, count, Direction::kInbound);
+bool CipherBurst::open(const CipherWork* works, CipherTag* tags, std::size_t count) {
+    return run(works, tags, count, Direction::kInbound) == 0 || all_done(works, tags, count);
 }
 
 }  // namespace homeport::ipsec

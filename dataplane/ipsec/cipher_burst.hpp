@@ -16,26 +16,32 @@ namespace homeport::ipsec {
 
 inline constexpr std::size_t kMaxBurst = 64;
 
-/// One packet. AAD and nonce are written whole, in one wide store each, well before the cipher
-/// loads them.
+/// One packet, in one cache line. AAD and nonce are written whole, in one wide store each, well
+/// before the cipher loads them.
 struct alignas(64) CipherWork {
     std::uint8_t aad[16];    ///< AEAD: SPI and sequence number, 8 octets or with ESN 12
     std::uint8_t nonce[16];  ///< AEAD: salt and IV, 12 octets
     SecurityAssociation* sa;
-    std::uint8_t* esp;          ///< the ESP header
-    std::uint32_t text_offset;  ///< of what is encrypted, from `esp`
+    std::uint8_t* esp;  ///< the ESP header
+    std::uint64_t sequence;
     std::uint32_t text_length;
-    std::uint32_t aad_length;
-    std::uint32_t packet;       ///< index in the burst
+    std::uint8_t text_offset;  ///< of what is encrypted, from `esp`
+    std::uint8_t aad_length;
+    std::uint8_t packet;  ///< index in the burst
+
+    [[nodiscard]] std::uint8_t* text() const { return esp + text_offset; }
+    [[nodiscard]] std::uint8_t* icv() const { return esp + text_offset + text_length; }
+};
+static_assert(sizeof(CipherWork) == 64);
+
+/// What the second pass knows of a packet. Nobody touches it for AEAD outbound, where the ICV goes
+/// right into the packet.
+struct alignas(64) CipherTag {
     std::uint8_t computed[64];  ///< the ICV
     /// Outbound with ESN and HMAC, the high half is hashed at the place of the ICV, which comes
     /// there afterwards. Inbound the received ICV is kept here for the same reason.
     std::uint8_t received[32];
-    std::uint64_t sequence;
-    bool failed;  ///< the library refused the job
-
-    [[nodiscard]] std::uint8_t* text() { return esp + text_offset; }
-    [[nodiscard]] std::uint8_t* icv() { return esp + text_offset + text_length; }
+    bool refused;  ///< by the library; of jobs alone, see failed()
 };
 
 class CipherBurst {
@@ -45,21 +51,29 @@ class CipherBurst {
     /// Brings what a packet will need of the keys nearer, while headers are written.
     void announce(const CipherWork& work) const { prefetch_keys<2>(work); }
 
-    /// Outbound: encrypts and puts the ICVs into the packets.
-    void seal(CipherWork* works, std::size_t count);
-    /// Inbound: decrypts; the caller compares `computed` with `received`.
-    void open(CipherWork* works, std::size_t count);
+    /// Outbound: encrypts and puts the ICVs into the packets. `tags` is as long as `works`. True:
+    /// all of it was done, and nobody need ask for failed().
+    bool seal(const CipherWork* works, CipherTag* tags, std::size_t count);
+    /// Inbound: decrypts; the caller compares `computed` with `received`. True as above.
+    bool open(const CipherWork* works, CipherTag* tags, std::size_t count);
+    /// The library refused this one's job.
+    [[nodiscard]] static bool failed(const CipherWork& work, const CipherTag& tag) {
+        return !work.sa->profile->algorithm.is_counter_mode() && tag.refused;
+    }
 
   private:
     /// The lines of key material that this packet will need. `Locality` as of the builtin: 3 is the
     /// first cache, 2 the second.
     template <int Locality>
     void prefetch_keys(const CipherWork& work) const;
-    void run_aead(CipherWork& work, Direction direction);
-    void submit(CipherWork& work, Direction direction);
+    void run_aead(const CipherWork& work, CipherTag& tag, Direction direction);
+    void submit(const CipherWork& work, CipherTag& tag, Direction direction);
     static void complete(const IMB_JOB* job);
     /// Returns how many were submitted as jobs.
-    std::size_t run(CipherWork* works, std::size_t count, Direction direction);
+    std::size_t run(const CipherWork* works, CipherTag* tags, std::size_t count,
+                    Direction direction);
+    [[nodiscard]] static bool all_done(const CipherWork* works, const CipherTag* tags,
+                                       std::size_t count);
 
     IMB_MGR& manager_;
     std::array<GcmCalls, 3> gcm_;

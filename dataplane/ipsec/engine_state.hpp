@@ -60,6 +60,7 @@ struct EspEngine::State {
     PolicyHits hits;
     std::array<std::atomic<std::uint64_t>, kVerdictCount> counts{};
     std::array<CipherWork, kMaxBurst> works;
+    std::array<CipherTag, kMaxBurst> tags;  ///< of `works`
     std::array<HeaderInfo, kMaxBurst> headers;
     std::array<const CompiledPolicy*, kMaxBurst> policies;
     std::array<std::uint64_t, kMaxBurst> hashes;
@@ -79,8 +80,11 @@ struct EspEngine::State {
     [[nodiscard]] Verdict prepare_seal(Packet& packet, std::size_t index, CipherWork& work);
     // Steps of inbound_burst.
     [[nodiscard]] bool classify(Packet& packet, std::size_t index, Verdict& verdict);
-    [[nodiscard]] Verdict prepare_open(Packet& packet, std::size_t index, CipherWork& work);
-    [[nodiscard]] Verdict finish_open(Packet& packet, const HeaderInfo& outer, CipherWork& work);
+    [[nodiscard]] Verdict prepare_open(Packet& packet, std::size_t index, CipherWork& work,
+                                       CipherTag& tag);
+    /// Of a packet whose cipher did its work.
+    [[nodiscard]] Verdict finish_open(Packet& packet, const HeaderInfo& outer,
+                                      const CipherWork& work, const CipherTag& tag);
 };
 
 /// The key under which the SA for `packet` is cached for `policy`.

@@ -152,7 +152,8 @@ namespace {
 
 [[gnu::always_inline]] inline Verdict EspEngine::State::prepare_open(Packet& packet,
                                                                      std::size_t index,
-                                                                     CipherWork& work) {
+                                                                     CipherWork& work,
+                                                                     CipherTag& tag) {
     const HeaderInfo& header = headers[index];
     std::uint8_t* esp = packet.data + header.upper_offset;
     SecurityAssociation* sa = work.sa;
@@ -179,34 +180,34 @@ namespace {
         }
     }
     work.esp = esp;
-    work.text_offset = kEspHeader + algorithm.iv_length;
+    work.text_offset = static_cast<std::uint8_t>(kEspHeader + algorithm.iv_length);
     work.text_length = length - fixed;
-    work.packet = static_cast<std::uint32_t>(index);
+    work.packet = static_cast<std::uint8_t>(index);
     work.sequence = sequence;
     if (algorithm.is_counter_mode()) {
-        std::memcpy(work.received, work.icv(), 16);
+        std::memcpy(tag.received, work.icv(), 16);
         std::uint32_t spi_be;
         std::uint64_t iv_be;
         std::memcpy(&spi_be, esp, 4);
         std::memcpy(&iv_be, esp + kEspHeader, 8);
         set_aead_inputs(work, spi_be, sequence, profile.esn, sa->salt, iv_be);
     } else {
-        std::memcpy(work.received, work.icv(), algorithm.icv_length);
+        std::memcpy(tag.received, work.icv(), algorithm.icv_length);
     }
     return Verdict::kInOk;
 }
 
 [[gnu::always_inline]] inline Verdict EspEngine::State::finish_open(Packet& packet,
                                                                     const HeaderInfo& outer,
-                                                                    CipherWork& work) {
+                                                                    const CipherWork& work,
+                                                                    const CipherTag& tag) {
     SecurityAssociation& sa = *work.sa;
     const SaProfile& profile = *sa.profile;
     const auto refuse = [&sa](SaCold::Error error, Verdict verdict) {
         sa.count_error(error);
         return verdict;
     };
-    if (work.failed ||
-        !equal_in_constant_time(work.computed, work.received, profile.algorithm.icv_length)) {
+    if (!equal_in_constant_time(tag.computed, tag.received, profile.algorithm.icv_length)) {
         return refuse(SaCold::kIcv, Verdict::kInIcv);
     }
     // Looked at again: an earlier packet of this burst may have had the same number.
@@ -253,17 +254,22 @@ void EspEngine::State::inbound_burst(Packet* const* packets, Verdict* verdicts, 
     for (std::size_t k = 0; k < esp_count; ++k) {
         const std::size_t i = esp[k];
         works[work_count].sa = associations[k];
-        verdicts[i] = prepare_open(*packets[i], i, works[work_count]);
+        verdicts[i] = prepare_open(*packets[i], i, works[work_count], tags[work_count]);
         if (verdicts[i] != Verdict::kInOk) continue;
         if (work_count == 0 || works[work_count - 1].sa != works[work_count].sa) {
             cipher.announce(works[work_count]);
         }
         ++work_count;
     }
-    cipher.open(works.data(), work_count);
+    const bool all_done = cipher.open(works.data(), tags.data(), work_count);
     for (std::size_t k = 0; k < work_count; ++k) {
         const std::size_t i = works[k].packet;
-        verdicts[i] = finish_open(*packets[i], headers[i], works[k]);
+        if (!all_done && CipherBurst::failed(works[k], tags[k])) [[unlikely]] {
+            works[k].sa->count_error(SaCold::kIcv);
+            verdicts[i] = Verdict::kInIcv;
+            continue;
+        }
+        verdicts[i] = finish_open(*packets[i], headers[i], works[k], tags[k]);
     }
 }
 

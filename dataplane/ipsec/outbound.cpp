@@ -183,7 +183,7 @@ void patch_transport_headers(std::uint8_t* at, const HeaderInfo& headers, std::u
     work.esp = esp;
     work.text_offset = kEspHeader + kIv;
     work.text_length = text;
-    work.packet = static_cast<std::uint32_t>(index);
+    work.packet = static_cast<std::uint8_t>(index);
     work.sequence = sequence;
 
     packet.data = outer;
@@ -280,9 +280,9 @@ Verdict EspEngine::State::prepare_seal(Packet& packet, std::size_t index, Cipher
                   layout.next_header);
     work.sa = sa;
     work.esp = esp;
-    work.text_offset = kEspHeader + iv_length;
+    work.text_offset = static_cast<std::uint8_t>(kEspHeader + iv_length);
     work.text_length = layout.payload + layout.padding + 2;
-    work.packet = static_cast<std::uint32_t>(index);
+    work.packet = static_cast<std::uint8_t>(index);
     work.sequence = sequence;
 
     packet.prepend(static_cast<std::uint32_t>(inner - outer));
@@ -315,10 +315,13 @@ void EspEngine::State::outbound_burst(Packet* const* packets, Verdict* verdicts,
         }
         ++work_count;
     }
-    cipher.seal(works.data(), work_count);
+    if (cipher.seal(works.data(), tags.data(), work_count)) [[likely]]
+        return;
     for (std::size_t k = 0; k < work_count; ++k) {
         // Never seen; but a packet that was not encrypted must not leave.
-        if (works[k].failed) verdicts[works[k].packet] = Verdict::kOutDiscard;
+        if (CipherBurst::failed(works[k], tags[k])) {
+            verdicts[works[k].packet] = Verdict::kOutDiscard;
+        }
     }
 }
 

@@ -40,13 +40,17 @@ struct ProfileUse {
 
 /// Shared by SAs, immutable; freed with the last of them. Touched for each packet, but one for many
 /// SAs, so that it stays in the cache.
-struct SaProfile {
+struct alignas(64) SaProfile {
+    // What every packet looks at: the first line, and outbound the second.
     AlgorithmInfo algorithm{};
     Direction direction = Direction::kInbound;
     Mode mode = Mode::kTransport;
     bool esn = false;
     bool copy_dscp = true;
     bool has_lifetime = false;  ///< in octets or packets, which is looked at for each packet
+    /// AES-GCM out into an IPv6 tunnel, without a lifetime that is counted by packet: what nearly
+    /// all payload has, and is sealed by a short way.
+    bool is_common = false;
     DontFragment dont_fragment = DontFragment::kCopy;
     std::uint16_t replay_window = 0;
     std::uint8_t hop_limit = 64;
@@ -55,12 +59,11 @@ struct SaProfile {
     AddressSource tunnel_remote_source = AddressSource::kNone;
     std::uint32_t bitmap_offset = 0;  ///< of the replay bitmap, from the start of the SA
     std::uint32_t block_size = 0;     ///< octets of the whole SA
+    /// Of common SAs, as on the wire.
+    alignas(64) std::array<std::uint8_t, sizeof(Ipv6Header)> outer_header{};
+
     AddressKey tunnel_local;
     AddressKey tunnel_remote;
-    /// AES-GCM out into an IPv6 tunnel, without a lifetime that is counted by packet: what nearly
-    /// all payload has, and is sealed by a short way.
-    bool is_common = false;
-    std::array<std::uint8_t, sizeof(Ipv6Header)> outer_header{};  ///< of these, as on the wire
     Lifetime lifetime;
     std::vector<ProfileSelectors> selectors;
     std::vector<ProfileUse> policies;
@@ -105,11 +108,11 @@ struct alignas(64) SecurityAssociation {
     Spi spi;
     std::uint32_t salt = 0;             ///< as in memory of the keying material, not a number
     PolicyId policy = kNominalDiscard;  ///< of the first use; kNominalDiscard: none
+    Family remote_family = Family::kNone;
+    bool bound_by_remote = false;  ///< the first use is by `remote`
     std::atomic<std::uint16_t> path_mtu{0};
     std::uint8_t owner = 0;
-    Family remote_family = Family::kNone;
     std::atomic<std::uint8_t> state{0};
-    bool bound_by_remote = false;  ///< the first use is by `remote`
     /// Outbound: last number used. Inbound: highest number authenticated.
     std::atomic<std::uint64_t> sequence{0};
     std::atomic<std::uint64_t> packets{0};

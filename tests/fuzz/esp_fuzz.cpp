@@ -117,17 +117,18 @@ void authentic_text(Target& target, std::size_t choice, ConstByteSpan text) {
     std::vector<std::uint8_t> esp(40 + 8u + algorithm.iv_length + usable + algorithm.icv_length +
                                   8);
     CipherWork work{};
+    CipherTag tag{};
     work.sa = target.sad->find_outbound(id, std::nullopt);
     work.esp = esp.data() + 40;
     store_be32(work.esp, work.sa->spi.value);
     store_be32(work.esp + 4, 1);
-    work.text_offset = 8u + algorithm.iv_length;
+    work.text_offset = static_cast<std::uint8_t>(8u + algorithm.iv_length);
     work.text_length = static_cast<std::uint32_t>(usable);
     std::copy_n(text.begin(), usable, work.text());
     std::copy_n(work.esp, 8, work.aad);
     work.aad_length = 8;
     std::fill_n(work.nonce, 4, std::uint8_t{1});
-    CipherBurst(*target.manager).seal(&work, 1);
+    CipherBurst(*target.manager).seal(&work, &tag, 1);
     auto* header = reinterpret_cast<Ipv6Header*>(esp.data());
     header->set_version_class_flow(3, 0);
     header->payload_length = Be16(static_cast<std::uint16_t>(esp.size() - 48));

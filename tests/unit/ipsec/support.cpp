@@ -238,9 +238,10 @@ Bytes seal_raw(const Pair& pair, const Bytes& text, std::uint32_t sequence) {
     if (algorithm.is_counter_mode()) store_be64(esp.data() + 8, sequence);
     esp = joined({esp, text, Bytes(algorithm.icv_length)});
     CipherWork work{};
+    CipherTag tag{};
     work.sa = host.sad->find_outbound(pair.policy, std::nullopt);
     work.esp = esp.data();
-    work.text_offset = 8u + algorithm.iv_length;
+    work.text_offset = static_cast<std::uint8_t>(8u + algorithm.iv_length);
     work.text_length = static_cast<std::uint32_t>(text.size());
     work.sequence = sequence;
     if (algorithm.is_counter_mode()) {
@@ -251,7 +252,7 @@ Bytes seal_raw(const Pair& pair, const Bytes& text, std::uint32_t sequence) {
         std::copy_n(esp.begin(), 8, work.aad);
         work.aad_length = 8;
     }
-    CipherBurst(*manager).seal(&work, 1);
+    CipherBurst(*manager).seal(&work, &tag, 1);
     return ipv6("2001:db8:1::1", "2001:db8:1::100", 50, esp);
 }
 

@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "dataplane/channel/records.hpp"
-#include "dataplane/ipsec/esp_engine.hpp"
+#include "tests/golden/ipsec_peer.hpp"
 #include "tests/golden/tunnel/home_agent.hpp"
 
 namespace homeport::golden {
@@ -21,70 +21,20 @@ inline constexpr std::uint32_t kSpiRoutabilityOut = 0x20000002;
 inline constexpr std::uint64_t kC5Sequence = 7;
 
 /// IPsec of the mobile node: seals with kSpiPayloadIn, opens kSpiPayloadOut and kSpiRoutabilityOut.
-class MobileNodeIpsec {
+class MobileNodeIpsec : public IpsecPeer {
   public:
-    MobileNodeIpsec() : spd_(reclaimer_) {
-        ipsec::SecurityAssociationDatabase::Options options;
-        options.max_associations = 8;
-        sad_ = *ipsec::SecurityAssociationDatabase::create(options, reclaimer_);
-        ipsec::PolicyEntry all;
-        all.id = 1;
-        all.action = ipsec::Action::kProtect;
-        all.protect.mode = ipsec::Mode::kTunnel;
-        all.protect.tunnel_local = kHomeAddress;
-        all.protect.tunnel_remote = kHomeAgent;
-        EXPECT_TRUE(spd_.replace({all}));
-        add(ipsec::Direction::kOutbound, kSpiPayloadIn, 0xd0);
-        add(ipsec::Direction::kInbound, kSpiPayloadOut, 0xc0);
-        add(ipsec::Direction::kInbound, kSpiRoutabilityOut, 0xe0);
-        engine_ = *ipsec::EspEngine::create(spd_, *sad_);
-    }
+    MobileNodeIpsec()
+        : IpsecPeer(kHomeAddress, kHomeAgent,
+                    {{ipsec::Direction::kOutbound, kSpiPayloadIn, 0xd0},
+                     {ipsec::Direction::kInbound, kSpiPayloadOut, 0xc0},
+                     {ipsec::Direction::kInbound, kSpiRoutabilityOut, 0xe0}}) {}
 
-    /// Sealed, from the home address to the home agent.
-    Bytes seal(const Bytes& packet) { return pass(packet, true); }
-    /// The same as it is on the wire.
+    /// Sealed, as it is on the wire.
     Bytes send(const Bytes& packet, const Ipv6Address& care_of_address = kCareOfAddress) {
         Bytes sealed = seal(packet);
         care_of_address.store(sealed.data() + 8);
         return sealed;
     }
-    /// What is inside; empty if it does not open.
-    Bytes open(const Bytes& sealed) { return pass(sealed, false); }
-
-  private:
-    void add(ipsec::Direction direction, std::uint32_t spi, std::uint8_t salt) {
-        ipsec::SaParameters parameters;
-        parameters.direction = direction;
-        parameters.spi = ipsec::Spi{spi};
-        parameters.algorithm = ipsec::Algorithm::kAes128Gcm16;
-        Bytes key;
-        for (std::uint8_t i = 0; i < 16; ++i) key.push_back(i);
-        for (std::uint8_t i = 0; i < 4; ++i) key.push_back(static_cast<std::uint8_t>(salt + i));
-        parameters.encryption_key = ipsec::SecretBytes(key);
-        parameters.mode = ipsec::Mode::kTunnel;
-        parameters.tunnel_local = kHomeAddress;
-        parameters.tunnel_remote = kHomeAgent;
-        parameters.replay_window =
-            direction == ipsec::Direction::kInbound ? std::uint16_t{1024} : std::uint16_t{0};
-        parameters.selectors = {ipsec::Selectors{}};
-        parameters.policies = {{1, std::nullopt}};
-        EXPECT_TRUE(sad_->add(parameters));
-    }
-    Bytes pass(const Bytes& packet, bool outbound) {
-        Bytes room(packet.size() + 256);
-        std::copy(packet.begin(), packet.end(), room.begin() + 128);
-        ipsec::Packet view{room.data() + 128, static_cast<std::uint32_t>(packet.size()), 128, 128};
-        std::array<ipsec::Packet*, 1> packets{&view};
-        std::array<ipsec::Verdict, 1> verdicts{};
-        outbound ? engine_->outbound(packets, verdicts) : engine_->inbound(packets, verdicts);
-        if (!ipsec::passes(verdicts[0])) return {};
-        return {view.data, view.data + view.length};
-    }
-
-    ipsec::ImmediateReclaimer reclaimer_;
-    ipsec::SecurityPolicyDatabase spd_;
-    std::unique_ptr<ipsec::SecurityAssociationDatabase> sad_;
-    std::unique_ptr<ipsec::EspEngine> engine_;
 };
 
 class ProtectedPayload : public TunnelTest {

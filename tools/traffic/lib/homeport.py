@@ -11,9 +11,15 @@ from lib import machine
 MEASURED = {"P1": "tun/out/ok", "P2": "tun/in/ok", "P3": "ipsec/out/protect", "P4": "ipsec/in/ok",
             "P9": "tun/out/ok", "P9i": "tun/in/ok", "P10": "tun/out/ok", "P10i": "tun/in/ok",
             "P13": "ipsec/out/protect", "P13i": "ipsec/in/ok", "P13u": "ipsec/out/protect",
-            "P9f": "dsmip/in/bad_outer", "P13f": "ipsec/in/icv"}
+            "P9f": "dsmip/in/bad_outer", "P13f": "ipsec/in/icv",
+            "P20": "mip4/tun/out", "P21": "mip4/tun/in", "P26": "mip4/tun/out",
+            "P27": "mip4/tun/in"}
 SEALED = ("P3", "P4", "P13", "P13i", "P13u", "P13f")
 FORGED = ("P9f", "P13f")
+# The way in of a path that is named by its way out.
+WAY_IN = {"P9": "P9i", "P10": "P10i", "P13": "P13i", "P20": "P21", "P26": "P27"}
+# Frames of these are made one by one: they come from a file.
+FROM_FILES = (*FORGED, "P20", "P21", "P26", "P27")
 
 
 class DataPlane:

@@ -279,6 +279,7 @@ void DsmipIn::give(const Sealed& sealed, const Ipv6Address& home_address,
     notes.upper_offset = sizeof(Ipv6Header);
     // Binding updates come in UDP 4191, never here.
     notes.flags = stage::kMetaOuterChecked | stage::kMetaSourceSettled;
+    notes.binding = slot;
     const bool can_be_answered = !sealed.in_udp || sealed.udp_port != 0;
     if (slot != table::kNoSlot && can_be_answered && is_news(slot, source)) {
         note_sealed_source(notes, source);

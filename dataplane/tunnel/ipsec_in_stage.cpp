@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstring>
 #include <optional>
 
 #include "dataplane/base/ip_header.hpp"
@@ -77,8 +78,28 @@ bool has_to_wait(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edge
     return true;
 }
 
-/// What ESP of a batch says about whose it is, before it is opened.
+/// Sealed packets of a batch on their way into IPsec, and what this stage knows of each.
 struct Sealed {
+    unsigned count = 0;
+    std::array<rte_mbuf*, stage::kBatchSize> packets;
+    /// The binding of the home address that the packet's SA is for, where somebody looked: only a
+    /// guess at whose the packet inside is, as nothing goes through IPsec beside it (S1.9).
+    std::array<std::uint32_t, stage::kBatchSize> slots;
+
+    void add(rte_mbuf* packet, std::uint32_t slot) {
+        packets[count] = packet;
+        slots[count++] = slot;
+    }
+};
+
+/// dsmip-in has asked for the binding (P13i).
+std::uint32_t noted_slot(const PacketMeta& notes) {
+    constexpr std::uint16_t kLookedAt = stage::kMetaOuterChecked | stage::kMetaNewSource;
+    return (notes.flags & kLookedAt) == stage::kMetaOuterChecked ? notes.binding : table::kNoSlot;
+}
+
+/// What ESP of a batch says about whose it is, before it is opened.
+struct Owners {
     unsigned count = 0;
     std::array<ipsec::Spi, stage::kBatchSize> spis;
     std::array<std::optional<Ipv6Address>, stage::kBatchSize> home_addresses;
@@ -94,159 +115,199 @@ bool is_from_care_of_address(const table::BindingTable& bindings, rte_mbuf* pack
                                reinterpret_cast<const Ipv6Header*>(stage::data(packet))->source);
 }
 
-/// Policy check_esp_outer: drops what it refuses, and leaves the rest in `packets`. Returns how
-/// many. Databases are asked about the whole batch at once, and about a single packet only if it
-/// does not come from where it is expected.
-unsigned check_sources(Worker& worker, rte_mbuf** packets, unsigned count, Edges& out) {
+/// Policy check_esp_outer: drops what it refuses, and leaves the rest in `sealed`. Databases are
+/// asked about the whole batch at once, and about a single packet only if it does not come from
+/// where it is expected.
+void check_sources(Worker& worker, Sealed& sealed, Edges& out) {
     if (worker.parameters->check_esp_outer == channel::EspOuterCheck::kOff ||
         worker.ipsec_queries == nullptr) {
-        return count;
+        return;
     }
-    Sealed sealed;
-    for (unsigned i = 0; i < count; ++i) {
-        const PacketMeta& notes = stage::meta(packets[i]);
+    Owners owners;
+    for (unsigned i = 0; i < sealed.count; ++i) {
+        const PacketMeta& notes = stage::meta(sealed.packets[i]);
         if (notes.family != 6 || (notes.flags & stage::kMetaOuterChecked) != 0 ||
-            stage::length(packets[i]) < notes.upper_offset + 4u) {
+            stage::length(sealed.packets[i]) < notes.upper_offset + 4u) {
             continue;
         }
-        sealed.spis[sealed.count] =
-            ipsec::Spi{load_be32(stage::data(packets[i]) + notes.upper_offset)};
-        sealed.places[sealed.count++] = static_cast<std::uint8_t>(i);
+        owners.spis[owners.count] =
+            ipsec::Spi{load_be32(stage::data(sealed.packets[i]) + notes.upper_offset)};
+        owners.places[owners.count++] = static_cast<std::uint8_t>(i);
     }
-    if (sealed.count == 0) return count;
-    worker.ipsec_queries->selectors_for_spi(std::span(sealed.spis.data(), sealed.count),
-                                            sealed.home_addresses.data());
+    if (owners.count == 0) return;
+    worker.ipsec_queries->selectors_for_spi(std::span(owners.spis.data(), owners.count),
+                                            owners.home_addresses.data());
     unsigned known = 0;
-    for (unsigned i = 0; i < sealed.count; ++i) {
-        if (!sealed.home_addresses[i]) continue;
-        sealed.keys[known] = &*sealed.home_addresses[i];
-        sealed.spis[known] = sealed.spis[i];
-        sealed.places[known++] = sealed.places[i];
+    for (unsigned i = 0; i < owners.count; ++i) {
+        if (!owners.home_addresses[i]) continue;
+        owners.keys[known] = &*owners.home_addresses[i];
+        owners.spis[known] = owners.spis[i];
+        owners.places[known++] = owners.places[i];
     }
-    if (known == 0) return count;
+    if (known == 0) return;
     const table::BindingTable& bindings = worker.tables->bindings;
-    bindings.find_bulk(sealed.keys.data(), known, sealed.slots.data());
+    bindings.find_bulk(owners.keys.data(), known, owners.slots.data());
     bool dropped = false;
     for (unsigned i = 0; i < known; ++i) {
-        rte_mbuf*& packet = packets[sealed.places[i]];
-        if (is_from_care_of_address(bindings, packet, sealed.slots[i])) [[likely]]
+        rte_mbuf*& packet = sealed.packets[owners.places[i]];
+        sealed.slots[owners.places[i]] = owners.slots[i];
+        if (is_from_care_of_address(bindings, packet, owners.slots[i])) [[likely]]
             continue;
-        if (refuse_payload_from_elsewhere(worker, packet, sealed.spis[i].value,
+        if (refuse_payload_from_elsewhere(worker, packet, owners.spis[i].value,
                                           source_of(bytes_of(packet)), out)) {
             packet = nullptr;
             dropped = true;
         }
     }
     if (!dropped) [[likely]]
-        return count;
-    return static_cast<unsigned>(std::remove(packets, packets + count, nullptr) - packets);
+        return;
+    const Sealed all = sealed;
+    sealed.count = 0;
+    for (unsigned i = 0; i < all.count; ++i) {
+        if (all.packets[i] != nullptr) sealed.add(all.packets[i], all.slots[i]);
+    }
 }
 
-/// Adds opened packets to their bindings' rows; messages to this home agent are not payload.
-void count_payload(const Worker& worker, rte_mbuf* const* packets, unsigned count) {
+/// A message to this home agent, which is not payload.
+bool is_message(const Worker& worker, const std::uint8_t* ip) {
+    return ip[0] >> 4 == 6 &&
+           ip[offsetof(Ipv6Header, next_header)] == number(IpProtocol::kMobility) &&
+           is_own(worker, reinterpret_cast<const Ipv6Header*>(ip)->destination);
+}
+
+/// Adds opened packets to their bindings' rows. `guesses`: as in Sealed; the table is asked about
+/// those that are wrong.
+void count_payload(const Worker& worker, rte_mbuf* const* packets, const std::uint32_t* guesses,
+                   unsigned count) {
     if (worker.binding_rows == nullptr) return;
+    const table::BindingTable& bindings = worker.tables->bindings;
     std::array<const Ipv6Address*, stage::kBatchSize> keys;
     std::array<Ipv6Address, stage::kBatchSize> mapped;
+    std::array<rte_mbuf*, stage::kBatchSize> asked;
     std::array<std::uint32_t, stage::kBatchSize> slots;
+    unsigned asked_count = 0;
+    const auto add_to_row = [&](rte_mbuf* packet, std::uint32_t slot) {
+        if (!is_message(worker, stage::data(packet))) [[likely]]
+            count_in(worker, bindings.at(slot), stage::length(packet));
+    };
     for (unsigned i = 0; i < count; ++i) {
         const std::uint8_t* const ip = stage::data(packets[i]);
-        keys[i] = &reinterpret_cast<const Ipv6Header*>(ip)->source;
-        if (ip[0] >> 4 == 6) continue;
-        mapped[i] = table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->source);
-        keys[i] = &mapped[i];
-    }
-    const table::BindingTable& bindings = worker.tables->bindings;
-    bindings.find_bulk(keys.data(), count, slots.data());
-    for (unsigned i = 0; i < count; ++i) {
-        if (slots[i] == table::kNoSlot) slots[i] = worker.tables->mobile_network_of(*keys[i]);
-        if (slots[i] == table::kNoSlot) continue;
-        const std::uint8_t* const ip = stage::data(packets[i]);
-        const bool is_mobility = ip[0] >> 4 == 6 && ip[offsetof(Ipv6Header, next_header)] ==
-                                                        number(IpProtocol::kMobility);
-        if (is_mobility && is_own(worker, reinterpret_cast<const Ipv6Header*>(ip)->destination)) {
+        const Ipv6Address* key = &reinterpret_cast<const Ipv6Header*>(ip)->source;
+        if (ip[0] >> 4 != 6) {
+            mapped[i] = table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->source);
+            key = &mapped[i];
+        }
+        if (guesses[i] != table::kNoSlot &&
+            table::same_address(bindings.at(guesses[i]).home_address, *key)) {
+            add_to_row(packets[i], guesses[i]);
             continue;
         }
-        count_in(worker, bindings.at(slots[i]), stage::length(packets[i]));
+        asked[asked_count] = packets[i];
+        keys[asked_count++] = key;
+    }
+    if (asked_count == 0) return;
+    bindings.find_bulk(keys.data(), asked_count, slots.data());
+    for (unsigned i = 0; i < asked_count; ++i) {
+        if (slots[i] == table::kNoSlot) [[unlikely]]
+            slots[i] = worker.tables->mobile_network_of(*keys[i]);
+        if (slots[i] != table::kNoSlot) [[likely]]
+            add_to_row(asked[i], slots[i]);
     }
 }
 
-/// Behind IPsec packets are like those that were just received, but for what the driver notes.
-void give_on(Worker& worker, Batch& opened, Edges& out) {
+/// Behind IPsec a packet is like one that was just received, but for what the driver notes.
+void note_opened(PacketMeta& notes) {
+    // In two pieces that no field lies across: what was stored in two loads cannot take in one.
+    constexpr PacketMeta kOpened{.family = 0,
+                                 .protocol = 0,
+                                 .flags = stage::kMetaDecrypted,
+                                 .upper_offset = 0,
+                                 .in_port = channel::kNoPort,
+                                 .adjacency = channel::kNoIndex,
+                                 .binding = channel::kNoIndex,
+                                 .parameter = 0,
+                                 .reason = 0,
+                                 .code = 0,
+                                 .passes = 0,
+                                 .trace = 0,
+                                 .trace_step = 0,
+                                 .resume = 0,
+                                 .drop = 0};
+    constexpr std::size_t kFirst = offsetof(PacketMeta, parameter);
+    static_assert(kFirst == 16);
+    std::memcpy(&notes, &kOpened, kFirst);
+    notes.parameter = 0;
+    notes.reason = 0;
+    notes.code = 0;
+    notes.resume = 0;
+    notes.drop = 0;
+}
+
+/// S1.9: nothing but octets.
+void copy_opened(Worker& worker, Batch& opened, Edges& out) {
     unsigned kept = 0;
     for (unsigned i = 0; i < opened.count; ++i) {
-        rte_mbuf* packet = opened.packets[i];
-        if (worker.ipsec_copy_mode) {
-            rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
-            if (fresh == nullptr) {
-                out.drop(packet, Counter::kNoBuffer);
-                continue;
-            }
-            packet = fresh;
+        rte_mbuf* const fresh = into_fresh_buffer(worker, opened.packets[i]);
+        if (fresh == nullptr) {
+            out.drop(opened.packets[i], Counter::kNoBuffer);
+        } else {
+            opened.packets[kept++] = fresh;
         }
-        PacketMeta& notes = stage::reset_meta(packet);
-        notes.in_port = channel::kNoPort;
-        notes.flags = stage::kMetaDecrypted;
-        opened.packets[kept++] = packet;
     }
     opened.count = kept;
-    out.to_all(IpsecInEdge::kExpress, opened);
 }
 
 /// Gives sealed packets to IPsec, and on what it opened. Returns how many were authentic.
-unsigned open(Worker& worker, rte_mbuf* const* packets, unsigned count, Edges& out) {
+unsigned open(Worker& worker, Sealed& sealed, Edges& out) {
     std::array<ipsec::Packet, stage::kBatchSize> views;
     std::array<ipsec::Packet*, stage::kBatchSize> pointers;
     std::array<Verdict, stage::kBatchSize> verdicts;
     Batch opened;
+    const unsigned count = sealed.count;
     if (count == 0) return 0;
     for (unsigned i = 0; i < count; ++i) {
-        views[i] = view_of(packets[i]);
+        views[i] = view_of(sealed.packets[i]);
         pointers[i] = &views[i];
     }
     worker.esp->inbound(std::span(pointers.data(), count), std::span(verdicts.data(), count));
     unsigned ok = 0;
     unsigned dummies = 0;
     for (unsigned i = 0; i < count; ++i) {
+        rte_mbuf* const packet = sealed.packets[i];
         if (verdicts[i] == Verdict::kInOk) [[likely]] {
-            apply(views[i], packets[i]);
-            opened.packets[ok++] = packets[i];
+            apply(views[i], packet);
+            note_opened(stage::meta(packet));
+            sealed.slots[ok] = sealed.slots[i];
+            opened.packets[ok++] = packet;
         } else if (verdicts[i] == Verdict::kInDummy) {
-            out.absorb(packets[i], counter_of(verdicts[i]));
+            out.absorb(packet, counter_of(verdicts[i]));
             ++dummies;
         } else {
-            out.drop(packets[i], counter_of(verdicts[i]));
+            out.drop(packet, counter_of(verdicts[i]));
         }
     }
+    sealed.count = 0;
     if (ok == 0) return dummies;
     worker.count(Counter::kIpsecInOk, ok);
-    count_payload(worker, opened.packets.data(), ok);
+    count_payload(worker, opened.packets.data(), sealed.slots.data(), ok);
     opened.count = ok;
-    give_on(worker, opened, out);
+    if (worker.ipsec_copy_mode) [[unlikely]] {
+        copy_opened(worker, opened, out);
+        for (unsigned i = 0; i < opened.count; ++i) note_opened(stage::meta(opened.packets[i]));
+    }
+    out.to_all(IpsecInEdge::kExpress, opened);
     return ok + dummies;
 }
 
-void ipsec_in(Worker& worker, Batch& in, Edges& out) {
-    std::array<rte_mbuf*, stage::kBatchSize> packets;
-    unsigned sealed = 0;
-    for (unsigned i = 0; i < in.count; ++i) {
-        rte_mbuf* packet = in.packets[i];
-        PacketMeta& notes = stage::meta(packet);
-        if (has_to_wait(worker, packet, notes, out)) continue;
-        if (notes.protocol != number(IpProtocol::kEsp)) {
-            check_policy(worker, packet, notes, out);
-            continue;
-        }
-        packets[sealed++] = packet;
-    }
-    sealed = check_sources(worker, packets.data(), sealed, out);
-    unsigned count = 0;
-    for (unsigned i = 0; i < sealed; ++i) {
-        rte_mbuf* packet = packets[i];
+/// Those whose source is news, if they are authentic, one by one, so that what comes out is known
+/// to be this one; the others together, in their order.
+void open_one_by_one(Worker& worker, const Sealed& sealed, Edges& out) {
+    Sealed together;
+    for (unsigned i = 0; i < sealed.count; ++i) {
+        rte_mbuf* packet = sealed.packets[i];
         const PacketMeta& notes = stage::meta(packet);
         const bool is_news = (notes.flags & stage::kMetaNewSource) != 0;
-        SealedSource source;
-        if (is_news) [[unlikely]]
-            source = noted_sealed_source(notes);
+        const SealedSource source = is_news ? noted_sealed_source(notes) : SealedSource{};
         if (worker.ipsec_copy_mode) {
             rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
             if (fresh == nullptr) {
@@ -255,21 +316,44 @@ void ipsec_in(Worker& worker, Batch& in, Edges& out) {
             }
             packet = fresh;
         }
-        if (is_news) [[unlikely]] {
-            // Alone, so that what comes out is this one; those before it first.
-            (void)open(worker, packets.data(), count, out);
-            count = 0;
-            if (open(worker, &packet, 1, out) != 1) continue;
-            if (is_vpn_slot(source.slot)) {
-                learn_vpn_source(worker, source);
-            } else {
-                learn_sealed_source(worker, source);
-            }
+        if (!is_news) {
+            together.add(packet, sealed.slots[i]);
             continue;
         }
-        packets[count++] = packet;
+        (void)open(worker, together, out);
+        Sealed alone;
+        alone.add(packet, table::kNoSlot);
+        if (open(worker, alone, out) != 1) continue;
+        if (is_vpn_slot(source.slot)) {
+            learn_vpn_source(worker, source);
+        } else {
+            learn_sealed_source(worker, source);
+        }
     }
-    (void)open(worker, packets.data(), count, out);
+    (void)open(worker, together, out);
+}
+
+void ipsec_in(Worker& worker, Batch& in, Edges& out) {
+    Sealed sealed;
+    unsigned news = 0;
+    for (unsigned i = 0; i < in.count; ++i) {
+        rte_mbuf* packet = in.packets[i];
+        PacketMeta& notes = stage::meta(packet);
+        if (has_to_wait(worker, packet, notes, out)) [[unlikely]]
+            continue;
+        if (notes.protocol != number(IpProtocol::kEsp)) [[unlikely]] {
+            check_policy(worker, packet, notes, out);
+            continue;
+        }
+        news += notes.flags & stage::kMetaNewSource;
+        sealed.add(packet, noted_slot(notes));
+    }
+    check_sources(worker, sealed, out);
+    if (news != 0 || worker.ipsec_copy_mode) [[unlikely]] {
+        open_one_by_one(worker, sealed, out);
+    } else {
+        (void)open(worker, sealed, out);
+    }
 }
 
 }  // namespace

@@ -171,6 +171,21 @@ bool families_cover(const CompiledSelectors& wide, const CompiledSelectors& narr
 
 }  // namespace
 
+std::optional<KeyPrefix> KeyPrefix::of(const std::vector<KeyRange>& ranges) {
+    if (ranges.empty()) return KeyPrefix{};
+    if (ranges.size() != 1) return std::nullopt;
+    const KeyRange& range = ranges.front();
+    // A prefix begins with zeros and ends with ones where its addresses differ, to the last bit.
+    const AddressKey differ{range.first.high ^ range.last.high, range.first.low ^ range.last.low};
+    const bool within_low = differ.high == 0 && (differ.low & (differ.low + 1)) == 0;
+    const bool whole_low = differ.low == ~0ull && (differ.high & (differ.high + 1)) == 0;
+    if (!within_low && !whole_low) return std::nullopt;
+    if (((range.first.high & differ.high) | (range.first.low & differ.low)) != 0) {
+        return std::nullopt;
+    }
+    return KeyPrefix{range.first, {~differ.high, ~differ.low}};
+}
+
 bool is_directional(std::uint8_t protocol) {
     return protocol == number(IpProtocol::kIcmp) || protocol == number(IpProtocol::kIcmpv6) ||
            protocol == number(IpProtocol::kMobility);

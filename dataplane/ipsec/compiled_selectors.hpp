@@ -2,6 +2,7 @@
 // Selectors in the form that packets are compared with.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "dataplane/ipsec/address_key.hpp"
@@ -16,6 +17,18 @@ struct KeyRange {
     AddressKey last;
 
     [[nodiscard]] bool contains(const AddressKey& key) const { return first <= key && key <= last; }
+};
+
+/// The addresses whose bits under `mask` are those of `value`.
+struct KeyPrefix {
+    AddressKey value;
+    AddressKey mask;
+
+    [[nodiscard]] bool contains(const AddressKey& key) const {
+        return (((key.high ^ value.high) & mask.high) | ((key.low ^ value.low) & mask.low)) == 0;
+    }
+    /// The prefix that is all of `ranges`, any address if that is empty; nothing: it is not one.
+    [[nodiscard]] static std::optional<KeyPrefix> of(const std::vector<KeyRange>& ranges);
 };
 
 [[nodiscard]] inline bool any_contains(const std::vector<KeyRange>& ranges, const AddressKey& key) {

@@ -78,7 +78,10 @@ struct EspEngine::State {
     [[nodiscard]] bool select_policy(Packet& packet, std::size_t index, Verdict& verdict,
                                      PolicyHits::Run& run);
     [[nodiscard]] Verdict prepare_seal(Packet& packet, std::size_t index, CipherWork& work);
-    // Steps of inbound_burst.
+    // Steps of inbound_burst. The ordinary ones say false of what has to go the long way.
+    [[nodiscard]] bool prepare_ordinary(const Packet& packet, std::size_t index, CipherWork& work);
+    [[nodiscard]] bool finish_ordinary(Packet& packet, const CipherWork& work, const CipherTag& tag,
+                                       PolicyHits::Run& run);
     [[nodiscard]] bool classify(Packet& packet, std::size_t index, Verdict& verdict);
     [[nodiscard]] Verdict prepare_open(Packet& packet, std::size_t index, CipherWork& work,
                                        CipherTag& tag);

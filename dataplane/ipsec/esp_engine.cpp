@@ -45,6 +45,11 @@ void EspEngine::State::count_verdicts(const Verdict* verdicts, std::size_t count
     // Runs of one verdict, which is nearly always the whole burst, are added at once.
     for (std::size_t i = 0; i < count;) {
         std::size_t end = i + 1;
+        const std::uint64_t eight = 0x0101'0101'0101'0101u * static_cast<std::uint8_t>(verdicts[i]);
+        for (std::uint64_t next; end + 8 <= count; end += 8) {
+            std::memcpy(&next, verdicts + end, sizeof next);
+            if (next != eight) break;
+        }
         while (end < count && verdicts[end] == verdicts[i]) ++end;
         auto& counter = counts[static_cast<std::size_t>(verdicts[i])];
         counter.store(counter.load(std::memory_order_relaxed) + (end - i),
@@ -54,8 +59,7 @@ void EspEngine::State::count_verdicts(const Verdict* verdicts, std::size_t count
 }
 
 void EspEngine::State::count_packet(SecurityAssociation& sa, std::uint32_t bytes) {
-    sa.packets.store(sa.packets.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    sa.bytes.store(sa.bytes.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+    sa.count(bytes);
     if (sa.profile->has_lifetime) check_lifetime(sa);
 }
 

@@ -22,9 +22,17 @@ class ReplayWindow {
     [[nodiscard]] static constexpr std::size_t word_count(std::uint32_t size) {
         return std::bit_ceil(size) / 64;
     }
+    /// The part of a number that says where its bit is.
+    [[nodiscard]] static constexpr std::uint16_t mask_of(std::uint32_t size) {
+        return static_cast<std::uint16_t>(word_count(size) * 64 - 1);
+    }
 
     ReplayWindow(std::atomic<std::uint64_t>& highest, std::uint64_t* bitmap, std::uint16_t size)
-        : highest_(highest), bitmap_(bitmap), size_(size), mask_(word_count(size) * 64 - 1) {}
+        : ReplayWindow(highest, bitmap, size, mask_of(size)) {}
+    /// `mask`: mask_of(size), for who has it at hand.
+    ReplayWindow(std::atomic<std::uint64_t>& highest, std::uint64_t* bitmap, std::uint16_t size,
+                 std::uint16_t mask)
+        : highest_(highest), bitmap_(bitmap), size_(size), mask_(mask) {}
 
     /// The 64-bit number whose low half is `low` (RFC 4303 appendix A2.2). False if there is none:
     /// it would be below 0 or beyond 2^64.
@@ -54,12 +62,14 @@ class ReplayWindow {
     }
 
     /// is_new(), and then marks `sequence` as seen. Only after the packet's ICV has been verified.
-    [[nodiscard]] bool accept(std::uint64_t sequence) {
-        if (!is_new(sequence)) return false;
+    [[nodiscard]] [[gnu::always_inline]] bool accept(std::uint64_t sequence) {
         const std::uint64_t top = highest_.load(std::memory_order_relaxed);
-        if (sequence > top) {
-            clear(top, sequence);
+        if (sequence > top) [[likely]] {
+            // Its own bit is set below.
+            if (sequence - top != 1) clear(top, sequence - 1);
             highest_.store(sequence, std::memory_order_relaxed);
+        } else if (!is_new(sequence)) {
+            return false;
         }
         bitmap_[(sequence & mask_) / 64] |= std::uint64_t{1} << (sequence % 64);
         return true;
@@ -81,7 +91,7 @@ class ReplayWindow {
     }
 
     /// Clears the bits of the numbers above `top` up to `sequence`.
-    void clear(std::uint64_t top, std::uint64_t sequence) {
+    [[gnu::noinline]] void clear(std::uint64_t top, std::uint64_t sequence) const {
         const std::uint64_t count = sequence - top;
         if (count > mask_) {
             std::fill_n(bitmap_, (mask_ + 1) / 64, std::uint64_t{0});

@@ -51,8 +51,13 @@ struct alignas(64) SaProfile {
     /// AES-GCM out into an IPv6 tunnel, without a lifetime that is counted by packet: what nearly
     /// all payload has, and is sealed by a short way.
     bool is_common = false;
+    /// AES-GCM in out of a tunnel, no such lifetime, any protocol and ports, and addresses that are
+    /// prefixes: what nearly all payload has, and is opened by a short way.
+    bool opens_short = false;
     DontFragment dont_fragment = DontFragment::kCopy;
+    bool remote_is_of_sa = false;  ///< of those: the one remote address is the SA's
     std::uint16_t replay_window = 0;
+    std::uint16_t bitmap_mask = 0;  ///< ReplayWindow::mask_of(replay_window)
     std::uint8_t hop_limit = 64;
     std::uint8_t fixed_dscp = 0;
     Family tunnel_family = Family::kNone;
@@ -61,6 +66,9 @@ struct alignas(64) SaProfile {
     std::uint32_t block_size = 0;     ///< octets of the whole SA
     /// Of common SAs, as on the wire.
     alignas(64) std::array<std::uint8_t, sizeof(Ipv6Header)> outer_header{};
+    /// What SAs that open by the short way let pass.
+    alignas(64) KeyPrefix local_prefix;
+    KeyPrefix remote_prefix;  ///< any, with remote_is_of_sa
 
     AddressKey tunnel_local;
     AddressKey tunnel_remote;
@@ -133,7 +141,7 @@ struct alignas(64) SecurityAssociation {
     [[nodiscard]] ReplayWindow window() {
         auto* bitmap = reinterpret_cast<std::uint64_t*>(reinterpret_cast<std::uint8_t*>(this) +
                                                         profile->bitmap_offset);
-        return {sequence, bitmap, profile->replay_window};
+        return {sequence, bitmap, profile->replay_window, profile->bitmap_mask};
     }
     /// Sets bits of `state`; those that were not set before.
     std::uint8_t set_state(unsigned bits) {
@@ -144,10 +152,17 @@ struct alignas(64) SecurityAssociation {
     void clear_state(unsigned bits) {
         state.fetch_and(static_cast<std::uint8_t>(~bits), std::memory_order_relaxed);
     }
+    void count(std::uint32_t octets) {
+        packets.store(packets.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        bytes.store(bytes.load(std::memory_order_relaxed) + octets, std::memory_order_relaxed);
+    }
     void count_error(SaCold::Error error) {
         auto& counter = cold().errors[error];
         const std::uint32_t count = counter.load(std::memory_order_relaxed);
         if (count != UINT32_MAX) counter.store(count + 1, std::memory_order_relaxed);
+    }
+    [[nodiscard]] bool is_remote(const AddressKey& address) const {
+        return ((address.high ^ remote.high) | (address.low ^ remote.low)) == 0;
     }
     [[nodiscard]] RemoteKey remote_key() const { return {remote, remote_family}; }
     [[nodiscard]] AddressKey tunnel_remote() const {

@@ -100,6 +100,26 @@ void make_outer_header(SaProfile& profile) {
     store_be64(at + 32, profile.tunnel_remote.low);
 }
 
+void note_short_way(SaProfile& profile) {
+    if (profile.direction != Direction::kInbound || profile.mode != Mode::kTunnel ||
+        profile.algorithm.cipher != Cipher::kAesGcm || profile.has_lifetime ||
+        profile.selectors.size() != 1) {
+        return;
+    }
+    const ProfileSelectors& entry = profile.selectors.front();
+    const CompiledSelectors& compiled = entry.compiled;
+    const auto local = KeyPrefix::of(compiled.local);
+    const auto remote = KeyPrefix::of(compiled.remote);
+    if (!compiled.ipv6 || compiled.protocol.kind != ProtocolSelector::Kind::kAny ||
+        !compiled.any_values || !local || !remote) {
+        return;
+    }
+    profile.opens_short = true;
+    profile.remote_is_of_sa = entry.remote == AddressSource::kSaRemote;
+    profile.local_prefix = *local;
+    profile.remote_prefix = *remote;
+}
+
 std::unique_ptr<SaProfile> make_profile(const SaParameters& parameters, const RemoteKey& remote) {
     auto profile = std::make_unique<SaProfile>();
     profile->algorithm = info(parameters.algorithm);
@@ -116,6 +136,7 @@ std::unique_ptr<SaProfile> make_profile(const SaParameters& parameters, const Re
                              lifetime.hard_packets) != 0;
     if (parameters.direction == Direction::kInbound) {
         profile->replay_window = parameters.replay_window;
+        profile->bitmap_mask = ReplayWindow::mask_of(parameters.replay_window);
     }
     fill_tunnel(*profile, parameters, remote);
     for (const PolicyUse& use : parameters.policies) {
@@ -147,6 +168,7 @@ std::unique_ptr<SaProfile> make_profile(const SaParameters& parameters, const Re
         static_cast<std::uint32_t>(sizeof(SecurityAssociation) + key_area_size(profile->algorithm));
     profile->block_size = static_cast<std::uint32_t>(profile->bitmap_offset + bitmap);
     make_outer_header(*profile);
+    note_short_way(*profile);
     profile->identity = identity_of(*profile);
     return profile;
 }
@@ -183,6 +205,13 @@ SaStore::SaStore(const SecurityAssociationDatabase::Options& options, MbManager 
 SaStore::~SaStore() {
     // No reader is left, and this object will not be there when the reclaimer's time comes.
     for (const SaHandle handle : handles()) free_association(detach(handle), this);
+}
+
+SecurityAssociation* SaStore::find_foreign(Spi spi) const {
+    return TaggedTable::pointer<SecurityAssociation>(
+        foreign_.find(spi_hash(spi), [spi](TaggedTable::Word word) {
+            return TaggedTable::pointer<SecurityAssociation>(word)->spi == spi;
+        }));
 }
 
 std::uint64_t SaStore::inbound_hash_of(TaggedTable::Word word, void*) {

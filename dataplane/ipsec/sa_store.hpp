@@ -54,14 +54,12 @@ class SaStore {
     // Readers.
 
     [[nodiscard]] SecurityAssociation* find_inbound(Spi spi) const {
-        if (SecurityAssociation** slot = own_slot(spi)) {
+        if (SecurityAssociation** slot = own_slot(spi)) [[likely]] {
             SecurityAssociation* sa = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-            if (sa != nullptr && sa->spi == spi) return sa;
+            if (sa != nullptr && sa->spi == spi) [[likely]]
+                return sa;
         }
-        return TaggedTable::pointer<SecurityAssociation>(
-            foreign_.find(spi_hash(spi), [spi](TaggedTable::Word word) {
-                return TaggedTable::pointer<SecurityAssociation>(word)->spi == spi;
-            }));
+        return find_foreign(spi);
     }
     void prefetch_inbound(Spi spi) const {
         if (const auto* slot = own_slot(spi)) {
@@ -69,6 +67,12 @@ class SaStore {
         } else {
             foreign_.prefetch(spi_hash(spi));
         }
+    }
+    /// The SA that find_inbound() will find, if any; it has not been looked at.
+    [[nodiscard]] SecurityAssociation* guess_inbound(Spi spi) const {
+        if (SecurityAssociation** slot = own_slot(spi)) [[likely]]
+            return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+        return TaggedTable::pointer<SecurityAssociation>(foreign_.guess(spi_hash(spi)));
     }
     void prefetch_outbound(std::uint64_t hash) const { cache_.prefetch(hash); }
     /// Prefetches the line that find_outbound() of this hash will look at.
@@ -120,6 +124,7 @@ class SaStore {
         if (!is_own(spi) || spi_slot(spi) >= own_slot_count_) return nullptr;
         return &own_slots_[spi_slot(spi)];
     }
+    [[nodiscard]] SecurityAssociation* find_foreign(Spi spi) const;
     [[nodiscard]] TaggedTable::Word find_word(const PolicyKey& key, std::uint64_t hash) const {
         return cache_.find(hash, [&key](TaggedTable::Word word) {
             if (TaggedTable::flag(word)) return TaggedTable::pointer<CacheNode>(word)->key == key;

@@ -66,7 +66,7 @@ bool is_no_binding_update(const Worker& worker, rte_mbuf* packet, const PacketMe
 /// inside IPsec: it would take the other's record. True: it waits or is dropped.
 bool has_to_wait(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& out) {
     if (notes.family != 6 || (notes.flags & stage::kMetaSourceSettled) != 0) return false;
-    const Ipv6Address source = source_of(bytes_of(packet));
+    const Ipv6Address& source = reinterpret_cast<const Ipv6Header*>(stage::data(packet))->source;
     if (!worker.reply_to->is_busy(source, worker.now_tsc)) [[likely]]
         return false;
     if (is_no_binding_update(worker, packet, notes)) return false;

@@ -2,13 +2,17 @@
 #include "controlplane/binding/keyed_log.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <system_error>
+#include <unordered_map>
 #include <utility>
 
 #include "controlplane/binding/crc32c.hpp"
@@ -22,6 +26,8 @@ constexpr std::size_t kLeast = 3;         // kind and length of the key
 constexpr std::size_t kMostBody = 65535;  // nothing longer is believed
 constexpr std::uint8_t kSet = 1;
 constexpr std::uint8_t kErase = 2;
+constexpr int kNiceness = 10;                           // registrations come first
+constexpr std::size_t kPiece = std::size_t{256} << 10;  // of a base, in one write
 
 template <class Number>
 Number load(const std::uint8_t* at) {
@@ -68,27 +74,31 @@ void put_record(std::vector<std::uint8_t>& out, std::uint8_t kind, std::string_v
     std::memcpy(at + 4, &check, sizeof check);
 }
 
-using Records = std::map<std::string, std::vector<std::uint8_t>, std::less<>>;
-
-/// What the octets come to; how many of them are sound.
-std::size_t replay(ConstByteSpan bytes, Records& records) {
-    std::size_t sound = 0;
-    for (View view = view_record(bytes); view.size != 0; view = view_record(bytes.subspan(sound))) {
-        if (view.kind == kErase) {
-            if (const auto known = records.find(view.key); known != records.end()) {
-                records.erase(known);
-            }
-        } else {
-            records.insert_or_assign(
-                std::string(view.key),
-                std::vector<std::uint8_t>(view.value.begin(), view.value.end()));
-        }
-        sound += view.size;
-    }
-    return sound;
+StoreError error_of(const std::string& file, const char* operation) {
+    return {"log " + file + ": cannot " + operation + ": " +
+            std::error_code(errno, std::generic_category()).message()};
 }
 
-bool read_all(int file, std::vector<std::uint8_t>& bytes) {
+/// A file that is closed when its owner is left.
+class OpenFile {
+  public:
+    OpenFile(const std::string& name, int flags)
+        : fd_(::open(name.c_str(), flags | O_CLOEXEC, 0600)) {}
+    ~OpenFile() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    OpenFile(const OpenFile&) = delete;
+    OpenFile& operator=(const OpenFile&) = delete;
+    [[nodiscard]] int get() const { return fd_; }
+    [[nodiscard]] int release() { return std::exchange(fd_, -1); }
+
+  private:
+    int fd_;
+};
+
+using Octets = std::vector<std::uint8_t>;
+
+bool read_all(int file, Octets& bytes) {
     struct stat status{};
     if (::fstat(file, &status) != 0) return false;
     bytes.resize(static_cast<std::size_t>(status.st_size));
@@ -105,6 +115,27 @@ bool read_all(int file, std::vector<std::uint8_t>& bytes) {
     return true;
 }
 
+/// A file that need not be there.
+std::expected<Octets, StoreError> contents_of(const std::string& name) {
+    const OpenFile file(name, O_RDONLY);
+    Octets bytes;
+    if (file.get() < 0 && errno == ENOENT) return bytes;
+    if (file.get() < 0) return std::unexpected(error_of(name, "open"));
+    if (!read_all(file.get(), bytes)) return std::unexpected(error_of(name, "read"));
+    return bytes;
+}
+
+/// Calls take(view) for each sound record from the start on; how many octets they are.
+template <class Take>
+std::size_t for_each_record(ConstByteSpan bytes, Take&& take) {
+    std::size_t sound = 0;
+    for (View view = view_record(bytes); view.size != 0; view = view_record(bytes.subspan(sound))) {
+        take(view);
+        sound += view.size;
+    }
+    return sound;
+}
+
 bool write_all(int file, ConstByteSpan bytes) {
     std::size_t done = 0;
     while (done < bytes.size()) {
@@ -117,34 +148,71 @@ bool write_all(int file, ConstByteSpan bytes) {
     return true;
 }
 
+/// That a file has another name now gets to the disk with its directory.
+void sync_directory_of(const std::string& name) {
+    const std::filesystem::path path(name);
+    const OpenFile directory(path.has_parent_path() ? path.parent_path().string() : ".",
+                             O_RDONLY | O_DIRECTORY);
+    if (directory.get() >= 0) (void)::fsync(directory.get());
+}
+
 }  // namespace
 
-StoreError KeyedLog::error_of(const char* operation) const {
-    return {"log " + options_.path + ": cannot " + operation + ": " +
-            std::error_code(errno, std::generic_category()).message()};
-}
+KeyedLog::KeyedLog(Options options)
+    : options_(std::move(options)),
+      base_(options_.path + ".base"),
+      closed_(options_.path + ".closed"),
+      next_(options_.path + ".new") {}
 
 std::expected<KeyedLog::Opened, StoreError> KeyedLog::open(Options options) {
     Opened opened;
     opened.log = std::unique_ptr<KeyedLog>(new KeyedLog(std::move(options)));
     KeyedLog& log = *opened.log;
-    log.file_ = ::open(log.options_.path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (log.file_ < 0) return std::unexpected(log.error_of("open"));
-    std::vector<std::uint8_t> bytes;
-    if (!read_all(log.file_, bytes)) return std::unexpected(log.error_of("read"));
-    log.size_ = replay(bytes, opened.records);
-    opened.damaged = bytes.size() - log.size_;
+    const std::string& path = log.options_.path;
+    OpenFile file(path, O_RDWR | O_CREAT | O_APPEND);
+    if (file.get() < 0) return std::unexpected(error_of(path, "open"));
+    const auto take = [&opened](const View& view) {
+        if (view.kind == kSet) {
+            opened.records.insert_or_assign(std::string(view.key),
+                                            Octets(view.value.begin(), view.value.end()));
+        } else if (const auto known = opened.records.find(view.key);
+                   known != opened.records.end()) {
+            opened.records.erase(known);
+        }
+    };
+    const auto base = contents_of(log.base_);
+    if (!base) return std::unexpected(base.error());
+    const auto closed = contents_of(log.closed_);
+    if (!closed) return std::unexpected(closed.error());
+    Octets bytes;
+    if (!read_all(file.get(), bytes)) return std::unexpected(error_of(path, "read"));
+    opened.damaged = base->size() - for_each_record(*base, take);
+    opened.damaged += closed->size() - for_each_record(*closed, take);
+    log.size_ = for_each_record(bytes, take);
     // What is appended behind half a record would never be read.
-    if (opened.damaged != 0 && ::ftruncate(log.file_, static_cast<off_t>(log.size_)) != 0) {
-        return std::unexpected(log.error_of("cut off the damaged end"));
+    if (log.size_ != bytes.size() && ::ftruncate(file.get(), static_cast<off_t>(log.size_)) != 0) {
+        return std::unexpected(error_of(path, "cut off the damaged end"));
     }
-    if (auto done = log.write_anew(); !done) return std::unexpected(done.error());
+    opened.damaged += bytes.size() - log.size_;
+    log.file_ = file.release();
+    log.base_size_ = base->size();
+    log.closed_size_ = closed->size();
+    log.has_closed_ = log.is_wanted_ = !closed->empty();
+    log.thread_ = std::thread([raw = &log] { raw->run(); });
     return opened;
 }
 
 KeyedLog::~KeyedLog() {
     if (!buffer_.empty()) [[maybe_unused]]
         const auto committed = commit();
+    if (thread_.joinable()) {
+        {
+            const std::lock_guard lock(mutex_);
+            stops_ = true;
+        }
+        changed_.notify_all();
+        thread_.join();
+    }
     if (file_ >= 0) ::close(file_);
 }
 
@@ -161,10 +229,15 @@ void KeyedLog::erase(std::string_view key) {
     append(kErase, key, {});
 }
 
+std::size_t KeyedLog::size() const {
+    const std::lock_guard lock(mutex_);
+    return base_size_ + closed_size_ + size_;
+}
+
 std::expected<void, StoreError> KeyedLog::commit() {
     if (buffer_.empty()) return {};
     if (!write_all(file_, buffer_)) {
-        const StoreError error = error_of("write");
+        const StoreError error = error_of(options_.path, "write");
         [[maybe_unused]] const int cut = ::ftruncate(file_, static_cast<off_t>(size_));
         buffer_.clear();
         return std::unexpected(error);
@@ -172,36 +245,117 @@ std::expected<void, StoreError> KeyedLog::commit() {
     size_ += buffer_.size();
     buffer_.clear();
     if (options_.synchronous_full && ::fdatasync(file_) != 0) {
-        return std::unexpected(error_of("sync"));
+        return std::unexpected(error_of(options_.path, "sync"));
     }
-    if (size_ > 4 * size_when_anew_ + options_.slack) return write_anew();
-    return {};
+    const std::lock_guard lock(mutex_);
+    if (problem_.empty() && size_ >= retry_at_) tidy_up();
+    if (problem_.empty()) return {};
+    retry_at_ = size_ + options_.slack;
+    return std::unexpected(StoreError{std::exchange(problem_, {})});
 }
 
-/// The file stays as it is if that fails, and is good all the same.
-std::expected<void, StoreError> KeyedLog::write_anew() {
-    std::vector<std::uint8_t> bytes;
-    Records records;
-    if (!read_all(file_, bytes)) return std::unexpected(error_of("read"));
-    replay(bytes, records);
-    std::vector<std::uint8_t> fresh;
-    for (const auto& [key, value] : records) put_record(fresh, kSet, key, value);
-    size_when_anew_ = fresh.size();
-    if (fresh.size() == size_) return {};
-    const std::string name = options_.path + ".new";
-    const int file = ::open(name.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-    if (file < 0) return std::unexpected(error_of("write anew"));
-    const bool is_done = write_all(file, fresh) && ::fdatasync(file) == 0 &&
-                         std::rename(name.c_str(), options_.path.c_str()) == 0;
+void KeyedLog::tidy_up() {
+    if (has_closed_ && !is_wanted_) {  // it could not be brought into the base the last time
+        is_wanted_ = true;
+        changed_.notify_all();
+    } else if (!has_closed_ && size_ > 3 * base_size_ + options_.slack) {
+        close_file();
+    }
+}
+
+/// From now on changes go to a new file. If there can be none they go on in this one, under
+/// whichever name.
+void KeyedLog::close_file() {
+    // No such file: it was not possible to give it back its name the last time.
+    if (std::rename(options_.path.c_str(), closed_.c_str()) != 0 && errno != ENOENT) {
+        problem_ = error_of(options_.path, "close").what;
+        return;
+    }
+    OpenFile fresh(options_.path, O_RDWR | O_CREAT | O_EXCL | O_APPEND);
+    if (fresh.get() < 0) {
+        problem_ = error_of(options_.path, "create").what;
+        (void)std::rename(closed_.c_str(), options_.path.c_str());
+        return;
+    }
+    if (options_.synchronous_full) sync_directory_of(options_.path);
+    ::close(std::exchange(file_, fresh.release()));
+    closed_size_ = std::exchange(size_, 0);
+    retry_at_ = 0;
+    has_closed_ = is_wanted_ = true;
+    changed_.notify_all();
+}
+
+// -------------------------------------------------------------------------------- the thread
+
+void KeyedLog::run() {
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        changed_.wait(lock, [this] { return stops_ || is_wanted_; });
+        if (stops_) return;  // the file stays for the next start
+        lock.unlock();
+        const auto made = make_base();
+        lock.lock();
+        is_wanted_ = false;
+        if (made) {
+            base_size_ = *made;
+            closed_size_ = 0;
+            has_closed_ = false;
+        } else {
+            problem_ = made.error().what;
+        }
+        changed_.notify_all();
+    }
+}
+
+/// The base with what the closed file changes of it, which then goes. Octets of the new one.
+std::expected<std::size_t, StoreError> KeyedLog::make_base() const {
+    const auto base = contents_of(base_);
+    if (!base) return std::unexpected(base.error());
+    const auto closed = contents_of(closed_);
+    if (!closed) return std::unexpected(closed.error());
+    std::unordered_map<std::string_view, ConstByteSpan> last;
+    const auto take = [&last](const View& view) {
+        if (view.kind == kSet) {
+            last.insert_or_assign(view.key, view.value);
+        } else {
+            last.erase(view.key);
+        }
+    };
+    (void)for_each_record(*base, take);
+    (void)for_each_record(*closed, take);
+
+    const OpenFile file(next_, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND);
+    if (file.get() < 0) return std::unexpected(error_of(next_, "create"));
+    std::size_t written = 0;
+    Octets piece;
+    bool is_done = true;
+    const auto flush = [&] {
+        is_done = is_done && write_all(file.get(), piece);
+        written += piece.size();
+        piece.clear();
+    };
+    for (const auto& [key, value] : last) {
+        put_record(piece, kSet, key, value);
+        if (piece.size() >= kPiece) flush();
+    }
+    flush();
+    // The closed file may go only when the new base is on the disk under its name.
+    is_done =
+        is_done && ::fdatasync(file.get()) == 0 && std::rename(next_.c_str(), base_.c_str()) == 0;
     if (!is_done) {
-        StoreError error = error_of("write anew");
-        ::close(file);
-        ::unlink(name.c_str());
+        StoreError error = error_of(base_, "write anew");
+        ::unlink(next_.c_str());
         return std::unexpected(std::move(error));
     }
-    ::close(std::exchange(file_, file));
-    size_ = fresh.size();
-    return {};
+    sync_directory_of(base_);
+    ::unlink(closed_.c_str());
+    return written;
+}
+
+void KeyedLog::wait_for_base() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !is_wanted_; });
 }
 
 }  // namespace homeport::binding

@@ -3,9 +3,15 @@
 #include "controlplane/binding/keyed_log.hpp"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -85,17 +91,150 @@ TEST_F(KeyedLogTest, nothing_sound_is_lost_whatever_is_cut_off) {
     EXPECT_EQ(open().records.size(), 4u);
 }
 
-TEST_F(KeyedLogTest, the_file_does_not_grow_without_end) {
+TEST_F(KeyedLogTest, the_files_do_not_grow_without_end) {
     auto opened = open(10'000);
     const std::string value(100, 'v');
     for (int i = 0; i < 5000; ++i) {
         opened.log->set(std::to_string(i % 20), octets(value));
         ASSERT_TRUE(opened.log->commit());
+        opened.log->wait_for_base();
         EXPECT_LT(opened.log->size(), 40'000u);
     }
     opened.log.reset();
     EXPECT_EQ(open().records.size(), 20u);
     EXPECT_FALSE(fs::exists(path_.string() + ".new"));
+    EXPECT_FALSE(fs::exists(path_.string() + ".closed"));
+}
+
+/// Whatever is there when a process is killed: the files in order are what was committed.
+TEST_F(KeyedLogTest, each_step_of_making_a_base_may_be_the_last_one) {
+    const auto write = [](const fs::path& file, std::initializer_list<const char*> changes) {
+        fs::remove(file);
+        const auto opened = KeyedLog::open({.path = file.string()});
+        for (const std::string_view change : changes) {
+            if (change[0] == '-') {
+                opened->log->erase(change.substr(1));
+            } else {
+                opened->log->set(change.substr(0, 1), octets(change.substr(1)));
+            }
+        }
+    };
+    const fs::path base = path_.string() + ".base", closed = path_.string() + ".closed",
+                   next = path_.string() + ".new";
+    const fs::path old = directory_ / "old", middle = directory_ / "middle",
+                   last = directory_ / "3";
+    write(old, {"a1", "b1", "c1"});
+    write(middle, {"a2", "-b", "d2"});
+    write(last, {"a3", "e3"});
+    const auto put = [](const fs::path& from, const fs::path& to) {
+        fs::copy_file(from, to, fs::copy_options::overwrite_existing);
+    };
+    const auto expect = [&](const char* when) {
+        for (int round = 0; round < 2; ++round) {  // and again after what that start did
+            auto opened = open();
+            EXPECT_EQ(opened.damaged, 0u) << when;
+            std::string all;
+            for (const auto& [key, value] : opened.records) all += key + text(value) + ' ';
+            EXPECT_EQ(all, "a3 c1 d2 e3 ") << when;
+            opened.log->wait_for_base();
+            EXPECT_FALSE(fs::exists(closed)) << when;
+        }
+        for (const fs::path& file : {path_, base, closed, next}) fs::remove(file);
+    };
+    put(old, base), put(middle, closed), put(last, path_);
+    expect("the base is not begun");
+    put(old, base), put(middle, closed), put(last, path_);
+    std::ofstream(next, std::ios::binary) << "half";
+    expect("the base is half written");
+    write(base, {"a2", "c1", "d2"});
+    put(middle, closed), put(last, path_);
+    expect("the base is there and the closed file has not gone");
+    write(base, {"a2", "c1", "d2"});
+    put(last, path_);
+    expect("it has gone");
+    put(old, base), put(middle, closed);
+    {
+        std::ofstream both(closed, std::ios::binary | std::ios::app);
+        std::ifstream in(last, std::ios::binary);
+        both << in.rdbuf();
+    }
+    expect("the new file is not there yet");
+    write(path_, {"a1", "b1", "c1", "a2", "-b", "d2", "a3", "e3"});
+    expect("one file alone, as earlier versions had it");
+}
+
+/// RFC 5944 section 5.7: an identification that was taken must not be taken again.
+TEST_F(KeyedLogTest, nothing_committed_is_lost_when_the_process_is_killed) {
+    constexpr unsigned kKeys = 50;
+    std::vector<std::uint32_t> acknowledged(kKeys, 0);
+    std::uint32_t number = 0;
+    unsigned bases = 0;
+    for (unsigned round = 0; round < 20; ++round) {
+        int ends[2];
+        ASSERT_EQ(::pipe(ends), 0);
+        const pid_t child = ::fork();
+        ASSERT_GE(child, 0);
+        if (child == 0) {  // writes, and tells what is committed, until it is killed
+            ::close(ends[0]);
+            auto opened = KeyedLog::open({.path = path_.string(), .slack = 500});
+            if (!opened) ::_exit(1);
+            for (std::uint32_t n = number + 1;; ++n) {
+                std::array<std::uint8_t, 40> value{};
+                std::memcpy(value.data(), &n, sizeof n);
+                opened->log->set(std::to_string(n % kKeys), value);
+                if (!opened->log->commit()) ::_exit(2);
+                if (::write(ends[1], &n, sizeof n) != sizeof n) ::_exit(3);
+            }
+        }
+        ::close(ends[1]);
+        const std::uint32_t until = number + 300 + round * 37;
+        std::uint32_t n = 0;
+        while (n < until && ::read(ends[0], &n, sizeof n) == sizeof n) acknowledged[n % kKeys] = n;
+        EXPECT_GE(n, until) << "the writer ended by itself";
+        ::kill(child, SIGKILL);
+        while (::read(ends[0], &n, sizeof n) == sizeof n) acknowledged[n % kKeys] = n;
+        ::close(ends[0]);
+        int status = 0;
+        ASSERT_EQ(::waitpid(child, &status, 0), child);
+        ASSERT_TRUE(WIFSIGNALED(status));
+        number = n;
+        bases += fs::exists(path_.string() + ".base") ? 1u : 0u;
+        const auto opened = open();
+        for (unsigned key = 0; key < kKeys; ++key) {
+            std::uint32_t kept = 0;
+            const auto record = opened.records.find(std::to_string(key));
+            if (record != opened.records.end()) {
+                std::memcpy(&kept, record->second.data(), sizeof kept);
+            }
+            // What was committed and not told any more may be there, too.
+            EXPECT_GE(kept, acknowledged[key]) << "key " << key << " in round " << round;
+            EXPECT_LE(kept, number + kKeys);
+            number = std::max(number, kept);
+        }
+    }
+    EXPECT_GT(bases, 0u) << "never killed when there was a base";
+}
+
+TEST_F(KeyedLogTest, a_base_that_cannot_be_made_is_told_and_made_later) {
+    auto opened = open(1000);
+    fs::create_directory(path_.string() + ".new");
+    std::string told;
+    const std::string value(100, 'v');
+    for (int i = 0; i < 200; ++i) {
+        opened.log->set(std::to_string(i % 20), octets(value));
+        if (const auto done = opened.log->commit(); !done) told = done.error().what;
+        opened.log->wait_for_base();
+    }
+    EXPECT_NE(told.find(".new: cannot create"), std::string::npos) << told;
+    fs::remove(path_.string() + ".new");
+    for (int i = 0; i < 200; ++i) {
+        opened.log->set(std::to_string(i % 20), octets(value));
+        (void)opened.log->commit();
+        opened.log->wait_for_base();
+    }
+    EXPECT_TRUE(fs::exists(path_.string() + ".base"));
+    opened.log.reset();
+    EXPECT_EQ(open().records.size(), 20u);
 }
 
 TEST_F(KeyedLogTest, a_directory_that_is_not_there_is_told) {

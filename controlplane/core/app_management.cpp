@@ -95,7 +95,7 @@ management::ApplianceStatus App::status() const {
         const auto& [name, peer] = *ended_sas_.begin();
         problem(true, std::to_string(ended_sas_.size()) +
                           " security associations are at their end, among them " +
-                          ipsec::Spi{name.second}.to_string() + " of " + peer.to_string() + ".");
+                          ipsec::Spi{name.second}.to_string() + " of " + sa::peer_text(peer) + ".");
     }
     problem(config_.controlplane.policy.technique == config::Technique::kHeuristic,
             "policy.technique is heuristic: signalling is told from data by when it comes.");

@@ -122,7 +122,7 @@ std::expected<std::uint32_t, management::CommandError> App::add_sa(sa::OperatorS
 }
 
 std::expected<void, management::CommandError> App::delete_sa(const sa::SaName& name) {
-    const std::string text = naming(name.spi, name.direction, name.home_address.to_string());
+    const std::string text = naming(name.spi, name.direction, sa::peer_text(name.home_address));
     if (!operator_sas_->contains(name)) {
         return std::unexpected(management::CommandError{
             "configured",
@@ -159,10 +159,12 @@ void App::on_event(const channel::EspSource& event) {
 }
 
 void App::on_event(const channel::SaLifetime& event) {
-    const Ipv6Address peer = event.peer.family == 6 ? event.peer.v6() : Ipv6Address{};
-    const std::string text = event.peer.family == 4
-                                 ? naming(event.spi, event.direction, event.peer.v4().to_string())
-                                 : naming(event.spi, event.direction, peer.to_string());
+    Ipv6Address peer = event.peer.family == 6 ? event.peer.v6() : Ipv6Address{};
+    if (event.peer.family == 4) {
+        peer = Ipv6Address{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}};
+        event.peer.v4().store(peer.bytes.data() + 12);
+    }
+    const std::string text = naming(event.spi, event.direction, sa::peer_text(peer));
     if (event.hard == 0) {
         log_.limited(Message::kSaLifetime, text + " reached its soft lifetime (" +
                                                text_of(event.reason) + "): it needs a rekey");

@@ -442,4 +442,9 @@ void StaticSaSource::describe(const std::function<void(const Description&)>& vis
     }
 }
 
+std::string peer_text(const Ipv6Address& peer) {
+    return peer.is_v4_mapped() ? Ipv4Address::load(peer.bytes.data() + 12).to_string()
+                               : peer.to_string();
+}
+
 }  // namespace homeport::sa

@@ -24,6 +24,9 @@
 
 namespace homeport::sa {
 
+/// As people write it: a.b.c.d where SAs of VPN clients have their IPv4 addresses v4-mapped.
+[[nodiscard]] std::string peer_text(const Ipv6Address& peer);
+
 class SaSource {
   public:
     virtual ~SaSource() = default;

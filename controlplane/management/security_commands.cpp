@@ -56,7 +56,7 @@ json view(const Description& sa, const std::string& policy, const Rows& rows) {
     const bool is_inbound = sa.direction == channel::SaDirection::kInbound;
     json shown{{"spi", ipsec::Spi{sa.spi}.to_string()},
                {"direction", is_inbound ? "in" : "out"},
-               {"peer", sa.peer.to_string()},
+               {"peer", sa::peer_text(sa.peer)},
                {"policy", policy},
                {"mode", mode_name(sa.mode)},
                {"algorithm", ipsec::info(sa.algorithm).name},
@@ -103,7 +103,7 @@ json show_sa(const json& arguments, const Appliance& appliance) {
         ++place;
         if (place <= after || !next.is_null()) return;
         const std::string policy = policy_name(source, sa.policy);
-        if (!filter.empty() && sa.peer.to_string().find(filter) == std::string::npos &&
+        if (!filter.empty() && sa::peer_text(sa.peer).find(filter) == std::string::npos &&
             policy.find(filter) == std::string::npos &&
             ipsec::Spi{sa.spi}.to_string().find(filter) == std::string::npos) {
             return;
@@ -229,7 +229,7 @@ std::expected<json, CommandError> delete_sa(const json& arguments, Appliance& ap
         return std::unexpected(deleted.error());
     }
     return json{{"spi", ipsec::Spi{name.spi}.to_string()},
-                {"home_address", name.home_address.to_string()}};
+                {"home_address", sa::peer_text(name.home_address)}};
 }
 
 // "3,1,2": those entries first, the others behind in their order.

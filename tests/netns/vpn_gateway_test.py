@@ -38,6 +38,9 @@ def S2_131_three_layers_are_undone_in_one_pass_and_put_on_again(net):
     for name, least in (("xha.tun.in", 4), ("iha.tun.in", 3), ("vpn.in", 4), ("xha.tun.out", 4),
                         ("iha.tun.out", 3), ("vpn.out", 4)):
         expect(counter(net, name) >= least, f"{name}: {counter(net, name)}")
+    sas = net.hactl("show", "sa")["sas"]
+    expect([row["peer"] for row in sas] == [INNER] * 2, f"whose SAs: {sas}")
+    expect(net.hactl("show", "sa", INNER)["sas"] == sas, "found by that address")
     balance(net)
 
 

@@ -75,7 +75,10 @@ struct HomeAgentConfig {
     bool inform_on_revocation = true;  // bit I, where the foreign agent offers it
 
     RateLimit failure_rate{10, 20};  // of answers to requests that failed authentication
-    unsigned gratuitous_arps = 3;    // one second apart
+    /// Of one node: registrations that it certainly made, and answers to what fails the check of
+    /// the identification, which others may have recorded and sent again.
+    RateLimit node_rate{5, 20};
+    unsigned gratuitous_arps = 3;  // one second apart
 };
 
 }  // namespace homeport::mip4

@@ -19,6 +19,8 @@ namespace homeport::mip4 {
     X(kNoAssociation, "mip4.rrq.no_sa")             /* nobody that we know */ \
     X(kForeignAuthentication, "mip4.rrq.fa_unknown")/* foreign-home authentication of a stranger */ \
     X(kFailurePoliced, "mip4.rrq.failure_policed")  /* failed authentication, not answered: too many */ \
+    X(kNodePoliced, "mip4.rrq.limited_node")        /* authentic and fresh, but more than one node may send */ \
+    X(kReplayPoliced, "mip4.rrq.replay_policed")    /* identification mismatch, not answered: too many of one node */ \
     X(kFromInside, "xha.rrq.from_inside")           /* S2.81 */ \
     X(kFromOutside, "iha.rrq.from_outside")         /* S2.83 */ \
     X(kUntrusted, "iha.rrq.untrusted")              /* S2.91 */ \

@@ -7,8 +7,10 @@
 namespace homeport::mip4 {
 
 HomeAgent::HomeAgent(HomeAgentConfig config, TimePoint now, std::uint64_t seed)
-    : config_(std::move(config)), random_(seed), now_(now), failure_filled_(now) {
-    failure_tokens_ = config_.failure_rate.burst;
+    : config_(std::move(config)),
+      random_(seed),
+      now_(now),
+      failures_{config_.failure_rate.burst, now} {
     build_index();
 }
 
@@ -26,6 +28,8 @@ void HomeAgent::build_index() {
     const auto take = [this](const Ipv4Address& address) {
         if (Ipv4Pool* const pool = pool_with(address)) pool->take(address);
     };
+    const Bucket full{config_.node_rate.burst, now_};
+    node_buckets_.assign(config_.nodes.size(), {full, full});
     for (std::size_t i = 0; i < config_.nodes.size(); ++i) {
         const Node& node = config_.nodes[i];
         by_name_.emplace(node.name, i);
@@ -45,6 +49,15 @@ Ipv4Pool* HomeAgent::pool_with(const Ipv4Address& address) {
     const auto found =
         std::ranges::find_if(pools_, [&](const Ipv4Pool& pool) { return pool.contains(address); });
     return found == pools_.end() ? nullptr : &*found;
+}
+
+bool HomeAgent::Bucket::take(const RateLimit& limit, TimePoint now) {
+    const std::chrono::duration<double> passed = now - filled;
+    filled = now;
+    tokens = std::min(limit.burst, tokens + passed.count() * limit.per_second);
+    if (tokens < 1) return false;
+    tokens -= 1;
+    return true;
 }
 
 Actions HomeAgent::take_actions() {

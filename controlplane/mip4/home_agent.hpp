@@ -227,9 +227,21 @@ class HomeAgent {
     std::set<std::pair<TimePoint, RevocationKey>> revocations_due_;
     void send_revocation(const RevocationKey& key, Revocation& revocation);
 
-    double failure_tokens_ = 0;
-    TimePoint failure_filled_;
-    [[nodiscard]] bool may_answer_failure();
+    /// Tokens of a RateLimit.
+    struct Bucket {
+        double tokens = 0;
+        TimePoint filled;
+        [[nodiscard]] bool take(const RateLimit& limit, TimePoint now);
+    };
+    Bucket failures_;
+    /// By index in config_.nodes.
+    struct NodeBuckets {
+        Bucket fresh, replayed;
+    };
+    std::vector<NodeBuckets> node_buckets_;
+    [[nodiscard]] NodeBuckets& buckets_of(const Node& node) {
+        return node_buckets_[static_cast<std::size_t>(&node - config_.nodes.data())];
+    }
 };
 
 }  // namespace homeport::mip4

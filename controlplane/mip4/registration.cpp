@@ -65,25 +65,14 @@ void HomeAgent::reject(const Request& request, RegistrationCode code, const char
     if (code == RegistrationCode::kMobileNodeFailedAuthentication &&
         !request.is_foreign_authentic) {
         // RFC 5944 3.8.2.1: behind a foreign agent that should have shown who it is, and did not,
-        // there may be anybody.
+        // there may be anybody. Forgers must not make us busy: answers to them are few.
         const bool is_suspect = request.foreign_agent != nullptr && !request.is_deregistration();
-        if (is_suspect || !may_answer_failure()) {
+        if (is_suspect || !failures_.take(config_.failure_rate, now_)) {
             count(Counter::kFailurePoliced, request.home_address, request.info.source);
             return;
         }
     }
     reply(request, code, 0);
-}
-
-/// Forgers must not make us busy: answers to them are few.
-bool HomeAgent::may_answer_failure() {
-    const std::chrono::duration<double> passed = now_ - failure_filled_;
-    failure_filled_ = now_;
-    failure_tokens_ = std::min(config_.failure_rate.burst,
-                               failure_tokens_ + passed.count() * config_.failure_rate.per_second);
-    if (failure_tokens_ < 1) return false;
-    failure_tokens_ -= 1;
-    return true;
 }
 
 void HomeAgent::reply(const Request& request, RegistrationCode code, std::uint16_t lifetime) {

@@ -102,6 +102,9 @@ HomeAgent::Result HomeAgent::step_5_authentic(Request& request) {
                           "authenticator does not match");
 }
 
+/// None of the nodes takes the time of the others: its own requests have a limit. What is authentic
+/// and old may come from anybody who once heard it, and so does not count as the node's; there are
+/// few answers to it.
 HomeAgent::Result HomeAgent::step_6_identification(Request& request) {
     IdentificationState& state = identification_of(request.node->name, request.association->spi);
     const IdentificationState before = state;
@@ -109,6 +112,15 @@ HomeAgent::Result HomeAgent::step_6_identification(Request& request) {
         judge_identification(*request.association, state, request.message.identification, time_,
                              static_cast<std::uint32_t>(random_()));
     request.reply_identification = verdict.reply;
+    NodeBuckets& buckets = buckets_of(*request.node);
+    if (verdict.is_valid && !buckets.fresh.take(config_.node_rate, now_)) {
+        state = before;
+        return Result::drop(Counter::kNodePoliced, "more registrations than one node may make");
+    }
+    if (!verdict.is_valid && !buckets.replayed.take(config_.node_rate, now_)) {
+        state = before;
+        return Result::drop(Counter::kReplayPoliced, "too many old requests of one node");
+    }
     if (state != before) {
         actions_.push_back(
             PersistIdentification{request.node->name, request.association->spi, state});

@@ -87,6 +87,7 @@ enum class CounterKind : std::uint8_t {
     X(kUdp4500Esp, "udp4500.esp", kEvent) \
     X(kMip4UnknownType, "mip4.unknown_type", kDrop)         /* UDP 434: no message of Mobile IPv4 */ \
     X(kMip4RrqPoliced, "mip4.rrq.policed", kDrop)           /* more than the control plane takes */ \
+    X(kMip4RrqSource, "mip4.rrq.source_policed", kDrop)     /* more than it takes of one source */ \
     X(kMip4RrqChecksum, "mip4.rrq.cksum", kDrop)            /* UDP checksum, where there is one */ \
     X(kMip4RtNoBinding, "mip4.rt.no_binding", kDrop)        /* reverse tunnel: not the home address and care-of address of a binding */ \
     X(kMip4RtBadMode, "mip4.rt.bad_mode", kDrop)            /* reverse tunnel: another encapsulation than the binding's, or T was not granted */ \
@@ -107,6 +108,8 @@ enum class CounterKind : std::uint8_t {
     X(kMip4Keepalive, "mip4.keepalive", kEvent)             /* answered through the UDP tunnel */ \
     X(kMip4Copies, "mip4.copies", kEvent)                   /* for a second and further care-of address */ \
     X(kMip4Broadcasts, "mip4.broadcasts", kEvent)           /* copies of broadcasts for nodes with flag B */ \
+    X(kMip4ReverseBroadcasts, "mip4.rt.broadcasts", kEvent) /* out of a reverse tunnel, to all on the home link */ \
+    X(kMip4TunnelBroken, "mip4.tun.unreachable", kDrop)     /* a copy, to tell the sender that the tunnel's end is said to be unreachable; the packet went on */ \
     X(kMinimalFallback, "minenc.frag_fallback", kEvent)     /* a fragment, so IP in IP instead */ \
     X(kMip4TunIn, "mip4.tun.in", kEvent)                    /* out of a tunnel of a plain home agent */ \
     X(kMip4TunOut, "mip4.tun.out", kEvent) \
@@ -118,6 +121,7 @@ enum class CounterKind : std::uint8_t {
     X(kVpnOut, "vpn.out", kEvent)                           /* into it */ \
     X(kVpnTranslated, "vpn.translated", kEvent)             /* inner address replaced, either way */ \
     X(kVpnMoved, "vpn.moved", kEvent)                       /* a valid packet came from another outer address or port */ \
+    X(kVpnPathMtu, "vpn.path_mtu", kEvent)                  /* an ICMP error said that less gets to a client than was known */ \
     X(kArpProxy, "arp.proxy", kEvent)                       /* request for a bound address answered */ \
     X(kIpsecInNoSa, "ipsec.in.no_sa", kDrop) \
     X(kIpsecInReplay, "ipsec.in.replay", kDrop) \
@@ -160,6 +164,7 @@ enum class CounterKind : std::uint8_t {
     X(kTunOutSpiFull, "tun.out.spi.full", kEvent)           /* technique heuristic: too many messages at once */ \
     X(kMip6RtEspSourceSeen, "mip6.rt.esp_src_seen", kEvent) /* the same with check_esp_outer log: it goes on */ \
     X(kIcmpTooBigIgnored, "icmp.ptb_ignored", kEvent)       /* Packet Too Big without ESP, while policy believe_packet_too_big is off */ \
+    X(kIcmpTooBigForeign, "icmp.ptb_foreign", kEvent)       /* Packet Too Big about ESP that goes there by no SA of ours */ \
     X(kTunOutRewritten, "tun.out.rewritten", kEvent)        /* P3: sealed, destination changed to the care-of address */ \
     X(kUnresolvedToKernel, "forward.unresolved_to_kernel", kEvent) \
     X(kHandoverSent, "handover.sent", kEvent)               /* given to the worker that owns the SA */ \

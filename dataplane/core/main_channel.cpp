@@ -274,6 +274,9 @@ bool MainLcore::requests() {
                     state_.writer().path_mtu_towards(request.home_address, request.port,
                                                      request.mtu);
                     break;
+                case stage::MainRequest::Kind::kTunnelUnreachable:
+                    state_.writer().tunnel_unreachable(request.home_address, request.port);
+                    break;
                 case stage::MainRequest::Kind::kEspSource:
                     tell_esp_source(request);
                     break;
@@ -345,16 +348,36 @@ bool MainLcore::goes_to(std::uint32_t slot, const Ipv6Address& address) const {
 void MainLcore::learn_sealed_path_mtu(const stage::MainRequest& request) {
     constexpr std::size_t kMostPeers = 64;
     const table::BindingTable& bindings = state_.tables().bindings;
+    bool is_ours = false;
     for (const channel::WireAddress& peer : ipsec_.peers_of(request.spi, kMostPeers)) {
+        const SaKey key{request.spi, channel::SaDirection::kOutbound, peer};
+        if (peer.family == 4) {
+            is_ours |= learn_vpn_path_mtu(key, request);
+            continue;
+        }
         const std::uint32_t slot = peer.family == 6 ? bindings.find(peer.v6()) : table::kNoSlot;
         if (slot == table::kNoSlot || bindings.at(slot).tentative() ||
             !goes_to(slot, request.home_address)) {
             continue;
         }
+        is_ours = true;
         learn_path_mtu(peer.v6(), request.mtu);
-        const SaKey key{request.spi, channel::SaDirection::kOutbound, peer};
         if (const auto* sa = ipsec_.find(key)) follow_path_mtu(*sa);
     }
+    if (!is_ours) count(Counter::kIcmpTooBigForeign);
+}
+
+/// Of the SA of a VPN client, by its name. False: nothing of it goes where the message was about.
+bool MainLcore::learn_vpn_path_mtu(const SaKey& key, const stage::MainRequest& request) {
+    if (!request.home_address.is_v4_mapped()) return false;
+    using enum table::TableWriter::VpnPath;
+    const auto learnt = state_.writer().vpn_path_mtu(
+        key.peer.v4(), table::v4_of(request.home_address), request.port, request.mtu);
+    if (learnt == kLess) {
+        count(Counter::kVpnPathMtu);
+        if (const auto* sa = ipsec_.find(key)) follow_path_mtu(*sa);
+    }
+    return learnt != kNotIts;
 }
 
 /// What IPsec sees is a link to the home address. It takes what fits into the path to the care-of
@@ -396,6 +419,8 @@ void MainLcore::follow_vpn_path_mtu(const ipsec::SecurityAssociation& sa,
                                           : tables.next_hop(4, outer).mtu;
     if (mtu == 0) mtu = state_.parameters()->default_path_mtu;
     if (client->path_mtu != 0) mtu = std::min<unsigned>(mtu, client->path_mtu);
+    const std::uint16_t learnt = state_.writer().vpn_path_mtu_of(*client);
+    if (learnt != 0) mtu = std::min<unsigned>(mtu, learnt);
     if (tables.vpn_clients.return_path(*client)) mtu -= unsigned{sizeof(UdpHeader)};
     const auto path_mtu =
         static_cast<std::uint16_t>(std::max<unsigned>(mtu, channel::kLeastVpnPathMtu));

@@ -103,6 +103,7 @@ class MainLcore final : private CommandSink {
                          std::uint64_t sent);
     void learn_path_mtu(const Ipv6Address& home_address, std::uint32_t mtu);
     void learn_sealed_path_mtu(const stage::MainRequest& request);
+    bool learn_vpn_path_mtu(const SaKey& key, const stage::MainRequest& request);
     void tell_esp_source(const stage::MainRequest& request);
     [[nodiscard]] bool goes_to(std::uint32_t slot, const Ipv6Address& address) const;
     void tell_known_mapping(const channel::BindingSet& record);

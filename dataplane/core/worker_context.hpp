@@ -20,6 +20,7 @@
 #include "dataplane/ipsec/esp_engine.hpp"
 #include "dataplane/port/transmitter.hpp"
 #include "dataplane/stage/driver.hpp"
+#include "dataplane/stage/source_policers.hpp"
 #include "dataplane/stage/trace.hpp"
 #include "dataplane/stage/worker.hpp"
 #include "dataplane/table/route_cache.hpp"
@@ -162,6 +163,7 @@ class alignas(64) WorkerContext {
 
     SharedState& state_;
     stage::Worker worker_;
+    stage::SourcePolicers mip4_sources_;
     channel::WorkerStatistics statistics_;
     Waker* waker_;
     std::unique_ptr<ipsec::EspEngine> esp_;

@@ -44,6 +44,10 @@ void WorkerContext::refresh() {
     configure(worker_.icmp_policer, parameters->icmp_errors_per_second, 10);
     configure(worker_.control_policer, parameters->punt_packets_per_second, 64);
     configure(worker_.sealed_control_policer, parameters->punt_packets_per_second, 64);
+    configure(worker_.known_control_policer, parameters->punt_packets_per_second, 64);
+    const std::uint32_t of_source = std::max(parameters->punt_packets_per_second / 8, 1u);
+    mip4_sources_.configure(of_source, std::max(of_source / 10, 64u), rte_get_tsc_hz());
+    worker_.mip4_sources = &mip4_sources_;
     configure(worker_.kernel_policer, parameters->kernel_packets_per_second, 64);
     configure(worker_.report_policer, kReportsPerSecond, 4);
     configure(worker_.broadcast_policer, kBroadcastCopiesPerSecond, 128);

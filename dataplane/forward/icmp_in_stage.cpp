@@ -140,6 +140,7 @@ bool learn_sealed_path_mtu(Worker& worker, const Message& message, const QuotedP
     stage::MainRequest request;
     request.kind = stage::MainRequest::Kind::kSealedPathMtu;
     request.home_address = quoted.destination;
+    request.port = quoted.udp_port;
     request.mtu = message.data;
     request.spi = quoted.spi;
     (void)rte_ring_enqueue_elem(worker.to_main, &request, sizeof request);
@@ -212,6 +213,25 @@ void learn_path_of_sealed_inside(Worker& worker, const Message& message,
     (void)rte_ring_enqueue_elem(worker.to_main, &request, sizeof request);
 }
 
+/// RFC 2003 section 5: too little is quoted to tell whose packet it was. Those that go the same way
+/// next are answered for it. True: it was about a tunnel of Mobile IPv4.
+bool note_unreachable(Worker& worker, const Message& message, const QuotedPacket& quoted,
+                      const table::LocalAddress& local) {
+    if (message.type == kPacketTooBig || !quoted.destination.is_v4_mapped() ||
+        local.mip4_role == channel::Mip4Role::kNone) {
+        return false;
+    }
+    const bool says_so =
+        !is_for_encapsulator(message) && (message.type != kTimeExceeded || message.code == 0);
+    if (!says_so || worker.to_main == nullptr) return true;
+    stage::MainRequest request;
+    request.kind = stage::MainRequest::Kind::kTunnelUnreachable;
+    request.home_address = quoted.destination;
+    request.port = quoted.udp_port;
+    (void)rte_ring_enqueue_elem(worker.to_main, &request, sizeof request);
+    return true;
+}
+
 bool is_about_tunnels(std::uint8_t type) {
     return type >= kDestinationUnreachable && type <= kParameterProblem;
 }
@@ -246,7 +266,8 @@ void handle(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& ou
             out.to(IcmpInEdge::kToKernel, packet);
         } else if (!is_believed) {
             ignore();
-        } else if (learn_tunnel_path_mtu(worker, *message, quoted)) {
+        } else if (note_unreachable(worker, *message, quoted, *local) ||
+                   learn_tunnel_path_mtu(worker, *message, quoted)) {
             out.absorb(packet);
         } else {
             out.drop(packet, Counter::kIcmpRelayShort);

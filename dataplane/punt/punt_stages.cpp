@@ -5,10 +5,13 @@
 #include <rte_ring.h>
 
 #include <cstring>
+#include <optional>
 
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/port/tx_stage.hpp"
+#include "dataplane/stage/source_policers.hpp"
 #include "dataplane/stage/worker.hpp"
+#include "dataplane/table/tables.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
 
 namespace homeport::punt {
@@ -150,8 +153,39 @@ void fill_in_link(rte_mbuf* packet, const PacketMeta& notes, channel::Punt& punt
                                        offsetof(EthernetHeader, source));
 }
 
-Counter policed_counter(PuntReason reason) {
-    return reason == PuntReason::kMip4Message ? Counter::kMip4RrqPoliced : Counter::kPuntPoliced;
+/// A message of Mobile IPv4 that comes from where the binding of its home address says. Whoever
+/// floods us with made up addresses does not know these, and so does not get in the way of nodes
+/// that register again.
+bool comes_from_its_binding(const Worker& worker, const rte_mbuf* packet, const PacketMeta& notes,
+                            const Ipv4Address& source) {
+    constexpr std::uint32_t kHomeAddress = 4;  // offset in messages of types 1, 3, 7 and 15
+    const std::uint32_t at = notes.upper_offset + sizeof(UdpHeader) + kHomeAddress;
+    if (worker.tables == nullptr || stage::length(packet) < at + sizeof(Ipv4Address)) return false;
+    const std::uint8_t* const bytes = rte_pktmbuf_mtod(packet, const std::uint8_t*);
+    const table::BindingTable& bindings = worker.tables->bindings;
+    const std::uint32_t slot = bindings.find(table::v4_mapped(Ipv4Address::load(bytes + at)));
+    return slot != table::kNoSlot && bindings.at(slot).care_of_address == table::v4_mapped(source);
+}
+
+/// Why the control plane is not given the packet, if it is not.
+std::optional<Counter> refused_by_policers(Worker& worker, const rte_mbuf* packet,
+                                           const PacketMeta& notes, PuntReason reason) {
+    const bool sealed = (notes.flags & stage::kMetaDecrypted) != 0;
+    stage::Policer* policer = sealed ? &worker.sealed_control_policer : &worker.control_policer;
+    Counter counter = Counter::kPuntPoliced;
+    if (reason == PuntReason::kMip4Message) {
+        const Ipv4Address source = Ipv4Address::load(rte_pktmbuf_mtod(packet, const std::uint8_t*) +
+                                                     offsetof(Ipv4Header, source));
+        if (worker.mip4_sources != nullptr && !worker.mip4_sources->take(source, worker.now_tsc)) {
+            return Counter::kMip4RrqSource;
+        }
+        counter = Counter::kMip4RrqPoliced;
+        if (!sealed && comes_from_its_binding(worker, packet, notes, source)) {
+            policer = &worker.known_control_policer;
+        }
+    }
+    if (policer->take(worker.now_tsc)) return std::nullopt;
+    return counter;
 }
 
 /// Keeps `punt` in the headroom at the start of the buffer. False: there is no room.
@@ -182,9 +216,9 @@ void to_control(Worker& worker, Batch& in, Edges& out) {
         // First of all: the note of a packet that is dropped here must go, too.
         fill_in_source(worker, packet, notes, punt);
         const bool sealed = (notes.flags & stage::kMetaDecrypted) != 0;
-        stage::Policer& policer = sealed ? worker.sealed_control_policer : worker.control_policer;
-        if (worker.to_control == nullptr || !policer.take(worker.now_tsc)) {
-            out.drop(packet, policed_counter(punt.reason));
+        const auto refused = refused_by_policers(worker, packet, notes, punt.reason);
+        if (worker.to_control == nullptr || refused) {
+            out.drop(packet, refused.value_or(Counter::kPuntPoliced));
             continue;
         }
         if (!sealed && !has_room_for_unsealed(worker)) {

@@ -50,21 +50,25 @@ class Policer {
     std::uint64_t last_tsc_ = 0;
 };
 
+class SourcePolicers;
+
 /// What a worker asks of the main lcore, the only writer of the tables.
 struct MainRequest {
     enum class Kind : std::uint8_t {
         kPathMtu,
         kSealedPathMtu,
         kTunnelPathMtu,
+        kTunnelUnreachable,
         kEspSource,
         kEspMapping,
     } kind{};
     std::uint8_t dropped = 0;  // kEspSource: the packet was
-    /// kEspMapping; kTunnelPathMtu: UDP destination port, 0: not in UDP. Host order.
+    /// kEspMapping; the others but kEspSource: UDP destination port, 0: not in UDP. Host order.
     std::uint16_t port = 0;
     /// kPathMtu: home address of the binding concerned (IPv4 ones in v4-mapped form).
     /// kSealedPathMtu: the address that the SA's packets go to.
-    /// kTunnelPathMtu: the care-of address, v4-mapped; too little was quoted to say whose.
+    /// kTunnelPathMtu, kTunnelUnreachable: the care-of address, v4-mapped; too little was quoted to
+    /// say whose.
     /// kEspSource: whose SA the packet came by.
     /// kEspMapping: of the binding whose node's ESP comes from `source` and `port`.
     Ipv6Address home_address;
@@ -121,6 +125,8 @@ struct alignas(64) Worker {
     Policer icmp_policer;
     Policer control_policer;         // of what anybody can send
     Policer sealed_control_policer;  // of what came by an SA
+    Policer known_control_policer;   // of Mobile IPv4 messages from where their binding says
+    SourcePolicers* mip4_sources = nullptr;  // of Mobile IPv4 messages; null: no limit
     Policer kernel_policer;
     Policer report_policer;            // of what is told for the log
     Policer broadcast_policer;         // of copies of broadcasts for mobile nodes (P29)

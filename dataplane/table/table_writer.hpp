@@ -75,6 +75,25 @@ class TableWriter {
     void path_mtu_towards(const Ipv6Address& care_of_address, std::uint16_t udp_port,
                           std::uint32_t mtu);
 
+    /// An ICMP error said that the end of a tunnel cannot be reached, and no more. Senders of what
+    /// goes there are told for a while.
+    void tunnel_unreachable(const Ipv6Address& care_of_address, std::uint16_t udp_port) {
+        tables_.broken_tunnels.add({care_of_address, udp_port}, now_seconds_);
+    }
+    /// What an ICMP error about a sealed packet comes to.
+    enum class VpnPath : std::uint8_t {
+        kNotIts,  // nothing of that client goes there
+        kKnown,   // no less than what is known
+        kLess,
+    };
+    /// No more than `mtu` octets, UDP 4500 among them, get to where packets of the VPN client
+    /// `inner` go: `destination`, and in UDP `udp_port` (host order; 0: not in UDP). Believed for
+    /// path_mtu_age_seconds, as long as they go there.
+    VpnPath vpn_path_mtu(const Ipv4Address& inner, const Ipv4Address& destination,
+                         std::uint16_t udp_port, std::uint32_t mtu);
+    /// What was learnt so of the way that packets of `client` take now; 0: nothing.
+    [[nodiscard]] std::uint16_t vpn_path_mtu_of(const VpnClient& client) const;
+
     /// Work that can wait: resolves at most `max_work` bindings anew after route changes, lets
     /// learnt path MTUs age, frees what readers have left. `now_seconds` never goes backwards.
     /// True if more work is left.
@@ -199,6 +218,12 @@ class TableWriter {
     /// What goes with a binding, by its home address.
     std::unordered_map<Ipv6Address, std::vector<Ipv6Prefix>> mobile_prefixes_of_;
     std::unordered_map<Ipv4Address, std::uint32_t> vpn_client_epochs_;  // by inner address
+    struct VpnPathMtu {
+        VpnClients::ReturnPath way;
+        std::uint64_t learnt_at = 0;  // seconds
+        std::uint16_t mtu = 0;
+    };
+    std::unordered_map<Ipv4Address, VpnPathMtu> vpn_path_mtus_;  // learnt; by inner address
     std::vector<std::uint32_t> neighbour_epochs_;  // by adjacency; 0: not a known neighbour
 
     std::uint32_t cursor_ = 0;           // next slot of bindings to resolve anew

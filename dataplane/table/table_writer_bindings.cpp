@@ -314,6 +314,7 @@ bool TableWriter::poll(std::uint64_t now_seconds, unsigned max_work) {
     resolve_some(max_work);
     age_some(max_work);
     learn_some(max_work);
+    tables_.broken_tunnels.age(now_seconds_);
     tables_.reclaimer.poll();
     return unresolved_work_ != 0;
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Clients of the VPN gateway (P31, P32).
+#include <algorithm>
+
 #include "dataplane/table/table_writer.hpp"
 
 namespace homeport::table {
@@ -10,6 +12,15 @@ std::unexpected<WriteError> refuse(channel::CommandError code, const channel::Vp
                                    const std::string& why) {
     return std::unexpected(
         WriteError{code, "VPN client " + record.inner.v4().to_string() + ": " + why});
+}
+
+/// Where sealed packets of a client go.
+VpnClients::ReturnPath way_to(const VpnClients& clients, const VpnClient& client) {
+    std::optional<VpnClients::ReturnPath> path;
+    if (client.udp_encapsulation != channel::UdpEncapsulation::kOff) {
+        path = clients.return_path(client);
+    }
+    return path.value_or(VpnClients::ReturnPath{.address = client.outer, .port = 0});
 }
 
 bool is_host(const Ipv4Address& address) {
@@ -65,7 +76,35 @@ Applied TableWriter::apply(const channel::VpnClientSet& record) {
 Applied TableWriter::apply(const channel::VpnClientRemove& record) {
     tables_.vpn_clients.erase(record.inner.v4());
     vpn_client_epochs_.erase(record.inner.v4());
+    vpn_path_mtus_.erase(record.inner.v4());
     return {};
+}
+
+TableWriter::VpnPath TableWriter::vpn_path_mtu(const Ipv4Address& inner,
+                                               const Ipv4Address& destination,
+                                               std::uint16_t udp_port, std::uint32_t mtu) {
+    const VpnClient* const client = tables_.vpn_clients.of_inner(inner);
+    if (client == nullptr) return VpnPath::kNotIts;
+    const VpnClients::ReturnPath told{.address = destination, .port = udp_port};
+    if (way_to(tables_.vpn_clients, *client) != told) return VpnPath::kNotIts;
+    // RFC 4301 section 8.2.1: nobody vouches for the message, so there is an end to how narrow it
+    // can make the way.
+    const auto learnt = static_cast<std::uint16_t>(
+        std::clamp<std::uint32_t>(mtu, channel::kLeastVpnPathMtu, 0xffff));
+    const std::uint16_t known = vpn_path_mtu_of(*client);
+    if (known != 0 && learnt > known) return VpnPath::kKnown;
+    vpn_path_mtus_.insert_or_assign(inner, VpnPathMtu{told, now_seconds_, learnt});
+    return learnt == known ? VpnPath::kKnown : VpnPath::kLess;
+}
+
+std::uint16_t TableWriter::vpn_path_mtu_of(const VpnClient& client) const {
+    const auto found = vpn_path_mtus_.find(client.inner);
+    if (found == vpn_path_mtus_.end() ||
+        now_seconds_ - found->second.learnt_at >= path_mtu_age_seconds_ ||
+        found->second.way != way_to(tables_.vpn_clients, client)) {
+        return 0;
+    }
+    return found->second.mtu;
 }
 
 std::uint32_t TableWriter::sweep_vpn_clients() {
@@ -76,6 +115,7 @@ std::uint32_t TableWriter::sweep_vpn_clients() {
     for (const Ipv4Address& inner : stale) {
         tables_.vpn_clients.erase(inner);
         vpn_client_epochs_.erase(inner);
+        vpn_path_mtus_.erase(inner);
     }
     return static_cast<std::uint32_t>(stale.size());
 }

@@ -16,6 +16,7 @@ Tables::Tables(const Sizes& sizes, rte_rcu_qsbr* readers)
       mobile_prefixes(sizes.max_mobile_prefixes, reclaimer),
       vpn_clients(sizes.max_vpn_clients, reclaimer),
       broadcast_nodes(reclaimer),
+      broken_tunnels(reclaimer),
       fib(sizes.max_routes, reclaimer) {}
 
 Tables::~Tables() {

@@ -10,6 +10,7 @@
 #include "dataplane/table/adjacency_table.hpp"
 #include "dataplane/table/binding_table.hpp"
 #include "dataplane/table/broadcast_nodes.hpp"
+#include "dataplane/table/broken_tunnels.hpp"
 #include "dataplane/table/fib.hpp"
 #include "dataplane/table/home_prefixes.hpp"
 #include "dataplane/table/local_addresses.hpp"
@@ -81,6 +82,7 @@ struct Tables {
     MobilePrefixTable mobile_prefixes;
     VpnClients vpn_clients;
     BroadcastNodes broadcast_nodes;
+    BrokenTunnels broken_tunnels;
     Fib fib;
 
     ~Tables();

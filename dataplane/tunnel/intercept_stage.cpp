@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Packets to bound addresses, before IPsec: what a router and a tunnel entry point check (P1, P14).
+#include <algorithm>
 
 #include "dataplane/base/hop_limit.hpp"
 #include "dataplane/base/ip_header.hpp"
@@ -108,8 +109,45 @@ Refusal check_ipv4(const table::Tables& tables, rte_mbuf* packet, const PacketMe
     return {};
 }
 
+/// RFC 2003 section 5: whether nothing of a node's tunnels is thought to get anywhere.
+bool is_broken(const table::Tables& tables, const table::Binding& first) {
+    const auto broken = tables.broken_tunnels.all();
+    const auto is_end = [&](const table::Binding& binding) {
+        const std::uint16_t port =
+            table::is_in_udp(binding.encapsulation) ? binding.udp_port : std::uint16_t{0};
+        return std::ranges::any_of(broken, [&](const table::BrokenTunnels::End& end) {
+            return end.udp_port == port &&
+                   table::same_address(end.care_of_address, binding.care_of_address);
+        });
+    };
+    bool all = is_mip4(first) && is_end(first);
+    for_each_copy(tables, first, [&](std::uint32_t, const table::Binding& binding) {
+        all = all && is_end(binding);
+    });
+    return all;
+}
+
+/// They may get there all the same; their senders hear what routers said.
+void tell_senders(Worker& worker, const Batch& in, Edges& out) {
+    for (unsigned i = 0; i < in.count; ++i) {
+        rte_mbuf* const packet = in.packets[i];
+        const PacketMeta& notes = stage::meta(packet);
+        if ((notes.flags & stage::kMetaOriginated) != 0 || notes.family != 4 ||
+            !is_broken(*worker.tables, worker.tables->bindings.at(notes.binding))) {
+            continue;
+        }
+        rte_mbuf* const copy = copy_of(worker, packet);
+        if (copy == nullptr) continue;
+        note_icmp_error(copy, IcmpErrorKind::kAddressUnreachable, Counter::kMip4TunnelBroken);
+        out.to(InterceptEdge::kIcmpError, copy);
+    }
+}
+
 void intercept(Worker& worker, Batch& in, Edges& out) {
     const table::BindingTable& bindings = worker.tables->bindings;
+    if (!worker.tables->broken_tunnels.all().empty()) [[unlikely]] {
+        tell_senders(worker, in, out);
+    }
     unsigned kept = 0;
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* const packet = in.packets[i];

@@ -69,8 +69,10 @@ class Client:
         self.out.sendto(raw(packet), (packet.dst, 0))
 
     def send_through_vpn(self, packet, step):
-        self.send(self.tunnel(self.seal(packet, step.get("esp_udp")), self.care_of, self.external,
-                              step.get("external_udp")))
+        if step.get("without_external"):
+            return self.send(self.seal(packet, step.get("esp_udp")))
+        return self.send(self.tunnel(self.seal(packet, step.get("esp_udp")), self.care_of,
+                                     self.external, step.get("external_udp")))
 
     # ------------------------------------------------------------------------------- inwards
 

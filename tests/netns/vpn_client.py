@@ -22,11 +22,11 @@ def start(net, network="a"):
     net.lab.run("mn", ["ping", "-c", "1", "-W", "3", EXTERNAL], check=False)
 
 
-def steps(net, *wanted, device="a", care_of=CARE_OF):
+def steps(net, *wanted, device="a", care_of=CARE_OF, outer=EXTERNAL_HOME):
     """What came of each step of the independent mobile node."""
     read = lambda name: (net.lab.directory / name).read_text().strip()  # noqa: E731
     first = dict(wanted[0], sequence=next(_sequence))
-    given = {"care_of": care_of, "external": EXTERNAL, "external_home": EXTERNAL_HOME,
+    given = {"care_of": care_of, "external": EXTERNAL, "external_home": outer,
              "gateway": GATEWAY, "inner": INNER, "internal": INTERNAL, "home": HOME,
              "external_spi": SPI_EXTERNAL, "external_key": read("external.key"),
              "internal_spi": SPI_INTERNAL, "internal_key": read("internal.key"),

@@ -33,6 +33,7 @@ class VpnNetwork(RoamingNetwork):
     def __init__(self, lab, build=None):
         super().__init__(lab, build)
         self.gateway_extra = ""   # more lines of the VPN gateway's section
+        self.client_outer = EXTERNAL_HOME  # where its SA ends
         self.client_extra = ""    # more of its client, one line: ", udp_encapsulation: always"
         self.internal_extra = ""  # more lines of the internal home agent's entry
         self.external_extra = ""
@@ -160,7 +161,7 @@ controlplane:
     addresses: [{GATEWAY}]
 {self.gateway_extra}
     clients:
-      - {{name: alice, outer: {EXTERNAL_HOME}, inner: {INNER}{self.client_extra}, sa: {{spi_in: {SPI_VPN_IN}, spi_out: {SPI_VPN_OUT}, algorithm: {ALGORITHM}, key_file_in: vpn-in.key, key_file_out: vpn-out.key, replay_window: 1024}}}}
+      - {{name: alice, outer: {self.client_outer}, inner: {INNER}{self.client_extra}, sa: {{spi_in: {SPI_VPN_IN}, spi_out: {SPI_VPN_OUT}, algorithm: {ALGORITHM}, key_file_in: vpn-in.key, key_file_out: vpn-out.key, replay_window: 1024}}}}
 {self.controlplane_extra}
   store: {{path: {lab.directory}/bindings.db}}
   management: {{socket: {self.management}}}

@@ -84,6 +84,52 @@ TEST_P(Mip4Icmp, RFC2003_4_a_short_quote_is_enough_for_the_path_mtu) {
     EXPECT_EQ(result.dropped(), 0u);
 }
 
+/// The soft state of an encapsulator: such an error cannot be passed on, but the next packet is
+/// answered, and goes into the tunnel all the same.
+TEST_P(Mip4Icmp, RFC2003_5_senders_are_told_of_a_tunnel_that_gets_nowhere) {
+    const Bytes inner = to_node_packet(64, 400, 0x4000);
+    const Bytes outer = outer_of(inner);
+    const Bytes quoted(outer.begin(), outer.begin() + 28);
+    // What is about the outer header alone says nothing of the kind.
+    for (const auto& [type, code] : {std::pair<int, int>{3, 5}, {12, 0}, {11, 1}}) {
+        const Result result = feed_packet(kOutside, error(static_cast<std::uint8_t>(type),
+                                                          static_cast<std::uint8_t>(code), quoted));
+        EXPECT_TRUE(result.requests.empty()) << type << ' ' << code;
+        EXPECT_EQ(result.dropped(), 0u) << result.to_string();
+    }
+    for (const auto& [type, code] : {std::pair<int, int>{3, 1}, {11, 0}}) {
+        const Result heard = feed_packet(kOutside, error(static_cast<std::uint8_t>(type),
+                                                         static_cast<std::uint8_t>(code), quoted));
+        ASSERT_EQ(heard.requests.size(), 1u) << heard.to_string();
+        EXPECT_EQ(heard.requests[0].kind, MainRequest::Kind::kTunnelUnreachable);
+        EXPECT_EQ(heard.requests[0].home_address, table::v4_mapped(care_of(GetParam())));
+        EXPECT_EQ(heard.requests[0].port, GetParam().in_udp ? kNatPort : 0);
+        EXPECT_EQ(heard.dropped(), 0u);
+    }
+    const Result before = feed_packet(kOutside, inner);
+    EXPECT_EQ(before.count("icmp.sent"), 0u);
+    state().writer().tunnel_unreachable(table::v4_mapped(care_of(GetParam())),
+                                        GetParam().in_udp ? kNatPort : std::uint16_t{0});
+    const Result told = feed_packet(kOutside, inner);
+    EXPECT_EQ(told.count("mip4.tun.unreachable"), 1u) << told.to_string();
+    EXPECT_EQ(told.count("icmp.sent"), 1u);
+    ASSERT_EQ(told.sent[kOutside].size(), 2u) << "the packet, and what its sender is told";
+    const auto answer = std::ranges::find_if(told.sent[kOutside],
+                                             [](const Bytes& frame) { return frame[14 + 9] == 1; });
+    ASSERT_NE(answer, told.sent[kOutside].end());
+    const Bytes packet(answer->begin() + 14, answer->end());
+    EXPECT_EQ(Ipv4Address::load(packet.data() + 16), kPeer);
+    EXPECT_EQ(packet[20], 3);
+    EXPECT_EQ(packet[21], 1);
+    // Another way of the same node.
+    bind4(GetParam().encapsulation, channel::kBindingMoreCareOf);
+    channel::BindingSet second = mip4_binding(Encapsulation::kIpv4);
+    second.copy = 1;
+    second.care_of_address = channel::WireAddress(v4("203.0.113.99"));
+    apply(second);
+    EXPECT_EQ(feed_packet(kOutside, inner).count("mip4.tun.unreachable"), 0u);
+}
+
 TEST_P(Mip4Icmp, a_further_care_of_address_has_a_path_of_its_own) {
     bind4(GetParam().encapsulation, channel::kBindingMoreCareOf);
     channel::BindingSet second = mip4_binding(Encapsulation::kIpv4);

@@ -8,10 +8,12 @@ namespace {
 class Mip4Messages : public Mip4Test {
   protected:
     static Bytes message(std::uint8_t type, const Ipv4Address& to = kHomeAgent4,
-                         bool checksum = true) {
+                         bool checksum = true, const Ipv4Address& from = kCareOf,
+                         const Ipv4Address& home_address = v4("17.17.17.17")) {
         Bytes payload(24, 0x11);
         payload[0] = type;
-        return ipv4(kCareOf, to, 17, udp4(kCareOf, 40000, to, 434, payload, checksum));
+        home_address.store(payload.data() + 4);
+        return ipv4(from, to, 17, udp4(from, 40000, to, 434, payload, checksum));
     }
     /// `packet` to a link-layer group.
     static Bytes to_group(std::uint16_t port, const Bytes& packet) {
@@ -61,10 +63,36 @@ TEST_F(Mip4Messages, P28_more_than_the_policer_lets_pass) {
     channel::ParametersSet parameters;
     parameters.punt_packets_per_second = 10;
     apply(parameters);
-    std::vector<Bytes> frames(300, to_port(kOutside, message(1)));
+    std::vector<Bytes> frames;
+    for (std::uint32_t i = 0; i < 300; ++i) {  // sources that somebody made up
+        Ipv4Address source;
+        store_be32(source.bytes.data(), 0xc6130001 + i);
+        frames.push_back(to_port(kOutside, message(1, kHomeAgent4, true, source)));
+    }
     const Result result = feed(kOutside, frames);
     EXPECT_GT(result.count("mip4.rrq.policed"), 200u) << result.to_string();
     EXPECT_EQ(result.punted.size() + result.count("mip4.rrq.policed"), 300u);
+    // A node that registers again from where it is is not in their way.
+    bind4(channel::Encapsulation::kIpv4);
+    const Result again = feed_packet(kOutside, message(1, kHomeAgent4, true, kCareOf, kNode));
+    EXPECT_EQ(again.punted.size(), 1u) << again.to_string();
+    const Result elsewhere =
+        feed_packet(kOutside, message(1, kHomeAgent4, true, v4("198.18.9.9"), kNode));
+    EXPECT_EQ(elsewhere.punted.size(), 0u) << elsewhere.to_string();
+}
+
+TEST_F(Mip4Messages, P28_one_source_may_send_an_eighth_of_what_all_may) {
+    start_mip4();
+    channel::ParametersSet parameters;
+    parameters.punt_packets_per_second = 8000;  // 800 at once; of one source 100
+    apply(parameters);
+    const Result flood = feed(kOutside, std::vector<Bytes>(300, to_port(kOutside, message(1))));
+    EXPECT_GE(flood.punted.size(), 100u);
+    EXPECT_GT(flood.count("mip4.rrq.source_policed"), 100u) << flood.to_string();
+    EXPECT_EQ(flood.punted.size() + flood.count("mip4.rrq.source_policed"), 300u);
+    const Result other =
+        feed_packet(kOutside, message(1, kHomeAgent4, true, v4("198.18.9.9"), kNode));
+    EXPECT_EQ(other.punted.size(), 1u) << other.to_string();
 }
 
 TEST_F(Mip4Messages, P28_dynamic_home_agent_resolution) {

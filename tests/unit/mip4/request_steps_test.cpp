@@ -134,6 +134,38 @@ TEST(RequestSteps, step_5_what_the_authentication_covers_may_not_change) {
     }
 }
 
+TEST(RequestSteps, step_6_none_of_the_nodes_takes_the_time_of_the_others) {
+    HomeAgentConfig config = simple_config();
+    const SecurityAssociation bob = association(257, "0123456789abcdeffedcba9876543210");
+    const Ipv4Address bobs = v4("192.0.2.101");
+    config.nodes.push_back({.name = "bob", .home_address = bobs, .associations = {bob}});
+    config.node_rate = {5, 20};
+    Conversation talk(config);
+    const auto heard = talk.sealed(talk.request());
+    unsigned answered = 0;
+    for (int i = 0; i < 100; ++i) answered += talk.code(talk.request()) == 0 ? 1 : 0;
+    EXPECT_EQ(answered, 20u);
+    EXPECT_EQ(talk.count(Counter::kNodePoliced), 80u);
+    EXPECT_TRUE(talk.actions.size() == 1) << "nothing is kept of it but that it was counted";
+    auto other = talk.request();
+    other.home_address = bobs;
+    EXPECT_TRUE(talk.send(talk.sealed(other, bob), talk.from({v4("10.0.0.6"), 434})));
+    // In a second five more.
+    talk.now += std::chrono::seconds(1);
+    for (int i = 0; i < 100; ++i) answered += talk.code(talk.request()) == 0 ? 1 : 0;
+    EXPECT_EQ(answered, 25u);
+    // Who heard a request and sends it again gets few answers, and is not in the node's way.
+    talk.now += std::chrono::seconds(60);
+    unsigned mismatches = 0;
+    for (int i = 0; i < 100; ++i) {
+        const auto reply = talk.send(heard, talk.from_care_of());
+        mismatches += reply && reply->code == 133 ? 1u : 0u;
+    }
+    EXPECT_EQ(mismatches, 20u);
+    EXPECT_EQ(talk.count(Counter::kReplayPoliced), 80u);
+    EXPECT_EQ(talk.code(talk.request()), 0);
+}
+
 TEST(RequestSteps, step_6_a_replay_and_a_skewed_clock_get_133_with_our_time) {
     Conversation talk;
     const auto request = talk.request();

@@ -11,6 +11,7 @@
 
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/stage/driver.hpp"
+#include "dataplane/stage/source_policers.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "tests/unit/stage/eal.hpp"
 
@@ -190,6 +191,32 @@ TEST_F(PuntTest, a_flood_of_what_anybody_can_send_does_not_use_up_what_SAs_may_s
     run(StageId::kToControl, {sealed});
     EXPECT_EQ(counted(Counter::kPuntPoliced), 3u);
     EXPECT_EQ(rte_ring_count(control_), 3u);
+}
+
+TEST_F(PuntTest, one_source_of_registrations_does_not_use_up_what_all_may_send) {
+    worker_.control_policer.configure(1, 10, kTscHz);
+    stage::SourcePolicers sources;
+    sources.configure(1, 2, kTscHz);
+    worker_.mip4_sources = &sources;
+    const auto message_from = [&](std::uint32_t source) {
+        rte_mbuf* const made = packet(4, 60);
+        stage::meta(made).reason = static_cast<std::uint8_t>(PuntReason::kMip4Message);
+        store_be32(stage::data(made) + 12, source);
+        return made;
+    };
+    std::vector<rte_mbuf*> flood;
+    for (int i = 0; i < 20; ++i) flood.push_back(message_from(0x0a000001));
+    run(StageId::kToControl, flood);
+    EXPECT_EQ(counted(Counter::kMip4RrqSource), 18u);
+    run(StageId::kToControl, {message_from(0x0a000002), message_from(0x0a000003)});
+    EXPECT_EQ(counted(Counter::kMip4RrqSource), 18u);
+    EXPECT_EQ(counted(Counter::kMip4RrqPoliced), 0u);
+    EXPECT_EQ(rte_ring_count(control_), 4u);
+    // Whoever makes up sources meets the limit for all.
+    std::vector<rte_mbuf*> spoofed;
+    for (std::uint32_t i = 0; i < 20; ++i) spoofed.push_back(message_from(0x0b000000 + i));
+    run(StageId::kToControl, spoofed);
+    EXPECT_EQ(counted(Counter::kMip4RrqPoliced) + counted(Counter::kMip4RrqSource), 18u + 14u);
 }
 
 TEST_F(PuntTest, the_control_plane_gets_the_packet_and_what_is_known_of_it) {

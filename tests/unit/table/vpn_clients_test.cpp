@@ -74,6 +74,64 @@ TEST_F(VpnClientTable, S2_35_the_way_back_is_learnt_and_goes_with_the_outer_addr
     EXPECT_EQ(clients().return_path(*clients().of_inner(v4("10.8.0.5"))), std::nullopt);
 }
 
+TEST_F(VpnClientTable, RFC4301_8_2_a_path_mtu_is_learnt_of_the_way_that_packets_take) {
+    using enum TableWriter::VpnPath;
+    const Ipv4Address inner = v4("10.8.0.5");
+    const Ipv4Address outer = v4("192.0.2.7");
+    EXPECT_EQ(writer_.vpn_path_mtu(inner, outer, 0, 1400), kNotIts);  // no such client
+    ASSERT_TRUE(writer_.apply(client("10.8.0.5", "192.0.2.7", 300)));
+    const auto known = [&] { return writer_.vpn_path_mtu_of(*clients().of_inner(inner)); };
+    EXPECT_EQ(known(), 0);
+    EXPECT_EQ(writer_.vpn_path_mtu(inner, v4("192.0.2.8"), 0, 1400), kNotIts);
+    EXPECT_EQ(writer_.vpn_path_mtu(inner, outer, 4500, 1400), kNotIts);
+    EXPECT_EQ(known(), 0);
+    EXPECT_EQ(writer_.vpn_path_mtu(inner, outer, 0, 1400), kLess);
+    EXPECT_EQ(writer_.vpn_path_mtu(inner, outer, 0, 1450), kKnown);
+    EXPECT_EQ(known(), 1400);
+    // Nobody vouches for such messages: there is an end to what they can do.
+    EXPECT_EQ(writer_.vpn_path_mtu(inner, outer, 0, 68), kLess);
+    EXPECT_EQ(known(), channel::kLeastVpnPathMtu);
+    // Named again by a new control plane: it stays.
+    ASSERT_TRUE(writer_.apply(client("10.8.0.5", "192.0.2.7", 300)));
+    EXPECT_EQ(known(), channel::kLeastVpnPathMtu);
+    // Behind a NAT now: another way, by which UDP goes.
+    const VpnClients::ReturnPath path{.address = v4("198.51.100.3"), .port = 31000};
+    ASSERT_TRUE(clients().learn(clients().of_inner(inner)->index, path));
+    EXPECT_EQ(known(), 0);
+    EXPECT_EQ(writer_.vpn_path_mtu(inner, outer, 0, 1300), kNotIts);
+    EXPECT_EQ(writer_.vpn_path_mtu(inner, path.address, 31001, 1300), kNotIts);
+    EXPECT_EQ(writer_.vpn_path_mtu(inner, path.address, path.port, 1300), kLess);
+    EXPECT_EQ(known(), 1300);
+    // It ages.
+    const std::uint32_t age = channel::ParametersSet{}.path_mtu_age_seconds;
+    (void)writer_.poll(age - 1, 16);
+    EXPECT_EQ(known(), 1300);
+    (void)writer_.poll(age, 16);
+    EXPECT_EQ(known(), 0);
+    EXPECT_EQ(writer_.vpn_path_mtu(inner, path.address, path.port, 1350), kLess);
+    ASSERT_TRUE(writer_.apply(no_client("10.8.0.5")));
+    ASSERT_TRUE(writer_.apply(client("10.8.0.5", "192.0.2.7", 300)));
+    ASSERT_TRUE(clients().learn(clients().of_inner(inner)->index, path));
+    EXPECT_EQ(known(), 0) << "that of a client that was removed";
+}
+
+TEST_F(VpnClientTable, RFC2003_5_ends_of_tunnels_are_broken_for_some_seconds) {
+    const BrokenTunnels& broken = tables_.broken_tunnels;
+    for (std::uint16_t i = 0; i < 2 * BrokenTunnels::kMax; ++i) {
+        writer_.tunnel_unreachable(v4_mapped(v4("192.0.2.7")), i);
+    }
+    ASSERT_EQ(broken.all().size(), BrokenTunnels::kMax) << "bounded";
+    EXPECT_EQ(broken.all()[3].udp_port, 3);
+    (void)writer_.poll(BrokenTunnels::kSeconds - 1, 16);
+    writer_.tunnel_unreachable(v4_mapped(v4("192.0.2.7")), 3);
+    EXPECT_EQ(broken.all().size(), BrokenTunnels::kMax);
+    (void)writer_.poll(BrokenTunnels::kSeconds, 16);
+    ASSERT_EQ(broken.all().size(), 1u) << "told again";
+    EXPECT_EQ(broken.all()[0].udp_port, 3);
+    (void)writer_.poll(2 * BrokenTunnels::kSeconds, 16);
+    EXPECT_TRUE(broken.all().empty());
+}
+
 TEST_F(VpnClientTable, names_of_two_clients_and_a_full_table_are_refused) {
     using enum channel::CommandError;
     ASSERT_TRUE(writer_.apply(client("10.8.0.5", "192.0.2.7", 300, "192.168.7.7")));

@@ -132,6 +132,7 @@ Advertisement AgentAdvertiser::make(const Ipv4Address& destination, const MacAdd
     message.lifetime = lifetime;
     message.routers = config_.routers;
     message.prefix_lengths = config_.prefix_lengths;
+    message.others = config_.extensions;
     message.agent = wire::MobilityAgent{sequence_, config_.registration_lifetime, config_.flags,
                                         config_.care_of_addresses};
     sequence_ = wire::next_agent_sequence(sequence_);

@@ -26,6 +26,7 @@ struct AdvertiserConfig {
     std::vector<wire::AdvertisedRouter> routers{};
     /// One for each router, or none: all agents of a link do it alike (RFC 5944 section 2.3).
     std::vector<std::uint8_t> prefix_lengths{};
+    std::vector<wire::AgentExtension> extensions{};  // others, of types 128 to 255
 
     /// Time from one multicast to the next is random between these two (RFC 1256 section 4.1).
     std::chrono::milliseconds min_interval{7500};

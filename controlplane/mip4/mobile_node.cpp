@@ -281,6 +281,7 @@ void MobileNode::send(Interface& on, const SendRequest& what, const Now& now) {
     if (!on.attachment) return;
     LegState& leg = on.leg(what.leg);
     const Attachment& where = *on.attachment;
+    if (where.home) return let_go(on, what.leg, now);
     const bool vpn = what.leg == Leg::kInternalVpn;
     const CareOf care_of = vpn ? CareOf{config_.vpn_inner_address, true} : where.care_of;
     SendRegistration out{.interface = on.id, .leg = what.leg, .deregister = what.deregister};
@@ -295,6 +296,21 @@ void MobileNode::send(Interface& on, const SendRequest& what, const Now& now) {
     actions_.emplace_back(std::move(out));
 }
 
+/// RFC 5944 section 3.6.1.1: from the home link, of all care-of addresses. There is no address to
+/// register with others.
+void MobileNode::let_go(Interface& on, Leg which, const Now& now) {
+    if (which != Leg::kInternalDirect) return;
+    LegState& leg = on.leg(which);
+    const Ipv4Address& home_address = leg.client.home_address();
+    SendRegistration out{.interface = on.id, .leg = which, .deregister = true};
+    out.payload = leg.client.request({home_address, false}, true, now.ntp,
+                                     static_cast<std::uint32_t>(random_()), 0);
+    out.source = home_address;
+    out.destination = leg.client.home_agent();
+    out.ttl = kTtl;
+    actions_.emplace_back(std::move(out));
+}
+
 // ------------------------------------------------------------------------------------- replies
 
 void MobileNode::judge(Interface& on, Leg leg, const RegistrationOutcome& outcome, const Now& now) {
@@ -306,7 +322,10 @@ void MobileNode::judge(Interface& on, Leg leg, const RegistrationOutcome& outcom
         return;
     }
     if (outcome.kind == RegistrationOutcome::Kind::kAccepted) accept(on, leg, outcome, now);
-    if (closing_ == Closing::kNo && !outcome.deregister) tell(on, leg, outcome, now);
+    // At home it is a deregistration whose answer counts, and one that was asked for elsewhere is
+    // forgotten.
+    const bool at_home = on.attachment && on.attachment->home;
+    if (closing_ == Closing::kNo && outcome.deregister == at_home) tell(on, leg, outcome, now);
 }
 
 void MobileNode::accept(Interface& on, Leg leg, const RegistrationOutcome& outcome,
@@ -344,7 +363,9 @@ void MobileNode::accept(Interface& on, Leg leg, const RegistrationOutcome& outco
 
 void MobileNode::tell(Interface& on, Leg leg, const RegistrationOutcome& outcome, const Now& now) {
     const bool accepted = outcome.kind == RegistrationOutcome::Kind::kAccepted;
-    const std::chrono::seconds lifetime{outcome.lifetime};
+    // Nothing ends at home; that it still is home is verified by T_MONITOR.
+    const bool at_home = on.attachment && on.attachment->home;
+    const std::chrono::seconds lifetime{at_home ? std::uint16_t{0xffff} : outcome.lifetime};
     if (leg == Leg::kExternal) {
         apply(on, on.detection.external_reply({accepted, lifetime}, now.steady), now);
     } else {
@@ -475,8 +496,9 @@ std::optional<Way> MobileNode::way_of(int id, TimePoint now) const {
         case UserData::kNone:
             return std::nullopt;
         case UserData::kPlaintext:
+            if (on->attachment->home) return Way{id, {}, std::nullopt, true};
             if (const auto& tunnel = on->leg(Leg::kInternalDirect).tunnel) {
-                return Way{id, *tunnel, std::nullopt};
+                return Way{id, *tunnel, std::nullopt, false};
             }
             return std::nullopt;
         case UserData::kVpn:
@@ -485,7 +507,7 @@ std::optional<Way> MobileNode::way_of(int id, TimePoint now) const {
     const auto& internal = on->leg(Leg::kInternalVpn).tunnel;
     const auto& external = on->leg(Leg::kExternal).tunnel;
     if (!internal || !external) return std::nullopt;
-    return Way{id, *internal, external};
+    return Way{id, *internal, external, false};
 }
 
 std::optional<Way> MobileNode::way(TimePoint now) const {

@@ -47,6 +47,9 @@ struct Attachment {
     CareOf care_of{};
     Ipv4Address agent{};                   // the foreign agent, unless co-located
     std::uint16_t most_lifetime = 0xffff;  // seconds that it grants
+    /// It looks like the home link: `care_of` is the home address, and what is asked of the home
+    /// agent is to be let go (RFC 5944 section 3.6.3). Its answer is what shows that it is.
+    bool home = false;
     friend bool operator==(const Attachment&, const Attachment&) = default;
 };
 
@@ -64,11 +67,12 @@ struct MobileTunnel {
     friend bool operator==(const MobileTunnel&, const MobileTunnel&) = default;
 };
 
-/// How user data leave: by `internal` alone, or in `internal`, in ESP, in `external`.
+/// How user data leave: by `internal` alone, or in `internal`, in ESP, in `external`; or natively.
 struct Way {
     int interface = 0;
     MobileTunnel internal{};
     std::optional<MobileTunnel> external{};  // with the VPN only
+    bool home = false;                       // natively, on the home link
     [[nodiscard]] bool vpn() const { return external.has_value(); }
     friend bool operator==(const Way&, const Way&) = default;
 };
@@ -225,6 +229,7 @@ class MobileNode {
     void apply_one(Interface& on, const DetectionAction& action, const Now& now);
     void request(Interface& on, const SendRequest& what, const Now& now);
     void send(Interface& on, const SendRequest& what, const Now& now);
+    void let_go(Interface& on, Leg which, const Now& now);
     void judge(Interface& on, Leg leg, const RegistrationOutcome& outcome, const Now& now);
     void accept(Interface& on, Leg leg, const RegistrationOutcome& outcome, const Now& now);
     void tell(Interface& on, Leg leg, const RegistrationOutcome& outcome, const Now& now);

@@ -82,6 +82,9 @@ std::vector<std::uint8_t> RegistrationClient::request(const CareOf& care_of, boo
     message.minimal = config_.minimal;
     message.gre = config_.gre;
     message.reverse_tunnel = config_.reverse_tunnel;
+    if (deregister && care_of.address == known_->home_address) {  // at home there is no tunnel
+        message.broadcasts = message.minimal = message.gre = message.reverse_tunnel = false;
+    }
     message.lifetime = deregister ? std::uint16_t{0} : std::min(config_.lifetime, most);
     message.home_address = known_->home_address;
     message.home_agent = known_->home_agent;

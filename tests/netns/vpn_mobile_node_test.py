@@ -6,6 +6,7 @@ agents of the product, with tcpdump and tshark on its wires.
     vpn_mobile_node_test.py [WORD...]     runs all, or those whose name contains one of the words
 """
 import pathlib
+import signal
 import struct
 import sys
 import textwrap
@@ -247,6 +248,52 @@ def S2_96_native_packets_to_the_home_address_are_not_taken_outside(net):
     net.lab.run("inet", ["nft", "flush", "ruleset"])
     expect(not net.ping("inet", HOME, 3), "the kernel answers in the clear")
     expect(net.mn()["counters"].get("mn.tun.delivered", 0) == received, "delivered in the clear")
+
+
+@case
+def S2_96_nor_with_several_interfaces_nor_after_a_crash(net):
+    begin(net, "a")
+    net.plug("n")
+    wait_until(lambda: sum(row["state"] == "outside" for row in net.mn()["interfaces"]) == 2, 20,
+               f"two interfaces; {net.mn()}")
+    # A stranger on each visited link has a route to the home address by our care-of address.
+    for namespace, device, network in (("inet", "a", "a"), ("nat", "in", "n")):
+        net.lab.ip(namespace, f"route add {HOME}/32 via {care_of(network)} dev {device}")
+        net.lab.run(namespace, ["nft", "flush", "ruleset"])
+
+    def is_kept_out():
+        return not net.ping("inet", HOME, 2) and not net.ping("nat", HOME, 2)
+    table = "homeport_mn_homeport0"
+    expect(is_kept_out(), "the kernel answers in the clear")
+    expect(table in net.lab.run("mn", ["nft", "list", "tables"]), "our table")
+    # A process that is killed leaves it: the home address is still there, and so is the danger.
+    net.mobile_node.signal(signal.SIGKILL)
+    net.mobile_node.wait()
+    expect(is_kept_out(), "in the clear after a crash")
+    net.start_mobile_node()
+    wait_mode(net, "a")
+    rules = net.lab.run("mn", ["nft", "list", "table", "ip", table])
+    expect(rules.count("counter packets") == 1, f"once: {rules}")
+    expect(is_kept_out(), "in the clear after a new start")
+    net.mobile_node.stop()
+    expect(table not in net.lab.run("mn", ["nft", "list", "tables"]), "gone with the process")
+
+
+@case
+def S2_50_without_nft_the_reverse_path_filter_does_what_it_can(net):
+    net.start()
+    # Neither in PATH nor where systems have it.
+    script = "mount -t tmpfs none /usr/sbin && exec \"$@\""
+    net.mobile_node = net.lab.start(
+        "mn", ["unshare", "-m", "sh", "-c", script, "sh", net.program("homeport-mn"), "--config",
+               net.mn_config], name="homeport-mn")
+    wait_until(net.mn_status.exists, 10, "the mobile node's status socket")
+    net.plug("a")
+    wait_mode(net, "a")
+    expect("kept out by the reverse path filter only" in net.mobile_node.output(), "it says so")
+    net.lab.ip("inet", f"route add {HOME}/32 via {care_of('a')} dev a")
+    net.lab.run("inet", ["nft", "flush", "ruleset"])
+    expect(not net.ping("inet", HOME, 3), "the kernel answers in the clear")
 
 
 @case

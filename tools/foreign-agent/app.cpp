@@ -112,6 +112,10 @@ mip4::AdvertiserConfig advertiser_config(const Config& config, const VisitedLink
     out.lifetime = config.advertise.lifetime;
     out.only_solicited = config.advertise.only_solicited;
     out.broadcast = config.advertise.broadcast;
+    const std::string& nai = config.advertise.nai;
+    if (!nai.empty()) {
+        out.extensions = {{config.advertise.nai_extension, {nai.begin(), nai.end()}}};
+    }
     return out;
 }
 

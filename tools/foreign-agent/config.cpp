@@ -85,6 +85,8 @@ void read_advertise(Section section, AdvertiseConfig& out) {
     if (const auto v = section.find("broadcast")) v->boolean(out.broadcast);
     if (const auto v = section.find("default_router")) v->boolean(out.default_router);
     if (const auto v = section.find("prefix_lengths")) v->boolean(out.prefix_lengths);
+    if (const auto v = section.find("nai")) v->string(out.nai, 253);
+    if (const auto v = section.find("nai_extension")) v->number(out.nai_extension, 128, 255);
     section.finish();
 }
 

@@ -36,6 +36,10 @@ struct AdvertiseConfig {
     bool broadcast = false;      // to 255.255.255.255
     bool default_router = true;  // routes common traffic, and says so
     bool prefix_lengths = false;
+    /// A name of this agent for mobile nodes that know which networks are inside (S2.75), in an
+    /// extension of this type, 128..255; empty: none.
+    std::string nai;
+    std::uint8_t nai_extension = 131;
     friend bool operator==(const AdvertiseConfig&, const AdvertiseConfig&) = default;
 };
 

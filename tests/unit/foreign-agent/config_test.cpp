@@ -50,7 +50,8 @@ TEST(ForeignAgentConfig, every_value_is_read) {
     const auto config = parse(
         kLeast +
             R"(advertise: {min_interval_ms: 200, max_interval_ms: 300, lifetime: 7, only_solicited: on,
-  broadcast: on, default_router: on, prefix_lengths: on}
+  broadcast: on, default_router: on, prefix_lengths: on, nai: fa@corp.example,
+  nai_extension: 200}
 registration_required: on
 max_lifetime: infinite
 gre: off
@@ -75,7 +76,7 @@ log_level: debug
     ASSERT_TRUE(config) << config::to_string(config.error());
     EXPECT_EQ(config->advertise,
               (AdvertiseConfig{std::chrono::milliseconds(200), std::chrono::milliseconds(300), 7,
-                               true, true, true, true}));
+                               true, true, true, true, "fa@corp.example", 200}));
     EXPECT_TRUE(config->registration_required);
     EXPECT_EQ(config->max_lifetime, 0xffff);
     EXPECT_FALSE(config->gre || config->minimal || config->encapsulating_delivery ||

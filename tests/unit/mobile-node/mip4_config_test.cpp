@@ -68,7 +68,7 @@ TEST(Mip4Config, everything_can_be_said) {
     const auto config =
         read(across(R"(  detection: {profile: draft02, detect_period_ms: 0, monitor: 30,
               grace: 5, stale: drop, queue_size: 10, idle_after: 20, stale_retries: 2}
-  hints: {domains: [corp.example], gateway_macs: ["02:00:00:00:01:01"], resolv_conf: run/resolv.conf}
+  hints: {domains: [corp.example], gateway_macs: ["02:00:00:00:01:01"], resolv_conf: run/resolv.conf, nai_extension: 200}
   foreign_agents: never
   keepalive: 30
   mss_clamp: off
@@ -91,6 +91,7 @@ keep_binding_on_exit: on
     ASSERT_EQ(mip4.hints.gateway_macs.size(), 1u);
     EXPECT_EQ(mip4.hints.gateway_macs[0], *MacAddress::parse("02:00:00:00:01:01"));
     EXPECT_EQ(mip4.hints.resolv_conf, "/etc/homeport/run/resolv.conf");
+    EXPECT_EQ(mip4.hints.nai_extension, 200);
     EXPECT_EQ(mip4.foreign_agents, Mip4ForeignAgents::kNever);
     EXPECT_EQ(mip4.keepalive, seconds(30));
     EXPECT_FALSE(mip4.mss_clamp);
@@ -103,6 +104,7 @@ TEST(Mip4Config, S2_74_S2_76_hints_that_cannot_be_compared_are_refused) {
     expect_error(across("  hints: {domains: [.example]}\n"), "a domain name in lower case");
     expect_error(across("  hints: {gateway_macs: [10.0.0.1]}\n"), "gateway_macs");
     expect_error(across("  hints: {nais: [fa@example]}\n"), "nais");
+    expect_error(across("  hints: {nai_extension: 25}\n"), "128 to 255");
 }
 
 TEST(Mip4Config, of_a_home_agent) {

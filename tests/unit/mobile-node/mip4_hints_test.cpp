@@ -49,6 +49,25 @@ TEST(Mip4Hints, S2_76_a_gateway_of_ours_means_inside_and_another_one_outside) {
     EXPECT_EQ(belief_of(ours, {{"corp.example"}, mac("02:00:00:00:01:03")}), Belief::kInside);
 }
 
+TEST(Mip4Hints, S2_75_the_realm_of_a_foreign_agent_is_a_domain_like_others) {
+    const auto realm = [](std::string_view nai) {
+        return realm_of({reinterpret_cast<const std::uint8_t*>(nai.data()), nai.size()});
+    };
+    EXPECT_EQ(realm("fa7@Corp.Example"), "corp.example");
+    EXPECT_EQ(realm("a@b@corp.example."), "corp.example");
+    EXPECT_EQ(realm("corp.example"), "corp.example");
+    EXPECT_EQ(realm("fa@corp example"), "");
+    EXPECT_EQ(realm(std::string_view("fa@\0corp", 8)), "");
+    EXPECT_EQ(realm("fa@"), "");
+    EXPECT_EQ(realm(""), "");
+    Mip4Hints ours;
+    ours.domains = {"corp.example"};
+    EXPECT_EQ(belief_of(ours, {{}, {}, "eng.corp.example"}), Belief::kInside);
+    EXPECT_EQ(belief_of(ours, {{}, {}, "cafe.example"}), Belief::kOutside);
+    EXPECT_EQ(belief_of(ours, {{"cafe.example"}, {}, "corp.example"}), Belief::kInside);
+    EXPECT_EQ(belief_of({}, {{}, {}, "corp.example"}), Belief::kNone);
+}
+
 TEST(Mip4Hints, a_file_that_is_not_there_is_no_hint) {
     Mip4Hints ours;
     EXPECT_FALSE(HintSource(ours).is_used());

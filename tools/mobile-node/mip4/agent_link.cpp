@@ -10,6 +10,7 @@
 #include <array>
 #include <cstring>
 
+#include "controlplane/wire/arp.hpp"
 #include "dataplane/base/ip_header.hpp"
 
 namespace homeport::mobile_node {
@@ -100,6 +101,21 @@ bool AgentLink::send(ConstByteSpan packet, const MacAddress& to) {
     to.store(address.sll_addr);
     return ::sendto(packets_.get(), packet.data(), packet.size(), 0,
                     reinterpret_cast<const sockaddr*>(&address), sizeof address) >= 0;
+}
+
+bool AgentLink::announce(const Ipv4Address& address, const MacAddress& mac) {
+    constexpr std::size_t kEthernetHeader = 14;
+    constexpr std::size_t kArp = 28;
+    const auto frame = wire::gratuitous_arp(address, mac);
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    to.sll_protocol = network_order(ETH_P_ARP);
+    to.sll_ifindex = index_;
+    to.sll_halen = 6;
+    std::memset(to.sll_addr, 0xff, to.sll_halen);
+    return frame.size() >= kEthernetHeader + kArp &&
+           ::sendto(packets_.get(), frame.data() + kEthernetHeader, kArp, 0,
+                    reinterpret_cast<const sockaddr*>(&to), sizeof to) >= 0;
 }
 
 bool AgentLink::send_native(ConstByteSpan packet) {

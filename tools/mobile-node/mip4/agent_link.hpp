@@ -29,6 +29,8 @@ class AgentLink {
     [[nodiscard]] Received receive(ByteSpan buffer);
     /// A whole IPv4 packet to a station, or to all.
     [[nodiscard]] bool send(ConstByteSpan packet, const MacAddress& to);
+    /// Tells all stations of the link that `address` is here (RFC 5944 section 4.6).
+    [[nodiscard]] bool announce(const Ipv4Address& address, const MacAddress& mac);
     /// The same by the kernel's routes for this interface, whatever its source.
     [[nodiscard]] bool send_native(ConstByteSpan packet);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/mobile-node/mip4/agents.hpp"
 
+#include <algorithm>
+
 namespace homeport::mobile_node {
 
 namespace {
@@ -8,6 +10,11 @@ namespace {
 constexpr std::chrono::seconds kBetweenSolicitations{1};
 
 }  // namespace
+
+ConstByteSpan LinkAgent::Agent::extension(std::uint8_t type) const {
+    const auto found = std::ranges::find(extensions, type, &wire::AgentExtension::type);
+    return found == extensions.end() ? ConstByteSpan{} : ConstByteSpan(found->data);
+}
 
 bool LinkAgent::take(const wire::AgentDiscoveryPacket& packet, const MacAddress& mac,
                      mip4::TimePoint now) {
@@ -27,6 +34,7 @@ bool LinkAgent::take(const wire::AgentDiscoveryPacket& packet, const MacAddress&
     agent.most_lifetime = heard.registration_lifetime;
     agent.required = heard.flags.registration_required;
     agent.sequence = heard.sequence;
+    agent.extensions = message->others;
     agent.until = now + std::chrono::seconds{message->lifetime};
     const bool changed = !same || known->care_of_address != agent.care_of_address ||
                          known->mac != agent.mac ||

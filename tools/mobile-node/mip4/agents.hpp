@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "controlplane/mip4/binding.hpp"
 #include "controlplane/wire/mip4_agent_discovery.hpp"
@@ -21,6 +22,9 @@ class LinkAgent {
         std::uint16_t most_lifetime = 0xffff;  // seconds
         bool required = false;                 // R: also with an address of our own
         std::uint16_t sequence = 0;
+        std::vector<wire::AgentExtension> extensions{};  // of types 128 to 255
+        /// What the extension of this type has; empty: there is none.
+        [[nodiscard]] ConstByteSpan extension(std::uint8_t type) const;
         mip4::TimePoint until{};
     };
     static constexpr unsigned kSolicitations = 3;

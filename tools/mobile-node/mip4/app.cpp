@@ -21,6 +21,7 @@
 #include "tools/mobile-node/mip4/agents.hpp"
 #include "tools/mobile-node/mip4/hints.hpp"
 #include "tools/mobile-node/mip4/layers.hpp"
+#include "tools/mobile-node/mip4/native_guard.hpp"
 #include "tools/mobile-node/mip4/packets.hpp"
 #include "tools/mobile-node/mip4/security.hpp"
 #include "tools/mobile-node/mip4/status.hpp"
@@ -41,6 +42,9 @@ constexpr int kMostPackets = 64;  // taken from one descriptor before others get
 constexpr std::size_t kMostHandovers = 16;
 constexpr std::chrono::milliseconds kNoteSequences{200};
 constexpr std::chrono::milliseconds kLookForHints{200};
+/// For the home agent to answer on what looks like the home link, where there is another way.
+constexpr std::chrono::seconds kTryHome{4};
+constexpr mip4::NetworkState kDetecting = mip4::NetworkState::kDetect;
 constexpr MacAddress kEverybody{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 
 mip4::Now clocks() {
@@ -84,6 +88,16 @@ class PathFilter {
     std::string before_;
 };
 
+/// What an interface shows of the home link (RFC 5944 section 2.4.2 and 3.6.3). None of it is
+/// authentic: that it is the home link is what the home agent's answer says.
+struct HomeSigns {
+    Clock::time_point heard_until{};  // an advertisement of our home agent
+    MacAddress router;                // that it came from
+    std::optional<Clock::time_point> tried_since{};
+    bool is_refused = false;  // it was asked, and did not answer
+    [[nodiscard]] bool is_heard(Clock::time_point now) const { return heard_until > now; }
+};
+
 struct Attached {
     Attached(std::string the_name, AccessLink4 the_link)
         : name(std::move(the_name)), filter(name), link(std::move(the_link)) {}
@@ -92,6 +106,7 @@ struct Attached {
     AccessLink4 link;
     std::optional<AgentLink> agent_link;
     LinkAgent agent;
+    HomeSigns home;
     std::uint64_t losses = 0;
     unsigned mtu = 1500;
     std::vector<Readiness> readiness;
@@ -179,6 +194,7 @@ struct Mip4App::State {
         auto opened = StatusServer::create(context, config.status_socket, std::move(commands));
         if (!opened) return std::unexpected(opened.error());
         status = std::move(*opened);
+        keep_native_out();
         if (!mip4.internal.home_address.is_unspecified()) set_home_address();
         if (auto done = monitor.start(); !done) return done;
         monitor_readiness = Readiness(context, monitor.descriptor(), [this] {
@@ -292,6 +308,7 @@ struct Mip4App::State {
         const std::uint64_t losses = table.losses(id);
         if (losses != attached.losses) {
             attached.losses = losses;
+            attached.home = {};
             trigger = true;
             if (mip4.foreign_agents != Mip4ForeignAgents::kNever) {
                 attached.agent.reset(Clock::now());
@@ -306,10 +323,15 @@ struct Mip4App::State {
             (mip4.foreign_agents == Mip4ForeignAgents::kAlways || !own || agent->required);
         if (wanted) {
             where = mip4::Attachment{
-                {agent->care_of_address, false}, agent->address, agent->most_lifetime};
+                {agent->care_of_address, false}, agent->address, agent->most_lifetime, false};
         } else if (own && mip4.foreign_agents != Mip4ForeignAgents::kAlways) {
-            where = mip4::Attachment{{*own, true}, {}, 0xffff};
+            where = mip4::Attachment{{*own, true}, {}, 0xffff, false};
         }
+        if (is_to_be_tried_as_home(id, link, attached, where.has_value())) {
+            where = mip4::Attachment{{node.home_address(), true}, {}, 0xffff, true};
+        }
+        const bool begins_home = where && where->home && node.attachment(id) != where;
+        if (begins_home) come_home(*link, attached);
         attached.mtu = link == nullptr ? 1500 : link->mtu;
         if (mip4.path_mtu != 0) attached.mtu = std::min<unsigned>(attached.mtu, mip4.path_mtu);
         path.set_link(id, {attached.link.udp_port(), attached.mtu});
@@ -318,10 +340,63 @@ struct Mip4App::State {
         set_path_filters();
     }
 
+    /// An advertisement of our home agent, or an address of ours of a network that has the home
+    /// address, too; or the operator says so.
+    bool looks_like_home(const Link& link, const Attached& attached) const {
+        if (attached.home.is_heard(Clock::now()) || link.name == config.home_interface) return true;
+        return std::ranges::any_of(link.addresses4, [&](const LinkAddress4& one) {
+            return one.prefix_length < Ipv4Prefix::kMaxLength &&
+                   Ipv4Prefix{one.address, one.prefix_length}.contains(node.home_address());
+        });
+    }
+    bool is_to_be_tried_as_home(int id, const Link* link, Attached& attached, bool has_other_way) {
+        if (link == nullptr || !link->running || node.home_address().is_unspecified() ||
+            !looks_like_home(*link, attached)) {
+            attached.home.tried_since.reset();
+            return false;
+        }
+        const auto now = Clock::now();
+        if (!attached.home.tried_since) attached.home.tried_since = now;
+        const auto& where = node.attachment(id);
+        const bool is_answered =
+            where && where->home && node.state(id) != mip4::NetworkState::kDetect;
+        if (has_other_way && !is_answered && now - *attached.home.tried_since >= kTryHome) {
+            attached.home.is_refused = true;
+        }
+        return !(attached.home.is_refused && has_other_way);
+    }
+    /// RFC 5944 section 4.6: the stations of the link learn where the home address is before the
+    /// home agent lets it go.
+    void come_home(const Link& link, Attached& attached) {
+        spdlog::info("interface {}: this looks like the home link", attached.name);
+        if (attached.agent_link && link.mac) {
+            (void)attached.agent_link->announce(node.home_address(), *link.mac);
+        }
+    }
+
+    /// The link on which we are at home, natively, for as long as that is certain.
+    void note_home_link() {
+        std::string now_at;
+        for (const auto& [id, attached] : links) {
+            const auto& where = node.attachment(id);
+            if (where && where->home &&
+                node.user_data(id, Clock::now()) == mip4::UserData::kPlaintext) {
+                now_at = attached->name;
+            }
+        }
+        if (now_at == home_link) return;
+        home_link = now_at;
+        keep_native_out();
+        if (!home_link.empty()) spdlog::info("interface {}: at home", home_link);
+    }
+
     /// S2.78. They matter while it is not known where we are.
     void look_for_hints(int id) {
         if (!hints.is_used() || !mip4.external) return;
-        const auto belief = hints.about(id);
+        const LinkAgent::Agent* const agent = links.at(id)->agent.current(Clock::now());
+        const bool has_name = agent != nullptr && mip4.hints.nai_extension != 0;
+        const auto belief = hints.about(
+            id, has_name ? realm_of(agent->extension(mip4.hints.nai_extension)) : std::string());
         perform(node.believe(id, belief, clocks()));
         auto& before = hinted[id];
         before.asked = Clock::now();
@@ -332,13 +407,31 @@ struct Mip4App::State {
                                                          : "nothing");
     }
 
-    /// Strict also drops what comes by the less preferred of two interfaces with addresses.
+    /// S2.50, S2.96: what comes natively for the home address is not for the kernel.
+    void keep_native_out() {
+        const auto done = guard.set(node.home_address(), mip4.internal.home_agent, home_link);
+        if (done || guard.is_active()) {
+            if (!done) spdlog::error("packets to the home address: {}", done.error().text);
+            return;
+        }
+        if (!std::exchange(told_of_guard, true)) {
+            spdlog::warn(
+                "packets to the home address that come natively are kept out by the "
+                "reverse path filter only, where it can: {}",
+                done.error().text);
+        }
+    }
+
+    /// Where there is no nft. Strict also drops what comes by the less preferred of two interfaces
+    /// with addresses.
     void set_path_filters() {
+        if (guard.is_active()) return;
         const auto count = std::ranges::count_if(
             links, [&](const auto& one) { return node.attachment(one.first).has_value(); });
         for (const auto& [id, attached] : links) {
             const auto& where = node.attachment(id);
-            attached->filter.set(where && (count == 1 || !where->care_of.co_located));
+            attached->filter.set(where && !where->home &&
+                                 (count == 1 || !where->care_of.co_located));
         }
     }
 
@@ -352,6 +445,9 @@ struct Mip4App::State {
             case Exit::kCareOf:
                 return attached.link.send(packet) == SendResult::kSent;
             case Exit::kNative:
+                if (attached.agent_link && has_to_use_home_router(id, attached)) {
+                    return attached.agent_link->send(packet, attached.home.router);
+                }
                 return attached.agent_link && attached.agent_link->send_native(packet);
             case Exit::kAgent:
                 break;
@@ -359,6 +455,15 @@ struct Mip4App::State {
         const LinkAgent::Agent* const agent = attached.agent.current(Clock::now());
         return agent != nullptr && attached.agent_link &&
                attached.agent_link->send(packet, agent->mac);
+    }
+
+    /// At home on a link that the kernel has no routes for.
+    bool has_to_use_home_router(int id, const Attached& attached) const {
+        const auto& where = node.attachment(id);
+        return where && where->home && attached.home.is_heard(Clock::now()) &&
+               std::ranges::none_of(table.routes4(), [id](const LinkRoute4& route) {
+                   return route.interface == id;
+               });
     }
 
     void tun_ready() {
@@ -418,18 +523,32 @@ struct Mip4App::State {
             packet.data[offsetof(Ipv4Header, protocol)] == number(IpProtocol::kIcmp)) {
             const auto heard = wire::read_agent_discovery_packet(packet.bytes());
             if (heard) {
+                hear_home_agent(*heard, attached, source);
                 if (mip4.foreign_agents != Mip4ForeignAgents::kNever &&
                     attached.agent.take(*heard, source, now.steady)) {
                     spdlog::info("interface {}: foreign agent {}", attached.name,
                                  heard->source.to_string());
                     attach(id, true);
                 }
-                return;
+                return attach(id, false);
             }
         }
+        const auto& where = node.attachment(id);
+        if (where && where->home) return;  // the kernel has it
         const LinkAgent::Agent* const agent = attached.agent.current(now.steady);
         if (agent == nullptr || agent->mac != source) return counters.add(Counter::kInNotHomeAgent);
         path.from_wire(packet, id, true, now);
+    }
+
+    void hear_home_agent(const wire::AgentDiscoveryPacket& heard, Attached& attached,
+                         const MacAddress& source) {
+        const auto* const message = std::get_if<wire::AgentAdvertisement>(&heard.message);
+        if (message == nullptr || !message->agent || !message->agent->flags.home_agent ||
+            heard.source != mip4.internal.home_agent) {
+            return;
+        }
+        attached.home.heard_until = Clock::now() + std::chrono::seconds{message->lifetime};
+        attached.home.router = source;
     }
 
     // ------------------------------------------------------------------------------- protocol
@@ -457,6 +576,7 @@ struct Mip4App::State {
                          layers.esp_in_udp() ? "in UDP 4500 from now on" : "without UDP");
         } else if (std::holds_alternative<mip4::HomeAddressAssigned>(action)) {
             set_home_address();
+            keep_native_out();
             for (const auto& [id, attached] : links) set_filter(*attached);
         }
     }
@@ -513,6 +633,7 @@ struct Mip4App::State {
                 if (now - hinted[id].asked >= kLookForHints) look_for_hints(id);
             }
         }
+        note_home_link();
         const auto way = node.way(now);
         note_handover(way, now);
         if (way) {
@@ -528,6 +649,14 @@ struct Mip4App::State {
             if (link == nullptr || !link->running) continue;
             const auto of_agent = attached->agent.next_deadline(now);
             if (of_agent && (!next || *of_agent < *next)) next = of_agent;
+            const HomeSigns& home = attached->home;
+            for (const auto& at :
+                 {home.is_heard(now) ? std::optional(home.heard_until) : std::nullopt,
+                  home.tried_since && !home.is_refused && node.state(id) == kDetecting
+                      ? std::optional(*home.tried_since + kTryHome)
+                      : std::nullopt}) {
+                if (at && *at > now && (!next || *at < *next)) next = at;
+            }
         }
         if (next) timer.set(std::max(*next, now));
         if (closing && node.finished()) context.stop();
@@ -613,6 +742,9 @@ struct Mip4App::State {
     UserPath path;
     std::map<int, std::unique_ptr<Attached>> links;
     HintSource hints{mip4.hints};
+    NativeGuard guard{config.tunnel.name};
+    bool told_of_guard = false;
+    std::string home_link;  // name of the interface; empty: we are not at home
     std::map<int, Hinted> hinted;
     PacketBuffer buffer;
     std::unique_ptr<StatusServer> status;

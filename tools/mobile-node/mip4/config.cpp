@@ -147,6 +147,15 @@ void read_hints(Section section, const std::filesystem::path& directory, Mip4Hin
                      out.gateway_macs.push_back(*mac);
                  });
     if (const auto v = section.find("resolv_conf")) read_path(*v, directory, out.resolv_conf);
+    if (const auto v = section.find("nai_extension")) {
+        std::uint8_t type = 0;
+        if (v->number(type, 0, 255)) {
+            if (type != 0 && type < 128) {
+                v->fail("0 for none, or 128 to 255, which others may skip");
+            }
+            out.nai_extension = type;
+        }
+    }
     section.finish();
 }
 

@@ -64,12 +64,15 @@ struct Mip4Detection {
     friend bool operator==(const Mip4Detection&, const Mip4Detection&) = default;
 };
 
-/// What tells the inside from the outside, if nobody lies (S2.74, S2.76).
+/// What tells the inside from the outside, if nobody lies (S2.74 to S2.76).
 struct Mip4Hints {
     static constexpr std::size_t kMost = 64;       // of each
     std::vector<std::string> domains;              // lower case; those below count, too
     std::string resolv_conf = "/etc/resolv.conf";  // where DHCP puts the domain
-    std::vector<MacAddress> gateway_macs;          // of default gateways inside
+    /// Extension of a foreign agent's advertisements that has its NAI, 128..255: its realm is
+    /// compared with `domains`. 0: not read.
+    std::uint8_t nai_extension = 131;
+    std::vector<MacAddress> gateway_macs;  // of default gateways inside
 
     friend bool operator==(const Mip4Hints&, const Mip4Hints&) = default;
 };

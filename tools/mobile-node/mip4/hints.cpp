@@ -17,6 +17,10 @@ namespace {
 constexpr std::size_t kLongestFile = 65536;  // octets of a resolv.conf
 constexpr std::string_view kSpace = " \t\r";
 
+char lower_case(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
 std::string_view next_word(std::string_view& line) {
     const std::size_t begin = std::min(line.find_first_not_of(kSpace), line.size());
     const std::size_t end = std::min(line.find_first_of(kSpace, begin), line.size());
@@ -131,24 +135,33 @@ std::vector<std::string> domains_of(std::string_view resolv_conf) {
             if (word.ends_with('.')) word.remove_suffix(1);
             if (word.empty()) continue;
             std::string& name = out.emplace_back(word);
-            std::ranges::transform(name, name.begin(), [](char c) {
-                return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-            });
+            std::ranges::transform(name, name.begin(), lower_case);
         }
     }
     return out;
 }
 
+std::string realm_of(ConstByteSpan nai) {
+    constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
+    std::string realm(nai.begin(), nai.end());
+    if (const auto at = realm.rfind('@'); at != std::string::npos) realm.erase(0, at + 1);
+    std::ranges::transform(realm, realm.begin(), lower_case);
+    if (realm.ends_with('.')) realm.pop_back();
+    return realm.find_first_not_of(kAllowed) == std::string::npos ? realm : std::string();
+}
+
 mip4::Belief belief_of(const Mip4Hints& ours, const NetworkHints& heard) {
-    const bool named = std::ranges::any_of(heard.domains, [&](const std::string& name) {
+    const auto is_ours = [&](const std::string& name) {
         return std::ranges::any_of(
             ours.domains, [&](const std::string& domain) { return is_below(name, domain); });
-    });
+    };
+    const bool named = std::ranges::any_of(heard.domains, is_ours) || is_ours(heard.realm);
     const bool met = heard.gateway && std::ranges::find(ours.gateway_macs, *heard.gateway) !=
                                           ours.gateway_macs.end();
     if (named || met) return mip4::Belief::kInside;
-    const bool told = (!ours.domains.empty() && !heard.domains.empty()) ||
-                      (!ours.gateway_macs.empty() && heard.gateway);
+    const bool has_name = !heard.domains.empty() || !heard.realm.empty();
+    const bool told =
+        (!ours.domains.empty() && has_name) || (!ours.gateway_macs.empty() && heard.gateway);
     return told ? mip4::Belief::kOutside : mip4::Belief::kNone;
 }
 
@@ -166,8 +179,9 @@ std::optional<MacAddress> gateway_mac(NetlinkSocket& socket, int interface) {
     return found.mac;
 }
 
-mip4::Belief HintSource::about(int interface) {
+mip4::Belief HintSource::about(int interface, const std::string& realm) {
     NetworkHints heard;
+    if (!ours_.domains.empty()) heard.realm = realm;
     if (!ours_.domains.empty()) heard.domains = domains_of(read_file(ours_.resolv_conf));
     if (!ours_.gateway_macs.empty()) {
         if (!socket_ && !socket_.emplace().open()) socket_.reset();

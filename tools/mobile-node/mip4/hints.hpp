@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Hints about a network (S2.74, S2.76): the domain that its DHCP server named, and the MAC address
-// of its default gateway. Anybody can forge either: see mip4::Belief for what they change.
+// Hints about a network (S2.74 to S2.76): the domain that its DHCP server named, the identifier
+// (NAI) that its foreign agent advertises, and the MAC address of its default gateway. Anybody can
+// forge them: see mip4::Belief for what they change.
 #pragma once
 
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "controlplane/mip4/network_detection.hpp"
 #include "dataplane/base/address.hpp"
+#include "dataplane/base/byte_order.hpp"
 #include "tools/mobile-node/mip4/config.hpp"
 #include "tools/mobile-node/netlink_socket.hpp"
 
@@ -19,7 +21,12 @@ namespace homeport::mobile_node {
 struct NetworkHints {
     std::vector<std::string> domains;  // as domains_of()
     std::optional<MacAddress> gateway;
+    std::string realm{};  // of the foreign agent, as realm_of(); empty: none
 };
+
+/// What stands behind "@" in a NAI (RFC 7542), in lower case; all of it if there is no "@". Empty:
+/// it is no name.
+[[nodiscard]] std::string realm_of(ConstByteSpan nai);
 
 /// The names of the lines "domain" and "search" of a resolv.conf: lower case, without a dot at the
 /// end. The last such line counts, as for the resolver.
@@ -37,8 +44,9 @@ class HintSource {
     [[nodiscard]] bool is_used() const {
         return !ours_.domains.empty() || !ours_.gateway_macs.empty();
     }
-    /// `interface`: its index. What cannot be read is no hint.
-    [[nodiscard]] mip4::Belief about(int interface);
+    /// `interface`: its index; `realm`: of the foreign agent that is heard there. What cannot be
+    /// read is no hint.
+    [[nodiscard]] mip4::Belief about(int interface, const std::string& realm = {});
 
   private:
     Mip4Hints ours_;

@@ -123,6 +123,7 @@ std::optional<Exit> Layers::out_through_vpn(Packet& packet, const MobileTunnel& 
 }
 
 std::optional<Exit> Layers::out(Packet& packet, const mip4::Way& way, const Link& link) {
+    if (way.home) return Exit::kNative;
     if (!way.vpn()) return wrap_external(packet, way.internal, link);
     if (!wrap(packet, way.internal, kInnerPort, link.mtu)) return std::nullopt;
     return out_through_vpn(packet, *way.external, link);
@@ -140,7 +141,7 @@ std::optional<Exit> Layers::out_by(Packet& packet, int interface, Leg leg, const
         counters_.add(Counter::kDropNoBinding);
         return std::nullopt;
     }
-    return out(packet, mip4::Way{interface, *tunnel, *external}, link);
+    return out(packet, mip4::Way{interface, *tunnel, *external, false}, link);
 }
 
 // ------------------------------------------------------------------------------------- inbound

@@ -45,7 +45,7 @@ Json layers_of(const Mip4StatusSource& source, const mip4::Way& way) {
             source.config.vpn->gateway.to_string() +
             (source.layers.esp_in_udp() ? " UDP 4500 ESP" : " ESP"));
     }
-    add(header_of(way.internal));
+    if (!way.home) add(header_of(way.internal));
     add(source.node.home_address().to_string() + ">any");
     return out;
 }

@@ -24,12 +24,14 @@ bool stays_on_link(const Ipv4Address& destination) {
 }  // namespace
 
 unsigned overhead_of(const mip4::Way& way, unsigned esp, bool esp_in_udp) {
+    if (way.home) return 0;
     if (!way.vpn()) return way.internal.overhead();
     return way.internal.overhead() + esp + (esp_in_udp ? unsigned{sizeof(UdpHeader)} : 0) +
            way.external->overhead();
 }
 
 const char* mode_of(const mip4::Way& way) {
+    if (way.home) return "home";
     if (!way.vpn()) return way.internal.care_of.co_located ? "c" : "f";
     return way.external->care_of.co_located ? "cvc" : "fvc";
 }
@@ -49,6 +51,7 @@ Layers::Link UserPath::link_of(int interface) const {
 
 unsigned UserPath::mtu_of(const mip4::Way& way) const {
     unsigned room = link_of(way.interface).mtu;
+    if (way.home) return std::max(room, kLeastMtu);
     const auto less = [&](unsigned octets) { room = room > octets ? room - octets : 0; };
     if (way.vpn()) {
         less(way.external->overhead());

@@ -21,7 +21,7 @@ namespace homeport::mobile_node {
 /// Octets that a user packet grows by on our link, at most (S2.100). `esp`: what sealing adds,
 /// with its new IP header; 0 without VPN.
 [[nodiscard]] unsigned overhead_of(const mip4::Way& way, unsigned esp, bool esp_in_udp);
-/// "c", "f", "cvc" or "fvc".
+/// "c", "f", "cvc", "fvc", or "home".
 [[nodiscard]] const char* mode_of(const mip4::Way& way);
 
 class UserPath {

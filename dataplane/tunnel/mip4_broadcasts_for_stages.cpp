@@ -71,4 +71,42 @@ rte_mbuf* broadcast_copy(Worker& worker, rte_mbuf* broadcast,
     return copy;
 }
 
+bool is_for_home_link(const table::Tables& tables, const table::Binding& binding,
+                      const Ipv4Address& destination) {
+    if (binding.home_port == table::kNoHomePort) return false;
+    if (destination.is_broadcast()) return true;
+    constexpr std::uint32_t kOfOneLink = 0xe00000;  // 224.0.0.0/24 (RFC 5771)
+    if (destination.is_multicast()) return destination.host() >> 8 != kOfOneLink;
+    for (const table::HomePrefix& home : tables.home_prefixes.on_port(binding.home_port)) {
+        if (!home.prefix.is_v4_mapped() || home.length < 96 || home.length >= 127) continue;
+        const std::uint32_t host_bits = home.length == 96 ? ~0u : (1u << (128 - home.length)) - 1;
+        if ((table::v4_of(home.prefix).host() | host_bits) == destination.host()) return true;
+    }
+    return false;
+}
+
+bool make_home_link_frame(const Worker& worker, rte_mbuf* packet, const table::Binding& binding) {
+    constexpr std::uint32_t kGroupBits = 0x7fffff;  // RFC 1112 section 6.4
+    const Ipv4Address destination =
+        reinterpret_cast<const Ipv4Header*>(stage::data(packet))->destination;
+    if (rte_pktmbuf_headroom(packet) < sizeof(EthernetHeader)) return false;
+    decrement_hop_limit(stage::data(packet), 4);
+    auto* const ethernet =
+        reinterpret_cast<EthernetHeader*>(rte_pktmbuf_prepend(packet, sizeof(EthernetHeader)));
+    ethernet->destination = MacAddress{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+    if (destination.is_multicast()) {
+        ethernet->destination = MacAddress{{0x01, 0x00, 0x5e}};
+        const std::uint32_t group = destination.host() & kGroupBits;
+        ethernet->destination.bytes[3] = static_cast<std::uint8_t>(group >> 16);
+        ethernet->destination.bytes[4] = static_cast<std::uint8_t>(group >> 8);
+        ethernet->destination.bytes[5] = static_cast<std::uint8_t>(group);
+    }
+    ethernet->source = worker.ports[binding.home_port].mac;
+    ethernet->ether_type = Be16(kEtherTypeIpv4);
+    PacketMeta& notes = stage::meta(packet);
+    notes.flags = stage::kMetaFrame;
+    notes.in_port = binding.home_port;
+    return true;
+}
+
 }  // namespace homeport::tunnel

@@ -24,7 +24,7 @@ using stage::PacketMeta;
 using stage::StageId;
 using stage::Worker;
 
-enum class Mip4InEdge : std::uint8_t { kParse, kTunnelIn, kTunnelOut, kToControl };
+enum class Mip4InEdge : std::uint8_t { kParse, kTunnelIn, kTunnelOut, kToControl, kTx };
 
 const Ipv4Header& ipv4_of(rte_mbuf* packet) {
     return *reinterpret_cast<const Ipv4Header*>(stage::data(packet));
@@ -49,7 +49,10 @@ class Mip4In {
     void settle_without_binding(const Mip4Arrival& arrival);
     void settle_keepalive(const Mip4Arrival& arrival, std::uint32_t slot);
     void decapsulate(const Mip4Arrival& arrival, std::uint32_t slot);
+    void send_to_home_link(rte_mbuf* packet, const table::Binding& binding);
     void send_to_nodes(rte_mbuf* broadcast);
+    [[nodiscard]] bool copy_to_nodes(rte_mbuf* broadcast, std::uint16_t port,
+                                     const Ipv6Address& sender);
     void drop(const Mip4Arrival& arrival, Counter counter) { out_.drop(arrival.packet, counter); }
 
     Worker& worker_;
@@ -290,23 +293,49 @@ void Mip4In::decapsulate(const Mip4Arrival& arrival, std::uint32_t slot) {
     count_in(worker_, binding, arrival.length);
     ++decapsulated_;
     ++by_role_[static_cast<std::size_t>(channel::mip4_role(binding.flags))];
+    if (binding.home_port != table::kNoHomePort &&
+        is_for_home_link(tables_, binding, ipv4_of(packet).destination)) [[unlikely]] {
+        return send_to_home_link(packet, binding);
+    }
     stage::meta(packet).flags = stage::kMetaDecapsulated;  // the rest is for parse to say
     opened_.packets[opened_.count++] = packet;
+}
+
+/// As if the node were on its home link: for those there, and for nodes elsewhere that want the
+/// broadcasts of it.
+void Mip4In::send_to_home_link(rte_mbuf* packet, const table::Binding& binding) {
+    if (ipv4_of(packet).ttl <= 1) {
+        out_.drop(packet, Counter::kForwardTtl);
+        return;
+    }
+    if (!ipv4_of(packet).destination.is_multicast()) {
+        (void)copy_to_nodes(packet, binding.home_port, binding.home_address);
+    }
+    if (!make_home_link_frame(worker_, packet, binding)) {
+        out_.drop(packet, Counter::kNoBuffer);
+        return;
+    }
+    worker_.count(Counter::kMip4ReverseBroadcasts);
+    out_.to(Mip4InEdge::kTx, packet);
+}
+
+/// Copies for all of the link at `port` that want them, but `sender`. False: more than are made.
+bool Mip4In::copy_to_nodes(rte_mbuf* broadcast, std::uint16_t port, const Ipv6Address& sender) {
+    for (const table::BroadcastNodes::Node& node : tables_.broadcast_nodes.all()) {
+        if (node.port != port || node.home_address == sender) continue;
+        if (!worker_.broadcast_policer.take(worker_.now_tsc)) return false;
+        rte_mbuf* const copy = broadcast_copy(worker_, broadcast, node);
+        if (copy != nullptr) out_.to(Mip4InEdge::kTunnelOut, copy);
+    }
+    return true;
 }
 
 /// P29. The packet is a copy that classify made; what is on a link is a message (P28).
 void Mip4In::send_to_nodes(rte_mbuf* broadcast) {
     const PacketMeta& notes = stage::meta(broadcast);
-    if (ipv4_of(broadcast).ttl > 1) {
-        for (const table::BroadcastNodes::Node& node : tables_.broadcast_nodes.all()) {
-            if (node.port != notes.in_port) continue;
-            if (!worker_.broadcast_policer.take(worker_.now_tsc)) {
-                out_.drop(broadcast, Counter::kMip4BroadcastLimit);
-                return;
-            }
-            rte_mbuf* const copy = broadcast_copy(worker_, broadcast, node);
-            if (copy != nullptr) out_.to(Mip4InEdge::kTunnelOut, copy);
-        }
+    if (ipv4_of(broadcast).ttl > 1 && !copy_to_nodes(broadcast, notes.in_port, {})) {
+        out_.drop(broadcast, Counter::kMip4BroadcastLimit);
+        return;
     }
     out_.absorb(broadcast);
 }
@@ -354,8 +383,9 @@ const stage::StageDescription kMip4InStage{
     .edges = {{{"parse", StageId::kParse},
                {"tunnel-in", StageId::kTunnelIn},
                {"tunnel-out", StageId::kTunnelOut},
-               {"to-control", StageId::kToControl}}},
-    .edge_count = 4,
+               {"to-control", StageId::kToControl},
+               {"tx", StageId::kTx}}},
+    .edge_count = 5,
 };
 
 }  // namespace homeport::tunnel

@@ -185,6 +185,43 @@ TEST_F(Mip4Messages, P29_broadcasts_go_to_nodes_with_B) {
     EXPECT_EQ(feed(kHomeLink, to_group(kHomeLink, last)).sent[kOutside].size(), 0u);
 }
 
+TEST_F(Mip4Messages, RFC3024_5_3_broadcasts_out_of_a_reverse_tunnel_are_for_the_home_link) {
+    start_mip4();
+    bind4(Encapsulation::kIpv4, channel::kBindingBroadcasts);
+    channel::BindingSet other =
+        mip4_binding(Encapsulation::kIpv4, channel::kBindingBroadcasts, kOtherNode);
+    apply(other);
+    const auto sent_by_node = [&](const char* to, std::uint8_t ttl) {
+        const Bytes inner = ipv4(kNode, v4(to), 17, Bytes(40, 4), {.ttl = ttl});
+        return feed_packet(kOutside,
+                           in_tunnel(Encapsulation::kIpv4, inner, kCareOf, kHomeAgent4, 0, 0));
+    };
+    struct Case {
+        const char* group;
+        MacAddress mac;
+        std::size_t copies;
+    };
+    for (const Case& row :
+         {Case{"255.255.255.255", MacAddress{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}, 1},
+          Case{"192.0.2.255", MacAddress{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}, 1},
+          Case{"239.129.2.3", MacAddress{{0x01, 0x00, 0x5e, 0x01, 0x02, 0x03}}, 0}}) {
+        const Result result = sent_by_node(row.group, 64);
+        ASSERT_EQ(result.sent[kHomeLink].size(), 1u) << row.group << result.to_string();
+        const Bytes& frame = result.sent[kHomeLink][0];
+        EXPECT_EQ(MacAddress::load(frame.data()), row.mac);
+        EXPECT_EQ(MacAddress::load(frame.data() + 6), port_mac(kHomeLink));
+        EXPECT_EQ(packet_in(frame), ipv4(kNode, v4(row.group), 17, Bytes(40, 4), {.ttl = 63}));
+        EXPECT_EQ(result.count("mip4.rt.broadcasts"), 1u);
+        // The other node wants broadcasts; whoever sent it does not get it back.
+        EXPECT_EQ(result.count("mip4.broadcasts"), row.copies);
+        EXPECT_EQ(result.sent[kOutside].size(), row.copies);
+        EXPECT_EQ(result.dropped(), 0u) << result.to_string();
+    }
+    expect_drop(sent_by_node("255.255.255.255", 1), "forward.ttl");
+    EXPECT_EQ(sent_by_node("224.0.0.251", 64).sent[kHomeLink].size(), 0u) << "of one link";
+    EXPECT_EQ(sent_by_node("198.51.100.255", 64).count("mip4.rt.broadcasts"), 0u);
+}
+
 TEST_F(Mip4Messages, P29_copies_are_limited) {
     start_mip4();
     for (unsigned i = 0; i < 140; ++i) {

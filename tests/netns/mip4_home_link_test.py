@@ -74,7 +74,7 @@ def RFC5944_3_6_3_4_6_away_home_and_away_again(net):
     expect_data(net, "away")
     expect(net.mac_of_alice() == HOME_AGENT_MAC, f"proxy ARP: {net.mac_of_alice()}")
 
-    capture = Capture(net.lab, "mn", "home", "ip or arp")
+    capture = Capture(net.lab, "home", "mn", "ip or arp")
     net.unplug("c")
     net.plug("home")
     net.wait_mode("home")
@@ -118,6 +118,7 @@ def RFC5944_3_6_3_the_home_agent_must_say_that_it_is_home(net):
     net.lab.ip("mn", "addr add 192.0.2.66/24 dev c")  # the prefix of the home link
     net.lab.ip("home", "addr add 192.0.2.65/32 dev c")
     net.lab.ip("home", "route add 192.0.2.66/32 dev c")
+    net.lab.ip("home", "neigh add proxy 192.0.2.66 dev br0")
     net.lab.ip("mn", "route replace default via 192.0.2.65 dev c onlink")
     net.lab.run("home", ["nft", "-f", "-"], stdin=f"""table ip lose {{
     chain forward {{

@@ -6,13 +6,14 @@ advertises. tshark reads who was asked.
 """
 import time
 
-from cases import case, expect, main
+from cases import CASES, case, expect, main
 from lab import wait_until
 from signalling_capture import ASSOCIATIONS, Capture
-from vpn_mobile_node_test import WIRES, expect_both_ways
-from vpn_network import EXTERNAL, INTERNAL, VpnNetwork
+from vpn_mobile_node_test import WIRES
+from vpn_network import CORRESPONDENT, EXTERNAL, HOME, INTERNAL, VpnNetwork
 
 ASSOCIATIONS.clear()
+CASES.clear()  # those of the module that helpers come from
 PATIENCE = 4  # seconds, detect_period: who waits for it can be told from who does not
 
 
@@ -52,6 +53,11 @@ def move_to(net, network):
     capture.stop()
     rows = capture.tshark(["mip.haaddr"], "mip.type == 1")
     return took, {row["mip.haaddr"] for row in rows}
+
+
+def expect_both_ways(net):
+    wait_until(lambda: net.ping("mn", CORRESPONDENT, 1), 10, f"an answer to the node: {net.mn()}")
+    wait_until(lambda: net.ping("cn", HOME, 1), 10, f"an answer of the node: {net.mn()}")
 
 
 def expect_inside(net, network, mode):

@@ -259,7 +259,7 @@ def S2_96_nor_with_several_interfaces_nor_after_a_crash(net):
     # A stranger on each visited link has a route to the home address by our care-of address.
     for namespace, device, network in (("inet", "a", "a"), ("nat", "in", "n")):
         net.lab.ip(namespace, f"route add {HOME}/32 via {care_of(network)} dev {device}")
-        net.lab.run(namespace, ["nft", "flush", "ruleset"])
+    net.lab.run("inet", ["nft", "flush", "ruleset"])
 
     def is_kept_out():
         return not net.ping("inet", HOME, 2) and not net.ping("nat", HOME, 2)
@@ -271,7 +271,7 @@ def S2_96_nor_with_several_interfaces_nor_after_a_crash(net):
     net.mobile_node.wait()
     expect(is_kept_out(), "in the clear after a crash")
     net.start_mobile_node()
-    wait_mode(net, "a")
+    wait_mode(net, "n")  # the last one that got a default route
     rules = net.lab.run("mn", ["nft", "list", "table", "ip", table])
     expect(rules.count("counter packets") == 1, f"once: {rules}")
     expect(is_kept_out(), "in the clear after a new start")

@@ -157,6 +157,7 @@ class alignas(64) WorkerContext {
     void start_packet(rte_mbuf* packet);
     [[nodiscard]] bool note_reply(const FromMain& order, rte_mbuf* packet);
     bool retry_waiting();
+    void inject_in_one_piece(stage::StageId stage, std::span<rte_mbuf* const> frames);
     void inject_one(stage::StageId stage, rte_mbuf* packet);
     void wake_main();
     void sleep(unsigned idle_rounds, std::uint32_t longest_us);

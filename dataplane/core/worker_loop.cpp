@@ -108,22 +108,46 @@ void WorkerContext::receive(std::uint16_t port, std::span<rte_mbuf* const> frame
 /// At most a batch of frames, which are counted as received; `flags`: MetaFlags of all of them.
 void WorkerContext::begin_with(std::uint16_t port, std::span<rte_mbuf* const> frames,
                                std::uint16_t flags) {
-    std::array<rte_mbuf*, kBatchSize> whole;
-    std::size_t count = 0;
-    for (rte_mbuf* frame : frames) rte_prefetch0(rte_pktmbuf_mtod(frame, void*));
+    const stage::PacketMeta notes{.family = 0,
+                                  .protocol = 0,
+                                  .flags = flags,
+                                  .upper_offset = 0,
+                                  .in_port = port,
+                                  .adjacency = channel::kNoIndex,
+                                  .binding = channel::kNoIndex,
+                                  .parameter = 0,
+                                  .reason = 0,
+                                  .code = 0,
+                                  .passes = 0,
+                                  .trace = 0,
+                                  .trace_step = 0,
+                                  .resume = 0,
+                                  .drop = 0};
+    unsigned chained = 0;
     for (rte_mbuf* frame : frames) {
-        stage::init_meta(frame, port).flags = flags;
-        // Only drivers that were told of larger frames than the pool takes chain buffers.
-        if (frame->nb_segs != 1 && rte_pktmbuf_linearize(frame) != 0) [[unlikely]] {
+        rte_prefetch0(rte_pktmbuf_mtod(frame, void*));
+        stage::meta(frame) = notes;
+        chained |= frame->nb_segs ^ 1u;
+    }
+    const StageId first = state_.ready() ? StageId::kExpress : StageId::kToKernel;
+    if (chained == 0) [[likely]] {
+        driver_->inject(first, frames);
+    } else {
+        inject_in_one_piece(first, frames);
+    }
+    run_stages();
+}
+
+/// Only drivers that were told of larger frames than the pool takes chain buffers.
+void WorkerContext::inject_in_one_piece(StageId stage, std::span<rte_mbuf* const> frames) {
+    for (rte_mbuf* frame : frames) {
+        if (rte_pktmbuf_linearize(frame) != 0) {
             worker_.count(Counter::kParseTruncated);
             rte_pktmbuf_free(frame);
-            continue;
+        } else {
+            inject_one(stage, frame);
         }
-        whole[count++] = frame;
     }
-    driver_->inject(state_.ready() ? StageId::kExpress : StageId::kToKernel,
-                    std::span(whole.data(), count));
-    run_stages();
 }
 
 void WorkerContext::start_packet(rte_mbuf* packet) {

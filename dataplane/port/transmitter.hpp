@@ -56,6 +56,19 @@ class Transmitter {
         queue.frames[queue.count++] = frame;
         waiting_ |= std::uint32_t{1} << port;
     }
+    /// Where the next `count` frames for `port` go, to be written there and then said by added():
+    /// a run of them costs no more than its stores. Null: not so many; put() each then.
+    [[nodiscard]] rte_mbuf** room(std::uint16_t port, unsigned count) {
+        if (port >= channel::kMaxPorts || queues_[port] == nullptr ||
+            queues_[port]->count + count > kCapacity) [[unlikely]] {
+            return nullptr;
+        }
+        return queues_[port]->frames.data() + queues_[port]->count;
+    }
+    void added(std::uint16_t port, unsigned count) {
+        queues_[port]->count += count;
+        waiting_ |= std::uint32_t{1} << port;
+    }
     /// Gives what waits to the drivers; counts tx.port. True: nothing waits any more.
     bool flush() { return waiting_ == 0 || flush_waiting(); }
 

@@ -31,64 +31,113 @@ void return_to_kernel(rte_mbuf* packet, const table::Adjacency* adjacency, Worke
     out.to(TxEdge::kUnresolved, packet);
 }
 
-void send_over(const table::Adjacency& adjacency, rte_mbuf* packet, Worker& worker, Edges& out) {
-    auto* const header =
-        reinterpret_cast<std::uint8_t*>(rte_pktmbuf_prepend(packet, sizeof(EthernetHeader)));
-    if (header == nullptr) [[unlikely]] {
-        out.drop(packet, channel::Counter::kNoBuffer);
+/// Checksums that were left to this stage, of a packet behind whose Ethernet header is the IP one.
+[[gnu::noinline]] void see_to_checksums(const table::Adjacency& adjacency, rte_mbuf* packet,
+                                        const Worker& worker) {
+    const stage::PortView& port = worker.ports[adjacency.port];
+    const bool by_port = (packet->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) != 0
+                             ? port.tx_ipv4_checksum != 0
+                             : port.tx_udp_checksum != 0;
+    if (by_port) {
+        packet->l2_len = sizeof(EthernetHeader);
         return;
     }
-    if ((packet->ol_flags & stage::kLeftToTx) != 0) [[unlikely]] {
-        const stage::PortView& port = worker.ports[adjacency.port];
-        const bool by_port = (packet->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) != 0
-                                 ? port.tx_ipv4_checksum != 0
-                                 : port.tx_udp_checksum != 0;
-        if (by_port) {
-            packet->l2_len = sizeof(EthernetHeader);
-        } else {
-            (void)rte_pktmbuf_adj(packet, sizeof(EthernetHeader));
-            stage::finish_checksums(packet);
-            (void)rte_pktmbuf_prepend(packet, sizeof(EthernetHeader));
-        }
-    }
-    std::memcpy(header, adjacency.ethernet.data(), sizeof(EthernetHeader));
-    worker.transmitter->put(adjacency.port, packet);
+    (void)rte_pktmbuf_adj(packet, sizeof(EthernetHeader));
+    stage::finish_checksums(packet);
+    (void)rte_pktmbuf_prepend(packet, sizeof(EthernetHeader));
 }
 
-void count_sent(const Worker& worker, std::uint32_t adjacency, unsigned count) {
-    if (count == 0 || worker.adjacency_packets == nullptr) return;
-    std::uint64_t& packets = worker.adjacency_packets[adjacency];
-    __atomic_store_n(&packets, packets + count, __ATOMIC_RELAXED);
+/// Packets that leave over one adjacency, from number `first` of the batch to the first that does
+/// not. What is the same for all of them is looked at once: the adjacency, its header, the port's
+/// queue.
+class Run {
+  public:
+    Run(const table::Adjacency& adjacency, std::uint32_t index, Worker& worker)
+        : adjacency_(adjacency), index_(index), worker_(worker) {
+        std::memcpy(&head_, adjacency.ethernet.data(), sizeof head_);
+        std::memcpy(&tail_, adjacency.ethernet.data() + kTail, sizeof tail_);
+    }
+
+    /// Number of the first packet behind the run.
+    [[nodiscard]] unsigned send(const Batch& in, unsigned first, Edges& out);
+
+  private:
+    /// The 14 octets are written as two words of 8 that overlap.
+    static constexpr std::size_t kTail = sizeof(EthernetHeader) - 8;
+
+    [[nodiscard]] bool belongs(const stage::PacketMeta& notes) const {
+        return notes.adjacency == index_ && (notes.flags & stage::kMetaFrame) == 0;
+    }
+    /// False: there is no room.
+    [[nodiscard]] bool put_header(rte_mbuf* packet) const {
+        if (packet->data_off < sizeof(EthernetHeader)) [[unlikely]]
+            return false;
+        packet->data_off = static_cast<std::uint16_t>(packet->data_off - sizeof(EthernetHeader));
+        packet->data_len = static_cast<std::uint16_t>(packet->data_len + sizeof(EthernetHeader));
+        packet->pkt_len += sizeof(EthernetHeader);
+        std::uint8_t* const header = stage::data(packet);
+        std::memcpy(header, &head_, sizeof head_);
+        std::memcpy(header + kTail, &tail_, sizeof tail_);
+        if ((packet->ol_flags & stage::kLeftToTx) != 0) [[unlikely]]
+            see_to_checksums(adjacency_, packet, worker_);
+        return true;
+    }
+
+    const table::Adjacency& adjacency_;
+    std::uint32_t index_;
+    Worker& worker_;
+    std::uint64_t head_;
+    std::uint64_t tail_;
+};
+
+unsigned Run::send(const Batch& in, unsigned first, Edges& out) {
+    Transmitter& transmitter = *worker_.transmitter;
+    const std::uint16_t port = adjacency_.port;
+    const unsigned count = in.count;
+    rte_mbuf** const room = transmitter.room(port, count - first);
+    rte_mbuf** end = room;  // of those that were put there
+    unsigned put = 0;
+    unsigned i = first;
+    for (; i < count; ++i) {
+        rte_mbuf* const packet = in.packets[i];
+        if (!belongs(stage::meta(packet))) break;
+        out.kept(packet, "port");
+        if (!put_header(packet)) [[unlikely]] {
+            out.drop(packet, channel::Counter::kNoBuffer);
+        } else if (room != nullptr) [[likely]] {
+            *end++ = packet;
+        } else {
+            transmitter.put(port, packet);
+            ++put;
+        }
+    }
+    const auto added = static_cast<unsigned>(end - room);
+    if (added != 0) transmitter.added(port, added);
+    if (added + put != 0 && worker_.adjacency_packets != nullptr) {
+        std::uint64_t& packets = worker_.adjacency_packets[index_];
+        __atomic_store_n(&packets, packets + added + put, __ATOMIC_RELAXED);
+    }
+    return i;
 }
 
 void tx(Worker& worker, Batch& in, Edges& out) {
-    const table::AdjacencyTable& adjacencies = worker.tables->adjacencies;
-    std::uint32_t last_index = channel::kNoIndex;
-    const table::Adjacency* adjacency = nullptr;
-    unsigned sent = 0;  // over it
-    for (unsigned i = 0; i < in.count; ++i) {
+    for (unsigned i = 0; i < in.count;) {
         rte_mbuf* const packet = in.packets[i];
         const stage::PacketMeta& notes = stage::meta(packet);
         if ((notes.flags & stage::kMetaFrame) != 0) [[unlikely]] {
             out.kept(packet, "port");
             worker.transmitter->put(notes.in_port, packet);
+            ++i;
             continue;
         }
-        if (notes.adjacency != last_index || adjacency == nullptr) {
-            count_sent(worker, last_index, sent);
-            sent = 0;
-            last_index = notes.adjacency;
-            adjacency = adjacencies.find(last_index);
-        }
+        const table::Adjacency* const adjacency = worker.tables->adjacencies.find(notes.adjacency);
         if (adjacency == nullptr || adjacency->resolved == 0) [[unlikely]] {
             return_to_kernel(packet, adjacency, worker, out);
+            ++i;
             continue;
         }
-        ++sent;
-        out.kept(packet, "port");
-        send_over(*adjacency, packet, worker, out);
+        i = Run(*adjacency, notes.adjacency, worker).send(in, i, out);
     }
-    count_sent(worker, last_index, sent);
 }
 
 }  // namespace

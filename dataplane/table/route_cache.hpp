@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What one worker found out about destinations beyond its home links: the next hop, and that the
 // address is neither one of ours nor of a home prefix nor of a mobile network. Whether an address
-// is bound is not kept here: that changes all the time, and the binding table is asked each time.
+// is bound changes all the time, and the binding table is asked each time; but where no address of
+// a whole /64 was ever bound (BoundSubnets), that is kept as well.
 //
 // An answer holds as long as Tables::generation() is what it was when the answer was made, so a
 // change of a route, an address or a prefix is seen with the next batch.
@@ -20,8 +21,9 @@ class RouteCache {
         Ipv6Address destination;
         std::uint64_t generation = 0;  // 0: no entry; Tables::generation() is never 0
         std::uint32_t adjacency = 0;
-        std::uint16_t mtu = 0;  // octets: the route's
-        std::uint16_t reserved = 0;
+        std::uint16_t mtu = 0;     // octets: the route's
+        std::uint8_t unbound = 0;  // 1: no address of its /64 is bound
+        std::uint8_t reserved = 0;
     };
 
     /// What is known about `destination`; null: nothing.
@@ -33,8 +35,8 @@ class RouteCache {
         }
         return &entry;
     }
-    /// Asks the tables about an IPv6 destination without binding, and keeps the answer. Null: it is
-    /// not simply to be forwarded over an adjacency. `generation` was read before.
+    /// Asks the tables about an IPv6 destination, and keeps the answer. Null: it is not simply to
+    /// be forwarded over an adjacency, if it is not bound. `generation` was read before.
     const Entry* look_up(const Tables& tables, const Ipv6Address& destination,
                          std::uint64_t generation) {
         if (tables.local_addresses.find(destination) != nullptr ||
@@ -46,7 +48,12 @@ class RouteCache {
         const Hop hop = tables.next_hop(6, destination);
         if (hop.type != Hop::Type::kForward) return nullptr;
         Entry& entry = entries_[index_of(destination)];
-        entry = {destination, generation, hop.adjacency, hop.mtu, 0};
+        entry = {.destination = destination,
+                 .generation = generation,
+                 .adjacency = hop.adjacency,
+                 .mtu = hop.mtu,
+                 .unbound = tables.bound_subnets.may_hold(destination) ? std::uint8_t{0}
+                                                                       : std::uint8_t{1}};
         return &entry;
     }
 

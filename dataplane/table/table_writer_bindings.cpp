@@ -188,6 +188,7 @@ Applied TableWriter::publish(Binding binding, const BindingNotes& notes,
         return fail(channel::CommandError::kTableFull,
                     "more than " + std::to_string(tables_.bindings.capacity()) + " bindings");
     }
+    tables_.bound_subnets.add(binding.home_address);
     binding_notes_[inserted->slot] = notes;
     note_broadcasts(binding);
     tables_.return_paths.put(inserted->slot, inserted->replaced);

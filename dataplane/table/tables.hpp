@@ -9,6 +9,7 @@
 #include "dataplane/channel/messages.hpp"
 #include "dataplane/table/adjacency_table.hpp"
 #include "dataplane/table/binding_table.hpp"
+#include "dataplane/table/bound_subnets.hpp"
 #include "dataplane/table/broadcast_nodes.hpp"
 #include "dataplane/table/broken_tunnels.hpp"
 #include "dataplane/table/fib.hpp"
@@ -53,11 +54,12 @@ struct Tables {
     /// Whether there was memory for all of them.
     [[nodiscard]] bool valid() const;
 
-    /// Rises with each change of an address, a prefix or a route, and when an adjacency index goes:
-    /// how long answers about destinations without binding may be kept. Never 0.
+    /// Rises with each change of an address, a prefix or a route, when an adjacency index goes, and
+    /// with the first binding in a /64: how long answers about destinations without binding may be
+    /// kept. Never 0.
     [[nodiscard]] std::uint64_t generation() const {
         return 1 + fib.generation() + local_addresses.generation() + home_prefixes.generation() +
-               mobile_prefixes.generation() + adjacencies.generation();
+               mobile_prefixes.generation() + adjacencies.generation() + bound_subnets.generation();
     }
     /// Route and next hop of a destination; IPv4 ones in v4-mapped form, `family` 4 or 6.
     [[nodiscard]] Hop next_hop(std::uint8_t family, const Ipv6Address& destination) const;
@@ -75,6 +77,7 @@ struct Tables {
     rte_rcu_qsbr* qsbr;
     Reclaimer reclaimer;  // the writer's; before the tables, so that it is destroyed after them
     BindingTable bindings;
+    BoundSubnets bound_subnets;        // of the addresses in `bindings`
     mutable ReturnPaths return_paths;  // workers write it, too
     AdjacencyTable adjacencies;
     LocalAddresses local_addresses;

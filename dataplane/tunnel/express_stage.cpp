@@ -3,14 +3,23 @@
 // an IPv6 packet with nothing unusual about it. Whatever is not certain here goes to parse as it
 // came, so nothing is decided here that the stages behind do not decide in the same way;
 // tests/golden/forward/express_test.cpp holds the two against each other.
-#include <rte_prefetch.h>
-
+//
+// The burst goes through few short loops, each of which knows one thing only:
+//
+//   sort            headers in order? To this host: a tunnel, or ESP. To others: a destination
+//   open_tunnels    P2: the packet inside, and the binding that its source must have
+//   go_on           what left a tunnel or IPsec: its route, if that is known to be all it takes
+//   settle          all other destinations: bound (P1, P14, P3), or routed. What goes into a tunnel
+//                   by policy and binding gets its header here (express_encapsulate_for_stages.hpp)
+//
+// Between them are lists, in the order of the burst, of the packets that go the same way. Loops
+// count in local variables: the compiler must believe that a store into a packet changes members.
 #include "dataplane/base/hop_limit.hpp"
 #include "dataplane/base/ip_header.hpp"
-#include "dataplane/ipsec/interface.hpp"
 #include "dataplane/table/route_cache.hpp"
 #include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
-#include "dataplane/tunnel/ipv6_tunnel_for_stages.hpp"
+#include "dataplane/tunnel/express_encapsulate_for_stages.hpp"
+#include "dataplane/tunnel/express_headers.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
 
@@ -23,144 +32,199 @@ using stage::Batch;
 using stage::Edges;
 using stage::PacketMeta;
 using stage::Worker;
+using table::RouteCache;
 
 enum class ExpressEdge : std::uint8_t { kParse, kIpsecOut, kTunnelIn, kIpsecIn, kTx };
 
-constexpr unsigned kPrefetchDistance = 4;
-constexpr std::uint16_t kIpv6Length = sizeof(Ipv6Header);
-
-/// Upper-layer protocols that mean nothing to this host when they pass through it.
-constexpr bool passes_through(std::uint8_t protocol) {
-    constexpr std::uint64_t kLow = std::uint64_t{1} << number(IpProtocol::kIpv4) |
-                                   std::uint64_t{1} << number(IpProtocol::kTcp) |
-                                   std::uint64_t{1} << number(IpProtocol::kUdp) |
-                                   std::uint64_t{1} << number(IpProtocol::kIpv6) |
-                                   std::uint64_t{1} << number(IpProtocol::kGre) |
-                                   std::uint64_t{1} << number(IpProtocol::kNoNextHeader);
-    constexpr std::uint8_t kSctp = 132;
-    return protocol < 64 ? (kLow >> protocol & 1) != 0 : protocol == kSctp;
+void add(Batch& batch, rte_mbuf* packet) {
+    batch.packets[batch.count++] = packet;
 }
-
-/// First octet of a unicast address that is neither link-local nor one of the void ones: 001 of
-/// global addresses, 1111110 of unique local ones, and what may once be given out.
-constexpr bool is_ordinary(std::uint8_t first_octet) {
-    return static_cast<std::uint8_t>(first_octet - 1) < 0xfd;
-}
-
-/// One call of the stage.
-class Express {
-  public:
-    explicit Express(Worker& worker) : worker_(worker), tables_(*worker.tables) {}
-
-    void run(const Batch& in, Edges& out);
-
-  private:
-    [[nodiscard]] const Ipv6Header* header_of(rte_mbuf* packet, const PacketMeta& notes);
-    void leave_home_sources(const Batch& in);
-    void look_at(rte_mbuf* packet, const Ipv6Header& ip);
-    void look_at_local(rte_mbuf* packet, const Ipv6Header& ip);
-    void settle_destinations();
-    [[nodiscard]] bool intercept(rte_mbuf* packet, const Ipv6Address& destination,
-                                 std::uint32_t slot);
-    [[nodiscard]] bool goes_into_tunnel(const rte_mbuf* packet, const Ipv6Header& ip,
-                                        const table::Binding& binding);
-    void count_bypassed();
-    [[nodiscard]] bool is_resolved(std::uint32_t adjacency);
-    void encapsulate_all();
-    [[nodiscard]] bool forward(rte_mbuf* packet, const Ipv6Address& destination);
-    void open_tunnels();
-    void send_inner(rte_mbuf* packet, const Ipv6Address& destination, std::uint32_t slot,
-                    const table::Binding& binding);
-    void give_to_tunnel_in(rte_mbuf* packet, const Ipv6Header& outer);
-    static void take(rte_mbuf* packet, PacketMeta& notes, const Ipv6Header& ip);
-    static void add(Batch& batch, rte_mbuf* packet) { batch.packets[batch.count++] = packet; }
-
-    Worker& worker_;
-    const table::Tables& tables_;
-    const table::LocalAddress* local_ = nullptr;  // the one that the first packet is for
-    bool asked_local_ = false;
-    std::uint16_t port_ = channel::kNoPort;  // that mac_ is of
-    std::uint64_t mac_ = 0;
-    std::uint64_t generation_ = 0;
-    std::array<const Ipv6Header*, stage::kBatchSize> headers_;  // of the batch; null: not for here
-    Batch candidates_;                                          // whose destinations are asked for
-    std::array<const Ipv6Address*, stage::kBatchSize> destinations_;
-    /// Of candidates that are inside a tunnel: the binding that they come by. Else null.
-    std::array<const table::Binding*, stage::kBatchSize> from_;
-    Batch arrived_;  // tunnel packets that end here
-    std::array<const Ipv6Header*, stage::kBatchSize> outers_;
-    Batch slow_, intercepted_, tunnelled_, sealed_, sent_;
-
-    // Packets that go into their tunnels here.
-    Batch encapsulated_;
-    std::array<const table::Binding*, stage::kBatchSize> bindings_;
-    std::array<const Ipv6Header*, stage::kBatchSize> inners_;
-    int bypassed_protocol_ = -1;  // the last one that IPsec was asked about
-    std::optional<ipsec::Processor::BypassEntry> bypass_;
-    std::uint64_t bypassed_packets_ = 0;
-    std::uint64_t bypassed_octets_ = 0;
-    unsigned decapsulated_ = 0;
-    std::uint32_t adjacency_ = channel::kNoIndex;  // the last one that was looked at
-    bool resolved_ = false;
-};
 
 const Ipv6Header& header_at(const Ipv6Address& destination) {
     return *reinterpret_cast<const Ipv6Header*>(
         reinterpret_cast<const std::uint8_t*>(&destination) - offsetof(Ipv6Header, destination));
 }
 
-/// The six octets at `mac`, which has eight, as a word to compare.
-std::uint64_t mac_word(const std::uint8_t* mac) {
-    std::uint64_t octets;
-    std::memcpy(&octets, mac, sizeof octets);
-    return octets << 16;
-}
+/// One call of the stage.
+class Express {
+  public:
+    explicit Express(Worker& worker)
+        : worker_(worker),
+          tables_(*worker.tables),
+          generation_(tables_.generation()),
+          hop_(tables_) {}
 
-/// The IPv6 header of a packet whose headers are in order and without extensions; null: somebody
-/// else must look at it.
-const Ipv6Header* Express::header_of(rte_mbuf* packet, const PacketMeta& notes) {
-    const std::uint8_t* at = stage::data(packet);
-    std::uint32_t room = stage::length(packet);
-    if (notes.passes == 0) {
-        if (room < kEthernetLength + kIpv6Length || notes.in_port >= channel::kMaxPorts) {
-            return nullptr;
-        }
-        if (notes.in_port != port_) {
-            port_ = notes.in_port;
-            std::array<std::uint8_t, 8> mac{};
-            worker_.ports[port_].mac.store(mac.data());
-            mac_ = mac_word(mac.data());
-        }
-        if (mac_word(at) != mac_ || load_be16(at + 12) != kEtherTypeIpv6) return nullptr;
-        at += kEthernetLength;
-        room -= kEthernetLength;
-    } else if (room < kIpv6Length) {
-        return nullptr;
+    void run(const Batch& in, Edges& out);
+
+  private:
+    [[nodiscard]] std::uint64_t home_sources(const Batch& in) const;
+    void sort(const Batch& in, std::uint64_t left_out);
+    [[nodiscard]] const Ipv6Header* frame_header(rte_mbuf* packet, std::uint16_t in_port);
+    [[nodiscard, gnu::always_inline]] bool is_local(const Ipv6Address& address, Kind kind);
+    void sort_returned(rte_mbuf* packet);
+    void sort_local(rte_mbuf* packet, const Ipv6Header& ip, Kind kind);
+    void open_tunnels();
+    [[gnu::always_inline]] void go_on(rte_mbuf* packet, const Ipv6Header& ip,
+                                      const table::Binding* from);
+    void settle();
+    void settle_other(unsigned number, std::uint32_t slot);
+    [[nodiscard]] bool intercept(rte_mbuf* packet, const Ipv6Header& ip, std::uint32_t slot);
+    [[nodiscard]] bool forward(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding* from);
+    [[nodiscard]] bool send(rte_mbuf* packet, const Ipv6Header& ip, const RouteCache::Entry& route,
+                            const table::Binding* from);
+    void leave(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding* from);
+    static void take(rte_mbuf* packet, PacketMeta& notes, const Ipv6Header& ip);
+    void add_candidate(rte_mbuf* packet, const Ipv6Header& ip) {
+        destinations_[candidates_.count] = &ip.destination;
+        add(candidates_, packet);
     }
-    const auto* const ip = reinterpret_cast<const Ipv6Header*>(at);
-    const bool sound = at[0] >> 4 == 6 &&
-                       std::uint32_t{kIpv6Length} + ip->payload_length.host() <= room &&
-                       ip->hop_limit > 1 && is_ordinary(ip->source.bytes[0]) &&
-                       is_ordinary(ip->destination.bytes[0]);
-    return sound ? ip : nullptr;
-}
+
+    Worker& worker_;
+    const table::Tables& tables_;
+    const std::uint64_t generation_;  // read before any table is asked
+    LastHop hop_;
+
+    std::uint16_t port_ = channel::kNoPort;  // that frame_start_ is of
+    FrameStart frame_start_;
+    const Ipv6Address* asked_ = nullptr;          // the last one that was looked up
+    const table::LocalAddress* local_ = nullptr;  // the last one that is ours
+
+    Batch slow_;     // to parse
+    Batch arrived_;  // tunnel packets that end here
+    std::array<const Ipv6Header*, stage::kBatchSize> outers_;
+    Batch tunnelled_;  // those of them that tunnel-in has to look at
+    Batch sealed_;     // ESP for us
+    Batch returned_;   // bare packets, that came out of IPsec
+    Batch candidates_;
+    std::array<const Ipv6Address*, stage::kBatchSize> destinations_;
+    /// Bit i: candidate i came out of the tunnel of binding from_[i].
+    std::uint64_t out_of_tunnel_ = 0;
+    std::array<const table::Binding*, stage::kBatchSize> from_;
+    Batch encapsulated_;
+    Batch intercepted_;  // to bound destinations, and IPsec or other tunnels are concerned
+    Batch sent_;
+    unsigned decapsulated_ = 0;
+};
+
+// ------------------------------------------------------------------------------------------- sort
 
 /// S1.35: where payload is protected, classify asks of what seems to come from a home address
-/// whether it came out of an SA.
-void Express::leave_home_sources(const Batch& in) {
+/// whether it came out of an SA. Bit i: packet i seems to, or is no IPv6 packet at all.
+std::uint64_t Express::home_sources(const Batch& in) const {
     std::array<std::uint8_t, stage::kBatchSize> numbers;
     std::array<const Ipv6Address*, stage::kBatchSize> sources{};
     std::array<const table::HomePrefix*, stage::kBatchSize> homes;
     unsigned count = 0;
     for (unsigned i = 0; i < in.count; ++i) {
-        if (headers_[i] == nullptr || stage::meta(in.packets[i]).passes != 0) continue;
+        rte_mbuf* const packet = in.packets[i];
+        if (stage::length(packet) < kEthernetLength + kIpv6HeaderLength ||
+            stage::meta(packet).passes != 0) {
+            continue;
+        }
         numbers[count] = static_cast<std::uint8_t>(i);
-        sources[count++] = &headers_[i]->source;
+        sources[count++] = reinterpret_cast<const Ipv6Address*>(
+            stage::data(packet) + kEthernetLength + offsetof(Ipv6Header, source));
     }
     tables_.home_prefixes.find_bulk(sources.data(), count, homes.data());
+    std::uint64_t found = 0;
     for (unsigned k = 0; k < count; ++k) {
-        if (homes[k] != nullptr) headers_[numbers[k]] = nullptr;
+        if (homes[k] != nullptr) found |= std::uint64_t{1} << numbers[k];
     }
+    return found;
+}
+
+/// The IPv6 header of a frame for us whose headers have room; null: somebody else must look at it.
+const Ipv6Header* Express::frame_header(rte_mbuf* packet, std::uint16_t in_port) {
+    if (stage::length(packet) < kEthernetLength + kIpv6HeaderLength) [[unlikely]]
+        return nullptr;
+    if (in_port != port_) [[unlikely]] {
+        if (in_port >= channel::kMaxPorts) return nullptr;
+        port_ = in_port;
+        frame_start_.set(worker_.ports[in_port].mac);
+    }
+    const std::uint8_t* const frame = stage::data(packet);
+    return frame_start_.matches(frame)
+               ? reinterpret_cast<const Ipv6Header*>(frame + kEthernetLength)
+               : nullptr;
+}
+
+/// Whether it is for us, as far as that matters here: the first packet and whatever may be a tunnel
+/// that ends here or ESP are looked up, others only compared with what was found. Their destination
+/// is asked for later, and nothing that is ours is forwarded.
+inline bool Express::is_local(const Ipv6Address& address, Kind kind) {
+    if (local_ != nullptr && table::same_address(local_->address, address)) return true;
+    if (asked_ != nullptr &&
+        (kind == Kind::kPassesThrough || table::same_address(*asked_, address))) {
+        return false;
+    }
+    asked_ = &address;
+    const table::LocalAddress* const found = tables_.local_addresses.find(address);
+    if (found != nullptr) local_ = found;
+    return found != nullptr;
+}
+
+/// Tunnels that end here, and ESP.
+void Express::sort_local(rte_mbuf* packet, const Ipv6Header& ip, Kind kind) {
+    const bool serves = local_->is_home_agent_address != 0;
+    if (serves && kind == Kind::kTunnel) {
+        outers_[arrived_.count] = &ip;
+        add(arrived_, packet);
+    } else if (serves && kind == Kind::kEsp && worker_.worker_count == 1) {
+        take(packet, stage::meta(packet), ip);
+        add(sealed_, packet);
+    } else {
+        add(slow_, packet);
+    }
+}
+
+void Express::sort(const Batch& in, std::uint64_t left_out) {
+    unsigned candidates = 0;
+    bool ask_local = true;  // false: nothing is ours so far, only what may end here is asked for
+    for (unsigned i = 0, count = in.count; i < count; ++i) {
+        rte_mbuf* const packet = in.packets[i];
+        const PacketMeta& notes = stage::meta(packet);
+        if (notes.passes != 0) [[unlikely]] {
+            sort_returned(packet);
+            continue;
+        }
+        const Ipv6Header* const ip = frame_header(packet, notes.in_port);
+        if (ip == nullptr || (left_out >> i & 1) != 0) [[unlikely]] {
+            add(slow_, packet);
+            continue;
+        }
+        const FirstWord first(*ip);
+        const Kind kind = kind_of(first.next_header());
+        if (kind == Kind::kOther ||
+            !is_sound(*ip, first, stage::length(packet) - std::uint32_t{kEthernetLength}))
+            [[unlikely]] {
+            add(slow_, packet);
+            continue;
+        }
+        if (ask_local || kind != Kind::kPassesThrough) {
+            const bool local = is_local(ip->destination, kind);
+            ask_local = local_ != nullptr;
+            if (local || kind == Kind::kEsp) {
+                local ? sort_local(packet, *ip, kind) : add(slow_, packet);
+                continue;
+            }
+        }
+        destinations_[candidates] = &ip->destination;
+        candidates_.packets[candidates++] = packet;
+    }
+    candidates_.count = candidates;
+}
+
+/// A bare packet that another stage gave back; no Ethernet header stands before it. Those for us
+/// are none of this stage's business.
+void Express::sort_returned(rte_mbuf* packet) {
+    const auto& ip = *reinterpret_cast<const Ipv6Header*>(stage::data(packet));
+    const std::uint32_t room = stage::length(packet);
+    const FirstWord first(ip);
+    const bool ordinary = room >= kIpv6HeaderLength && first.version() == 6 &&
+                          is_sound(ip, first, room) &&
+                          passes_through(kind_of(first.next_header())) &&
+                          !is_local(ip.destination, kind_of(first.next_header()));
+    add(ordinary ? returned_ : slow_, packet);
 }
 
 /// Notes and bounds of a packet that goes on behind parse; it begins with `ip` from now on.
@@ -169,195 +233,43 @@ void Express::take(rte_mbuf* packet, PacketMeta& notes, const Ipv6Header& ip) {
     packet->data_off =
         static_cast<std::uint16_t>(reinterpret_cast<const std::uint8_t*>(&ip) -
                                    static_cast<const std::uint8_t*>(packet->buf_addr));
-    set_length(packet, static_cast<std::uint16_t>(kIpv6Length + ip.payload_length.host()));
+    const FirstWord first(ip);
+    set_length(packet, static_cast<std::uint16_t>(first.packet_length()));
     notes.family = 6;
-    notes.protocol = ip.next_header;
-    notes.upper_offset = kIpv6Length;
+    notes.protocol = first.next_header();
+    notes.upper_offset = kIpv6HeaderLength;
 }
 
-/// Tunnels that end here, and ESP.
-void Express::look_at_local(rte_mbuf* packet, const Ipv6Header& ip) {
-    PacketMeta& notes = stage::meta(packet);
-    const bool from_outside = notes.passes == 0 && local_->is_home_agent_address != 0;
-    if (from_outside && ip.next_header == number(IpProtocol::kIpv6)) {
-        outers_[arrived_.count] = &ip;
-        add(arrived_, packet);
-    } else if (from_outside && ip.next_header == number(IpProtocol::kEsp) &&
-               worker_.worker_count == 1) {
-        take(packet, notes, ip);
-        add(sealed_, packet);
-    } else {
-        add(slow_, packet);
-    }
-}
+// ---------------------------------------------------------------------------- out of a tunnel: P2
 
-void Express::look_at(rte_mbuf* packet, const Ipv6Header& ip) {
-    if (!asked_local_) {
-        local_ = tables_.local_addresses.find(ip.destination);
-        asked_local_ = true;
-    }
-    if (local_ != nullptr && table::same_address(local_->address, ip.destination)) {
-        look_at_local(packet, ip);
-    } else if (passes_through(ip.next_header)) [[likely]] {
-        destinations_[candidates_.count] = &ip.destination;
-        from_[candidates_.count] = nullptr;
-        add(candidates_, packet);
-    } else {
-        add(slow_, packet);
-    }
-}
-
-/// True: what the stage of this name would let pass unsaid.
-bool Express::intercept(rte_mbuf* packet, const Ipv6Address& destination, std::uint32_t slot) {
-    const table::Binding& binding = tables_.bindings.at(slot);
-    const Ipv6Header& ip = header_at(destination);
-    const std::uint32_t length = std::uint32_t{kIpv6Length} + ip.payload_length.host();
-    if (binding.tentative() || table::same_address(ip.source, binding.home_agent_address) ||
-        table::same_address(ip.source, binding.care_of_address) ||
-        length > tunnel_mtu_now(tables_, slot, binding)) [[unlikely]] {
-        return false;
-    }
-    // Written when the tunnel header is.
-    if (worker_.binding_rows != nullptr && binding.counter_index != channel::kNoIndex) {
-        __builtin_prefetch(&worker_.binding_rows[binding.counter_index], 1);
-    }
-    if (goes_into_tunnel(packet, ip, binding)) [[likely]] {
-        inners_[encapsulated_.count] = &ip;
-        bindings_[encapsulated_.count] = &binding;
-        add(encapsulated_, packet);
-        return true;
-    }
-    PacketMeta& notes = stage::meta(packet);
-    take(packet, notes, ip);
-    notes.binding = slot;
-    decrement_hop_limit(stage::data(packet), 6);
-    add(intercepted_, packet);
-    return true;
-}
-
-/// The policy lets it pass whatever it is in detail, and its tunnel is IPv6 alone: nothing lies
-/// between here and the tunnel header that had to see this packet.
-bool Express::goes_into_tunnel(const rte_mbuf* packet, const Ipv6Header& ip,
-                               const table::Binding& binding) {
-    if (binding.encapsulation != channel::Encapsulation::kIpv6 || worker_.ipsec_copy_mode ||
-        rte_pktmbuf_headroom(packet) < kEncapsulationLimitOverhead) [[unlikely]] {
-        return false;
-    }
-    if (ip.next_header != bypassed_protocol_) {
-        count_bypassed();
-        bypassed_protocol_ = ip.next_header;
-        bypass_ = worker_.esp->bypasses_all(ipsec::Family::kIpv6, ip.next_header);
-    }
-    if (!bypass_ || !is_resolved(binding.adjacency)) return false;
-    ++bypassed_packets_;
-    bypassed_octets_ += std::uint64_t{kIpv6Length} + ip.payload_length.host();
-    return true;
-}
-
-void Express::count_bypassed() {
-    if (bypassed_packets_ == 0) return;
-    worker_.esp->count_bypassed(*bypass_, bypassed_packets_, bypassed_octets_);
-    worker_.count(Counter::kIpsecOutBypass, bypassed_packets_);
-    bypassed_packets_ = bypassed_octets_ = 0;
-}
-
-bool Express::is_resolved(std::uint32_t adjacency) {
-    if (adjacency != adjacency_) {
-        adjacency_ = adjacency;
-        const table::Adjacency* const hop = tables_.adjacencies.find(adjacency);
-        resolved_ = hop != nullptr && hop->resolved != 0;
-    }
-    return resolved_;
-}
-
-/// P1, P14.
-void Express::encapsulate_all() {
-    const std::uint8_t hop_limit = worker_.parameters->tunnel_hop_limit;
-    for (unsigned i = 0; i < encapsulated_.count; ++i) {
-        rte_mbuf* const packet = encapsulated_.packets[i];
-        const table::Binding& binding = *bindings_[i];
-        auto* const inner = reinterpret_cast<std::uint8_t*>(const_cast<Ipv6Header*>(inners_[i]));
-        const auto length =
-            static_cast<std::uint16_t>(kIpv6Length + inners_[i]->payload_length.host());
-        decrement_hop_limit(inner, 6);
-        put_ipv6_tunnel_header(packet, inner, length, 6, binding, hop_limit);
-        count_out(worker_, binding, length);
-        PacketMeta& notes = stage::meta(packet);
-        notes.family = 6;
-        notes.flags |= stage::kMetaEncapsulated | stage::kMetaMayFragmentOuter;
-        notes.adjacency = binding.adjacency;
-    }
-    if (encapsulated_.count != 0) {
-        worker_.count(Counter::kTunOutEncapsulated, encapsulated_.count);
-    }
-}
-
-/// True: it leaves over an adjacency.
-bool Express::forward(rte_mbuf* packet, const Ipv6Address& destination) {
-    if (worker_.route_cache == nullptr) return false;
-    const table::RouteCache::Entry* route = worker_.route_cache->find(destination, generation_);
-    if (route == nullptr) {
-        route = worker_.route_cache->look_up(tables_, destination, generation_);
-        if (route == nullptr) return false;
-    }
-    const Ipv6Header& ip = header_at(destination);
-    if (!is_resolved(route->adjacency) || kIpv6Length + ip.payload_length.host() > route->mtu)
-        [[unlikely]] {
-        return false;
-    }
-    PacketMeta& notes = stage::meta(packet);
-    take(packet, notes, ip);
-    notes.adjacency = route->adjacency;
-    decrement_hop_limit(stage::data(packet), 6);
-    return true;
-}
-
-/// The packet in `binding`'s tunnel; `slot`: of its destination, if that is bound, too (P14).
-void Express::send_inner(rte_mbuf* packet, const Ipv6Address& destination, std::uint32_t slot,
-                         const table::Binding& binding) {
-    const Ipv6Header& inner = header_at(destination);
-    if (slot != table::kNoSlot || !forward(packet, destination)) [[unlikely]] {
-        give_to_tunnel_in(packet, *(&inner - 1));  // what stands before it
+/// A packet that left a tunnel (`from`) or IPsec (null). Most are for correspondents, whose
+/// addresses are in no /64 with bindings: then the route that is kept says all.
+inline void Express::go_on(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding* from) {
+    const RouteCache::Entry* const route =
+        worker_.route_cache == nullptr ? nullptr
+                                       : worker_.route_cache->find(ip.destination, generation_);
+    if (route != nullptr && route->unbound != 0) [[likely]] {
+        if (!send(packet, ip, *route, from)) leave(packet, ip, from);
         return;
     }
-    stage::meta(packet).flags = stage::kMetaDecapsulated;
-    count_in(worker_, binding, stage::length(packet));
-    ++decapsulated_;
-    add(sent_, packet);
+    if (from != nullptr) {
+        from_[candidates_.count] = from;
+        out_of_tunnel_ |= std::uint64_t{1} << candidates_.count;
+    }
+    add_candidate(packet, ip);
 }
 
-void Express::give_to_tunnel_in(rte_mbuf* packet, const Ipv6Header& outer) {
-    take(packet, stage::meta(packet), outer);
-    add(tunnelled_, packet);
-}
-
-/// The packet in a tunnel, if nothing about it is unusual and decapsulation leaves it as it is
-/// (RFC 6040); null otherwise.
-const Ipv6Header* inner_of(const Ipv6Header& outer) {
-    const auto* const at = reinterpret_cast<const std::uint8_t*>(&outer) + kIpv6Length;
-    const std::uint32_t room = outer.payload_length.host();
-    if (room < kIpv6Length || at[0] >> 4 != 6) return nullptr;
-    const auto* const inner = reinterpret_cast<const Ipv6Header*>(at);
-    const std::uint8_t inner_ecn = inner->traffic_class() & kEcnMask;
-    const bool ordinary = std::uint32_t{kIpv6Length} + inner->payload_length.host() <= room &&
-                          inner->hop_limit > 1 && is_ordinary(inner->source.bytes[0]) &&
-                          is_ordinary(inner->destination.bytes[0]) &&
-                          passes_through(inner->next_header) &&
-                          egress_ecn(inner_ecn, outer.traffic_class()) == inner_ecn;
-    return ordinary ? inner : nullptr;
-}
-
-/// P2. Those that tunnel-in would decapsulate become candidates with their inner destination.
+/// Those that tunnel-in would decapsulate go on with what is inside.
 void Express::open_tunnels() {
     if (arrived_.count == 0) return;
     std::array<const Ipv6Address*, stage::kBatchSize> sources;
     std::array<std::uint32_t, stage::kBatchSize> slots;
     unsigned count = 0;
     for (unsigned i = 0; i < arrived_.count; ++i) {
-        const Ipv6Header* const inner = inner_of(*outers_[i]);
-        if (inner == nullptr || table::same_address(local_->address, inner->destination))
-            [[unlikely]] {
-            give_to_tunnel_in(arrived_.packets[i], *outers_[i]);
+        const Ipv6Header* const inner = ordinary_inner_of(*outers_[i]);
+        if (inner == nullptr) [[unlikely]] {
+            take(arrived_.packets[i], stage::meta(arrived_.packets[i]), *outers_[i]);
+            add(tunnelled_, arrived_.packets[i]);
             continue;
         }
         arrived_.packets[count] = arrived_.packets[i];
@@ -368,61 +280,117 @@ void Express::open_tunnels() {
     constexpr std::uint16_t kPolicyIsAsked =
         channel::kBindingTentative | channel::kBindingProtected | channel::kBindingRequireEsp;
     for (unsigned i = 0; i < count; ++i) {
+        rte_mbuf* const packet = arrived_.packets[i];
+        const Ipv6Header& outer = *outers_[i];
         const table::Binding* const binding =
             slots[i] == table::kNoSlot ? nullptr : &tables_.bindings.at(slots[i]);
         if (binding == nullptr || (binding->flags & kPolicyIsAsked) != 0 ||
-            !table::same_address(outers_[i]->source, binding->care_of_address)) [[unlikely]] {
-            give_to_tunnel_in(arrived_.packets[i], *outers_[i]);
+            !table::same_address(outer.source, binding->care_of_address)) [[unlikely]] {
+            take(packet, stage::meta(packet), outer);
+            add(tunnelled_, packet);
             continue;
         }
-        // Written when the packet is sent.
-        if (worker_.binding_rows != nullptr && binding->counter_index != channel::kNoIndex) {
-            __builtin_prefetch(&worker_.binding_rows[binding->counter_index], 1);
-        }
-        from_[candidates_.count] = binding;
-        destinations_[candidates_.count] = sources[i] + 1;  // which stands behind the source
-        add(candidates_, arrived_.packets[i]);
+        prefetch_row(worker_, *binding);
+        go_on(packet, *(&outer + 1), binding);
     }
 }
 
-void Express::settle_destinations() {
+// ----------------------------------------------------------------------------------- destinations
+
+void Express::settle() {
     if (candidates_.count == 0) return;
     std::array<std::uint32_t, stage::kBatchSize> slots;
     tables_.bindings.find_bulk(destinations_.data(), candidates_.count, slots.data());
-    generation_ = tables_.generation();
-    for (unsigned i = 0; i < candidates_.count; ++i) {
-        rte_mbuf* const packet = candidates_.packets[i];
-        const Ipv6Address& destination = *destinations_[i];
-        if (from_[i] != nullptr) {
-            send_inner(packet, destination, slots[i], *from_[i]);
-        } else if (slots[i] != table::kNoSlot) {
-            if (!intercept(packet, destination, slots[i])) add(slow_, packet);
-        } else {
-            add(forward(packet, destination) ? sent_ : slow_, packet);
+    Encapsulator encapsulator(worker_, encapsulated_);
+    for (unsigned i = 0, count = candidates_.count; i < count; ++i) {
+        const std::uint32_t slot = slots[i];
+        const bool inner = (out_of_tunnel_ >> i & 1) != 0;
+        if (inner || slot == table::kNoSlot ||
+            !encapsulator.take(candidates_.packets[i], header_at(*destinations_[i]),
+                               tables_.bindings.at(slot))) [[unlikely]] {
+            settle_other(i, slot);
         }
     }
-    count_bypassed();
-    encapsulate_all();
-    if (decapsulated_ != 0) worker_.count(Counter::kTunInDecapsulated, decapsulated_);
+    encapsulator.finish();
+}
+
+/// What does not simply go into a tunnel.
+void Express::settle_other(unsigned number, std::uint32_t slot) {
+    rte_mbuf* const packet = candidates_.packets[number];
+    const Ipv6Header& ip = header_at(*destinations_[number]);
+    const bool bound = slot != table::kNoSlot;
+    if ((out_of_tunnel_ >> number & 1) != 0) {
+        // P14, from one tunnel into another, is for tunnel-in.
+        if (bound || !forward(packet, ip, from_[number])) leave(packet, ip, from_[number]);
+    } else if (!(bound ? intercept(packet, ip, slot) : forward(packet, ip, nullptr))) {
+        add(slow_, packet);
+    }
+}
+
+/// True: what the stage of this name would let pass unsaid, to IPsec.
+bool Express::intercept(rte_mbuf* packet, const Ipv6Header& ip, std::uint32_t slot) {
+    const table::Binding& binding = tables_.bindings.at(slot);
+    if (binding.tentative() || comes_from_an_end(ip.source, binding) ||
+        FirstWord(ip).packet_length() > tunnel_mtu_now(tables_, slot, binding)) [[unlikely]] {
+        return false;
+    }
+    prefetch_row(worker_, binding);
+    PacketMeta& notes = stage::meta(packet);
+    take(packet, notes, ip);
+    notes.binding = slot;
+    decrement_hop_limit(stage::data(packet), 6);
+    add(intercepted_, packet);
+    return true;
+}
+
+/// True: it leaves over an adjacency.
+bool Express::forward(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding* from) {
+    if (worker_.route_cache == nullptr) return false;
+    const RouteCache::Entry* route = worker_.route_cache->find(ip.destination, generation_);
+    if (route == nullptr) {
+        route = worker_.route_cache->look_up(tables_, ip.destination, generation_);
+    }
+    return route != nullptr && send(packet, ip, *route, from);
+}
+
+/// False: nothing has happened to the packet.
+bool Express::send(rte_mbuf* packet, const Ipv6Header& ip, const RouteCache::Entry& route,
+                   const table::Binding* from) {
+    if (!hop_.is_resolved(route.adjacency) || FirstWord(ip).packet_length() > route.mtu)
+        [[unlikely]]
+        return false;
+    PacketMeta& notes = stage::meta(packet);
+    take(packet, notes, ip);
+    notes.adjacency = route.adjacency;
+    --const_cast<Ipv6Header&>(ip).hop_limit;
+    if (from != nullptr) {
+        notes.flags = stage::kMetaDecapsulated;
+        count_in(worker_, *from, stage::length(packet));
+        ++decapsulated_;
+    }
+    add(sent_, packet);
+    return true;
+}
+
+/// A packet that was not sent, to the stage that looks closely at such.
+void Express::leave(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding* from) {
+    if (from == nullptr) {
+        add(slow_, packet);
+        return;
+    }
+    take(packet, stage::meta(packet), *(&ip - 1));  // the tunnel header before it
+    add(tunnelled_, packet);
 }
 
 void Express::run(const Batch& in, Edges& out) {
-    for (unsigned i = 0; i < in.count; ++i) {
-        if (i + kPrefetchDistance < in.count) {
-            rte_prefetch0(stage::data(in.packets[i + kPrefetchDistance]));
-        }
-        headers_[i] = header_of(in.packets[i], stage::meta(in.packets[i]));
-    }
-    if (worker_.parameters->protect_payload != 0) leave_home_sources(in);
-    for (unsigned i = 0; i < in.count; ++i) {
-        if (headers_[i] != nullptr) [[likely]] {
-            look_at(in.packets[i], *headers_[i]);
-        } else {
-            add(slow_, in.packets[i]);
-        }
-    }
+    sort(in, worker_.parameters->protect_payload != 0 ? home_sources(in) : 0);
     open_tunnels();
-    settle_destinations();
+    for (unsigned i = 0; i < returned_.count; ++i) {
+        rte_mbuf* const packet = returned_.packets[i];
+        go_on(packet, *reinterpret_cast<const Ipv6Header*>(stage::data(packet)), nullptr);
+    }
+    settle();
+    if (decapsulated_ != 0) worker_.count(Counter::kTunInDecapsulated, decapsulated_);
     out.to_all(ExpressEdge::kParse, slow_);
     out.to_all(ExpressEdge::kIpsecOut, intercepted_);
     out.to_all(ExpressEdge::kTunnelIn, tunnelled_);

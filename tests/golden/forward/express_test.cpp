@@ -14,6 +14,7 @@ namespace {
 const Ipv6Address kOtherHome = v6("2001:db8:1::101");
 const Ipv6Address kOtherCareOf = v6("2001:db8:2::201");
 const Ipv6Address kInNetwork = v6("2001:db8:5::5");
+const Ipv6Address kSecondHomeAgent = v6("2001:db8:1::2");
 
 class ExpressTest : public ForwardTest {
   protected:
@@ -26,6 +27,7 @@ class ExpressTest : public ForwardTest {
         other.flags |= channel::kBindingDscpPipe;
         apply(other);
         network("2001:db8:5::", 64);
+        add_address(kHomeLink, "2001:db8:1::2", 64, true);
         add_special_route("2001:db8:dead::", 48, channel::RouteType::kBlackhole);
         add_special_route("2001:db8:beef::", 48, channel::RouteType::kUnreachable);
         // Another protocol, another entry: TCP and UDP are bypassed whatever they are, of SCTP
@@ -55,8 +57,10 @@ class ExpressTest : public ForwardTest {
 
     Ipv6Address address() {
         static const std::vector<Ipv6Address> kOrdinary{
-            kHomeAddress, kOtherHome, kCareOfAddress, kOtherCareOf,    kHomeAgent,
-            kAtHome,      kInNetwork, kCorrespondent, kOutsideAddress, v6("2001:db8:3::301")};
+            kHomeAddress, kOtherHome, kCareOfAddress, kOtherCareOf, kHomeAgent, kAtHome, kInNetwork,
+            kCorrespondent, kOutsideAddress, v6("2001:db8:3::301"),
+            // The lower half of the home agent's address, and of a care-of address.
+            v6("2001:db8:3::1"), v6("2001:db8:3::201")};
         static const std::vector<Ipv6Address> kOdd{v6("::"),
                                                    v6("::1"),
                                                    v6("::ffff:192.0.2.1"),
@@ -64,6 +68,7 @@ class ExpressTest : public ForwardTest {
                                                    v6("fe80::9"),
                                                    v6("ff02::1"),
                                                    v6("ff0e::1"),
+                                                   kSecondHomeAgent,
                                                    v6("2001:db8:dead::1"),
                                                    v6("fec0::1"),
                                                    v6("fd00::1"),
@@ -104,7 +109,8 @@ class ExpressTest : public ForwardTest {
     Bytes any_packet() {
         switch (random_() % 4) {
             case 0:  // P2, P14: out of a tunnel
-                return packet(random_() % 4 != 0 ? kCareOfAddress : address(), kHomeAgent, 41,
+                return packet(random_() % 4 != 0 ? kCareOfAddress : address(),
+                              random_() % 4 != 0 ? kHomeAgent : kSecondHomeAgent, 41,
                               packet(random_() % 4 != 0 ? kHomeAddress : address(), address(),
                                      protocol(), payload()));
             case 1:  // P1
@@ -178,15 +184,11 @@ class ExpressTest : public ForwardTest {
             ASSERT_EQ(to_hex(with[i]), to_hex(without[i]));
         }
     }
+    [[nodiscard]] std::uint64_t packets_of(stage::StageId id) {
+        return statistics().worker(0).stages[static_cast<std::size_t>(id)].packets;
+    }
     [[nodiscard]] std::uint64_t left_at_once() {
-        return statistics()
-                   .worker(0)
-                   .stages[static_cast<std::size_t>(stage::StageId::kExpress)]
-                   .packets -
-               statistics()
-                   .worker(0)
-                   .stages[static_cast<std::size_t>(stage::StageId::kParse)]
-                   .packets;
+        return packets_of(stage::StageId::kExpress) - packets_of(stage::StageId::kParse);
     }
 
     std::mt19937 random_{20111};
@@ -247,6 +249,43 @@ TEST_F(ExpressTest, what_changes_is_seen_with_the_next_packet) {
     const Result bound = feed_packet(kOutside, tunnelled);
     ASSERT_EQ(bound.sent[kOutside].size(), 1u) << bound.to_string();
     EXPECT_EQ(bound.count("tun.out.ok"), 1u) << bound.to_string();
+}
+
+/// Once an address of a /64 is bound, the table is asked about all others there.
+TEST_F(ExpressTest, a_second_binding_in_a_subnet_is_seen_with_the_next_packet) {
+    use_express(true);
+    const Bytes tunnelled =
+        ipv6(kCareOfAddress, kHomeAgent, 41, ipv6(kHomeAddress, kCorrespondent, 17, Bytes(20)));
+    for (const Ipv6Address& address : {v6("2001:db8:3::9999"), kCorrespondent}) {
+        EXPECT_EQ(feed_packet(kOutside, tunnelled).sent[kOutside].size(), 1u);
+        EXPECT_EQ(feed_packet(kOutside, tunnelled).count("tun.out.ok"), 0u);
+        channel::BindingSet neighbour = binding(address);
+        neighbour.home_port = channel::kNoPort;
+        neighbour.flags = 0;
+        neighbour.care_of_address = channel::WireAddress(kOtherCareOf);
+        apply(neighbour);
+    }
+    const Result bound = feed_packet(kOutside, tunnelled);
+    EXPECT_EQ(bound.count("tun.out.ok"), 1u) << bound.to_string();
+}
+
+/// Neither way makes the other slow, and what is ours is asked for whatever comes first.
+TEST_F(ExpressTest, P1_and_P2_in_one_burst_leave_at_once) {
+    use_express(true);
+    const Bytes out = to_port(kOutside, ipv6(kCorrespondent, kHomeAddress, 17, Bytes(20)));
+    const Bytes inner = ipv6(kHomeAddress, kCorrespondent, 17, Bytes(20));
+    const Bytes in = to_port(kOutside, ipv6(kCareOfAddress, kHomeAgent, 41, inner));
+    const Bytes other = to_port(kOutside, ipv6(kCareOfAddress, kSecondHomeAgent, 41, inner));
+    const Bytes foreign = to_port(kOutside, ipv6(kHomeAgent, kCorrespondent, 41, inner));
+    std::vector<Frame> frames;
+    for (const Bytes* frame : {&out, &in, &out, &other, &in, &foreign, &other, &out, &in}) {
+        frames.push_back({kOutside, *frame});
+    }
+    const std::uint64_t before = packets_of(stage::StageId::kParse);
+    const Result result = feed(frames, 64);
+    EXPECT_EQ(result.sent[kOutside].size(), frames.size()) << result.to_string();
+    EXPECT_EQ(result.count("tun.out.ok"), 3u) << result.to_string();
+    EXPECT_EQ(packets_of(stage::StageId::kParse), before);
 }
 
 TEST_F(ExpressTest, a_lost_neighbour_sends_packets_to_the_kernel) {

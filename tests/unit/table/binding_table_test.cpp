@@ -6,6 +6,7 @@
 #include <random>
 #include <set>
 
+#include "dataplane/table/bound_subnets.hpp"
 #include "tests/unit/table/table_fixture.hpp"
 
 namespace homeport::table::test {
@@ -76,6 +77,20 @@ TEST(BindingTable, random_operations_agree_with_a_reference_model) {
         EXPECT_EQ(visited.size(), model.size());
         reclaimer.free_now();
     }
+}
+
+TEST(BoundSubnets, an_answer_none_ends_with_the_first_binding_and_only_then) {
+    BoundSubnets subnets;
+    const Ipv6Address bound = home(1);
+    EXPECT_FALSE(subnets.may_hold(bound));
+    const std::uint64_t before = subnets.generation();
+    subnets.add(bound);
+    EXPECT_GT(subnets.generation(), before);
+    EXPECT_TRUE(subnets.may_hold(home(2)));  // of the same /64
+    EXPECT_FALSE(subnets.may_hold(*Ipv6Address::parse("2001:db8:101::1")));
+    const std::uint64_t after = subnets.generation();
+    subnets.add(home(2));
+    EXPECT_EQ(subnets.generation(), after) << "answers that are kept would end for nothing";
 }
 
 TEST(BindingTable, is_full_at_its_capacity_and_not_before) {

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Packets of one burst that go into IPv6 tunnels without another look at them (P1, P14): which they
+// are, and the tunnel headers of all of them in one tight loop.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+#include "dataplane/ipsec/interface.hpp"
+#include "dataplane/stage/stage.hpp"
+#include "dataplane/stage/worker.hpp"
+#include "dataplane/table/tables.hpp"
+#include "dataplane/tunnel/encapsulate.hpp"
+#include "dataplane/tunnel/express_headers.hpp"
+#include "dataplane/tunnel/support_for_stages.hpp"
+
+namespace homeport::tunnel {
+
+/// The next hop that was asked for last: packets of a burst have few.
+class LastHop {
+  public:
+    explicit LastHop(const table::Tables& tables) : tables_(tables) {}
+
+    [[nodiscard]] bool is_resolved(std::uint32_t adjacency) {
+        if (adjacency != adjacency_) [[unlikely]] {
+            const table::Adjacency* const hop = tables_.adjacencies.find(adjacency);
+            adjacency_ = adjacency;
+            resolved_ = hop != nullptr && hop->resolved != 0;
+        }
+        return resolved_;
+    }
+
+  private:
+    const table::Tables& tables_;
+    std::uint32_t adjacency_ = channel::kNoIndex;
+    bool resolved_ = false;
+};
+
+/// Prefetches the row of counters that a packet of `binding` writes later.
+inline void prefetch_row(const stage::Worker& worker, const table::Binding& binding) {
+    if (worker.binding_rows != nullptr && binding.counter_index != channel::kNoIndex) {
+        __builtin_prefetch(&worker.binding_rows[binding.counter_index], 1);
+    }
+}
+
+/// True: the source is an end of the tunnel, a loop that intercept has to look at.
+[[nodiscard]] inline bool comes_from_an_end(const Ipv6Address& source,
+                                            const table::Binding& binding) {
+    // Half of the address tells nearly always.
+    std::uint64_t own;
+    std::uint64_t care_of;
+    std::uint64_t home_agent;
+    std::memcpy(&own, source.bytes.data() + 8, 8);
+    std::memcpy(&care_of, binding.care_of_address.bytes.data() + 8, 8);
+    std::memcpy(&home_agent, binding.home_agent_address.bytes.data() + 8, 8);
+    if (own != care_of && own != home_agent) [[likely]]
+        return false;
+    return table::same_address(source, binding.care_of_address) ||
+           table::same_address(source, binding.home_agent_address);
+}
+
+/// Puts packets of a burst into their tunnels. A local variable of the loop over them, all inlined:
+/// so what it keeps about the run of packets so far stays in registers.
+class Encapsulator {
+  public:
+    /// Packets that take() took are added to `out`, which must have room for the burst.
+    Encapsulator(stage::Worker& worker, stage::Batch& out)
+        : worker_(worker),
+          out_(out),
+          hop_(*worker.tables),
+          rows_(worker.binding_rows),
+          hop_limit_(worker.parameters->tunnel_hop_limit),
+          copies_(worker.ipsec_copy_mode) {}
+
+    /// Takes one hop off the packet and puts the header of its tunnel before it (RFC 2473); it
+    /// begins with that from then on. False, and nothing has happened: IPsec, intercept or another
+    /// kind of tunnel is concerned.
+    [[nodiscard, gnu::always_inline]] bool take(rte_mbuf* packet, const Ipv6Header& ip,
+                                                const table::Binding& binding);
+    /// Counts what was taken.
+    [[gnu::always_inline]] void finish();
+
+  private:
+    struct Counted {
+        std::uint32_t index;  // of the binding's row
+        std::uint32_t octets;
+    };
+
+    [[nodiscard, gnu::always_inline]] bool is_bypassed(std::uint8_t protocol);
+    [[gnu::always_inline]] void end_run();
+
+    stage::Worker& worker_;
+    stage::Batch& out_;
+    LastHop hop_;
+    channel::BindingRow* rows_;
+    std::uint8_t hop_limit_;
+    bool copies_;
+    unsigned count_ = 0;
+
+    // The outbound policy, asked once for a run of packets of one protocol: where an entry bypasses
+    // all of it (S1.1), IPsec need not see them. They are counted under that entry run by run.
+    int protocol_ = -1;
+    bool bypassed_ = false;
+    ipsec::Processor::BypassEntry entry_ = 0;
+    unsigned run_begin_ = 0;
+    std::uint64_t run_octets_ = 0;
+
+    std::array<Counted, stage::kBatchSize> counted_;
+};
+
+inline void Encapsulator::end_run() {
+    if (count_ != run_begin_) {
+        worker_.esp->count_bypassed(entry_, count_ - run_begin_, run_octets_);
+        worker_.count(channel::Counter::kIpsecOutBypass, count_ - run_begin_);
+    }
+    run_begin_ = count_;
+    run_octets_ = 0;
+}
+
+inline bool Encapsulator::is_bypassed(std::uint8_t protocol) {
+    if (protocol != protocol_) [[unlikely]] {
+        end_run();
+        const auto entry = worker_.esp->bypasses_all(ipsec::Family::kIpv6, protocol);
+        protocol_ = protocol;
+        bypassed_ = entry.has_value() && !copies_;
+        entry_ = entry.value_or(0);
+    }
+    return bypassed_;
+}
+
+inline bool Encapsulator::take(rte_mbuf* packet, const Ipv6Header& ip,
+                               const table::Binding& binding) {
+    const FirstWord first(ip);
+    const std::uint32_t length = first.packet_length();
+    if (!is_bypassed(first.next_header()) ||
+        binding.encapsulation != channel::Encapsulation::kIpv6 || binding.tentative() ||
+        length + kIpv6TunnelOverhead > binding.path_mtu || comes_from_an_end(ip.source, binding) ||
+        rte_pktmbuf_headroom(packet) < kEncapsulationLimitOverhead ||
+        !hop_.is_resolved(binding.adjacency)) [[unlikely]] {
+        return false;
+    }
+    if (rows_ != nullptr && binding.counter_index != channel::kNoIndex) {
+        __builtin_prefetch(&rows_[binding.counter_index], 1);
+    }
+    const bool pipe = (binding.flags & channel::kBindingDscpPipe) != 0;
+    auto& inner = const_cast<Ipv6Header&>(ip);
+    --inner.hop_limit;
+    auto* const outer = reinterpret_cast<std::uint8_t*>(&inner) - kIpv6TunnelOverhead;
+    store_be64(outer, first.tunnel_word(pipe ? Dscp::kPipe : Dscp::kUniform, hop_limit_));
+    binding.home_agent_address.store(outer + offsetof(Ipv6Header, source));
+    binding.care_of_address.store(outer + offsetof(Ipv6Header, destination));
+    packet->data_off =
+        static_cast<std::uint16_t>(outer - static_cast<std::uint8_t*>(packet->buf_addr));
+    set_length(packet, static_cast<std::uint16_t>(length + kIpv6TunnelOverhead));
+
+    stage::PacketMeta& notes = stage::meta(packet);
+    notes.family = 6;
+    notes.flags |= stage::kMetaEncapsulated | stage::kMetaMayFragmentOuter;
+    notes.adjacency = binding.adjacency;
+    run_octets_ += length;
+    counted_[count_] = {binding.counter_index, length};
+    out_.packets[count_++] = packet;
+    return true;
+}
+
+inline void Encapsulator::finish() {
+    end_run();
+    out_.count = count_;
+    if (count_ == 0) return;
+    worker_.count(channel::Counter::kTunOutEncapsulated, count_);
+    if (rows_ == nullptr) return;
+    for (unsigned i = 0; i < count_; ++i) {
+        if (counted_[i].index == channel::kNoIndex) continue;
+        channel::BindingRow& row = rows_[counted_[i].index];
+        __atomic_store_n(&row.out_packets, row.out_packets + 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&row.out_bytes, row.out_bytes + counted_[i].octets, __ATOMIC_RELAXED);
+    }
+}
+
+}  // namespace homeport::tunnel

@@ -21,6 +21,9 @@ struct AddressKey {
 
     friend auto operator<=>(const AddressKey&, const AddressKey&) = default;
 
+    __extension__ using Number = unsigned __int128;
+    [[nodiscard]] Number number() const { return Number{high} << 64 | low; }
+
     [[nodiscard]] static AddressKey load_ipv6(const std::uint8_t* wire) {
         return {load_be64(wire), load_be64(wire + 8)};
     }

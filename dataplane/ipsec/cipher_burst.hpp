@@ -2,10 +2,11 @@
 // The second pass over a burst: cipher and integrity of packets of any SAs and algorithms.
 //
 // AEAD packets go through the library's direct calls, one after the other, with the keys of later
-// ones prefetched; CBC and NULL with HMAC are submitted as jobs so that packets of different SAs
-// fill the multi-buffer lanes. The jobs are flushed at the end: when run() returns, all is done.
+// ones prefetched; CBC and NULL with HMAC go as bursts of one algorithm through cipher and hash, so
+// that packets of different SAs fill the multi-buffer lanes. Both are synchronous.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -49,7 +50,7 @@ class CipherBurst {
     explicit CipherBurst(IMB_MGR& manager);
 
     /// Brings what a packet will need of the keys nearer, while headers are written.
-    void announce(const CipherWork& work) const { prefetch_keys<2>(work); }
+    [[gnu::always_inline]] void announce(const CipherWork& work) const { prefetch_keys<2>(work); }
 
     /// Outbound: encrypts and puts the ICVs into the packets. `tags` is as long as `works`. True:
     /// all of it was done, and nobody need ask for failed().
@@ -62,24 +63,61 @@ class CipherBurst {
     }
 
   private:
-    /// The lines of key material that this packet will need. `Locality` as of the builtin: 3 is the
-    /// first cache, 2 the second.
     template <int Locality>
     void prefetch_keys(const CipherWork& work) const;
-    void run_aead(const CipherWork& work, CipherTag& tag, Direction direction);
-    void submit(const CipherWork& work, CipherTag& tag, Direction direction);
-    static void complete(const IMB_JOB* job);
-    /// Returns how many were submitted as jobs.
-    std::size_t run(const CipherWork* works, CipherTag* tags, std::size_t count,
-                    Direction direction);
+    [[gnu::always_inline]] void run_gcm(const CipherWork& work, CipherTag& tag,
+                                        const AlgorithmInfo& algorithm, Direction direction);
+    void run_chacha(const CipherWork& work, CipherTag& tag, Direction direction);
+    static void fill(IMB_JOB& job, const CipherWork& work, CipherTag& tag);
+    /// Of the first `count` of jobs_. False: the library did not do all of them.
+    [[nodiscard]] bool encrypt_or_decrypt(const AlgorithmInfo& algorithm, Direction direction,
+                                          std::uint32_t count);
+    [[nodiscard]] bool hash(const AlgorithmInfo& algorithm, std::uint32_t count);
+    /// `pending`: bit by bit, those that are no AEAD.
+    void run_jobs(const CipherWork* works, CipherTag* tags, std::uint64_t pending,
+                  Direction direction);
+    /// True: some were no AEAD.
+    template <Direction kDirection>
+    bool run(const CipherWork* works, CipherTag* tags, std::size_t count);
     [[nodiscard]] static bool all_done(const CipherWork* works, const CipherTag* tags,
                                        std::size_t count);
 
     IMB_MGR& manager_;
     std::array<GcmCalls, 3> gcm_;
     bool many_hash_powers_;  ///< expanded GCM keys hold 48 powers, otherwise 8
+    std::array<IMB_JOB, kMaxBurst> jobs_{};
     gcm_context_data gcm_context_{};
     chacha20_poly1305_context_data chacha_context_{};
 };
+
+/// The lines of key material that this packet will need. `Locality` as of the builtin: 3 is the
+/// first cache, 2 the second. It has to be inlined: GCC takes a function that does nothing but
+/// prefetch for one without effect, and leaves calls of it out.
+template <int Locality>
+[[gnu::always_inline]] inline void CipherBurst::prefetch_keys(const CipherWork& work) const {
+    constexpr std::size_t kHashPowers = 48;
+    constexpr std::size_t kGcmEnd = 240 + 16 * kHashPowers;
+    const AlgorithmInfo& algorithm = work.sa->profile->algorithm;
+    const std::uint8_t* const keys = work.sa->keys();
+    const auto line = [keys](std::size_t number) [[gnu::always_inline]] {
+        __builtin_prefetch(keys + 64 * number, 0, Locality);
+    };
+    line(0), line(1), line(2);  // round keys of AES-128, or states of HMAC
+    if (algorithm.cipher != Cipher::kAesGcm) {
+        if (algorithm.cipher == Cipher::kAesCbc) line(3), line(4), line(5);
+        return;
+    }
+    if (!many_hash_powers_) {
+        line(3), line(4), line(5), line(6), line(7);
+        return;
+    }
+    if (algorithm.key_length != 16) line(3);
+    // Of the hash powers, which are at the end and the lowest one last, a packet uses as many as it
+    // has blocks, with one each for AAD and lengths.
+    const std::size_t powers = std::min(work.text_length / 16 + std::size_t{3}, kHashPowers);
+    for (std::size_t at = (kGcmEnd - 16 * powers) / 64 * 64; at < kGcmEnd; at += 64) {
+        __builtin_prefetch(keys + at, 0, Locality);
+    }
+}
 
 }  // namespace homeport::ipsec

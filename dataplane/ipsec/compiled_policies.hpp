@@ -20,6 +20,24 @@ struct CompiledPolicy {
     CompiledSelectors selectors;
 };
 
+/// What find() says about most outbound packets of a protocol, known when the SPD is compiled:
+/// where the entries that come into question before `policy` are all about some local addresses,
+/// and `policy` is about nothing but remote addresses, these two ranges decide. Nothing is
+/// remembered from packet to packet, so there is nothing that a change of the SPD could leave
+/// behind.
+struct QuickPolicy {
+    /// If it protects, then with an SA for each remote address. Null: ask find().
+    const CompiledPolicy* policy = nullptr;
+    KeyRange remote;
+    KeyRange others;  ///< local addresses that earlier entries may be about
+    bool has_others = false;
+
+    /// True: it is `policy`. False: find() knows.
+    [[nodiscard]] bool decides(const AddressKey& source, const AddressKey& destination) const {
+        return remote.contains(destination) && (!has_others || !others.contains(source));
+    }
+};
+
 class CompiledPolicies {
   public:
     /// `policies` in their order, without the nominal DISCARD.
@@ -51,6 +69,12 @@ class CompiledPolicies {
         return any ? &policy : nullptr;
     }
 
+    /// For outbound IPv6 packets whose IPv6 header names `next_header`, which nothing but the
+    /// header's end lies behind: without a policy where that is an extension header.
+    [[nodiscard]] const QuickPolicy& quick(std::uint8_t next_header) const {
+        return quick_[quick_of_[next_header]];
+    }
+
   private:
     static constexpr unsigned kUnknownProtocol = 256;
 
@@ -60,9 +84,14 @@ class CompiledPolicies {
         std::uint32_t end = 0;
     };
 
+    [[nodiscard]] QuickPolicy make_quick(List list) const;
+    void make_all_quick();
+
     std::vector<CompiledPolicy> policies_;  ///< the nominal DISCARD is the last
     std::vector<std::uint16_t> candidates_;
     std::array<std::array<List, kUnknownProtocol + 1>, 2> lists_;
+    std::vector<QuickPolicy> quick_;  ///< the first has no policy
+    std::array<std::uint16_t, kUnknownProtocol> quick_of_{};
 };
 
 }  // namespace homeport::ipsec

@@ -16,7 +16,10 @@ struct KeyRange {
     AddressKey first;
     AddressKey last;
 
-    [[nodiscard]] bool contains(const AddressKey& key) const { return first <= key && key <= last; }
+    /// One comparison: what lies before the first wraps to beyond the last.
+    [[nodiscard]] bool contains(const AddressKey& key) const {
+        return key.number() - first.number() <= last.number() - first.number();
+    }
 };
 
 /// The addresses whose bits under `mask` are those of `value`.

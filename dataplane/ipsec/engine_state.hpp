@@ -62,6 +62,9 @@ struct EspEngine::State {
     std::array<CipherWork, kMaxBurst> works;
     std::array<CipherTag, kMaxBurst> tags;  ///< of `works`
     std::array<HeaderInfo, kMaxBurst> headers;
+    // Outbound; by the packet's place in the burst.
+    std::uint64_t walked = 0;                      ///< bit by bit: `headers` are those of it
+    std::array<std::uint32_t, kMaxBurst> lengths;  ///< of those that are not walked
     std::array<const CompiledPolicy*, kMaxBurst> policies;
     std::array<std::uint64_t, kMaxBurst> hashes;
 
@@ -75,8 +78,20 @@ struct EspEngine::State {
     [[nodiscard]] Verdict policy_verdict(const HeaderInfo& packet);
 
     // Steps of outbound_burst.
-    [[nodiscard]] bool select_policy(Packet& packet, std::size_t index, Verdict& verdict,
-                                     PolicyHits::Run& run);
+    [[nodiscard]] bool select_policy(const CompiledPolicies& compiled, Packet& packet,
+                                     std::size_t index, Verdict& verdict, PolicyHits::Run& run);
+    [[nodiscard]] const CompiledPolicy* quick_policy(const CompiledPolicies& compiled,
+                                                     const Packet& packet, std::size_t index);
+    [[nodiscard]] bool select_policy_slowly(const CompiledPolicies& compiled, Packet& packet,
+                                            std::size_t index, Verdict& verdict,
+                                            PolicyHits::Run& run);
+    [[nodiscard]] bool prepare_quickly(SecurityAssociation* guess, Packet& packet,
+                                       std::size_t index, CipherWork& work);
+    template <class Shape>
+    [[nodiscard]] bool prepare_common(SecurityAssociation& sa, std::uint32_t length, Family family,
+                                      Packet& packet, std::size_t index, CipherWork& work);
+    [[nodiscard]] bool prepare_common(SecurityAssociation& sa, std::uint32_t length, Family family,
+                                      Packet& packet, std::size_t index, CipherWork& work);
     [[nodiscard]] Verdict prepare_seal(Packet& packet, std::size_t index, CipherWork& work);
     // Steps of inbound_burst. The ordinary ones say false of what has to go the long way.
     [[nodiscard]] bool prepare_ordinary(const Packet& packet, std::size_t index, CipherWork& work);
@@ -102,13 +117,13 @@ struct EspEngine::State {
 inline void set_aead_inputs(CipherWork& work, std::uint32_t spi_be, std::uint64_t sequence,
                             bool esn, std::uint32_t salt, std::uint64_t iv_be) {
     struct Wide {
-        std::uint32_t word[4];
+        std::uint64_t word[2];
     };
     const std::uint32_t low = byte_swap(static_cast<std::uint32_t>(sequence));
     const std::uint32_t high = byte_swap(static_cast<std::uint32_t>(sequence >> 32));
-    const Wide aad = esn ? Wide{{spi_be, high, low, 0}} : Wide{{spi_be, low, 0, 0}};
-    const Wide nonce{
-        {salt, static_cast<std::uint32_t>(iv_be), static_cast<std::uint32_t>(iv_be >> 32), 0}};
+    const Wide aad = esn ? Wide{{spi_be | std::uint64_t{high} << 32, low}}
+                         : Wide{{spi_be | std::uint64_t{low} << 32, 0}};
+    const Wide nonce{{salt | iv_be << 32, iv_be >> 32}};
     std::memcpy(work.aad, &aad, sizeof aad);
     std::memcpy(work.nonce, &nonce, sizeof nonce);
     work.aad_length = esn ? 12 : 8;

@@ -31,6 +31,14 @@ struct HeaderInfo {
     std::uint16_t insert_name_offset = 0;  ///< of the octet that names what is at insert_offset
 };
 
+/// The extension headers that a packet's protocol is looked for behind.
+[[nodiscard]] constexpr bool is_skipped_header(std::uint8_t next_header) {
+    return next_header == number(IpProtocol::kHopByHop) ||
+           next_header == number(IpProtocol::kRouting) ||
+           next_header == number(IpProtocol::kFragment) ||
+           next_header == number(IpProtocol::kDestinationOptions);
+}
+
 /// The whole of walk_headers().
 [[nodiscard]] bool walk_headers_in_full(ConstByteSpan packet, HeaderInfo& info);
 

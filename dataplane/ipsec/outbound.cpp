@@ -67,9 +67,9 @@ void write_trailer(std::uint8_t* at, std::uint32_t padding, std::uint8_t next_he
     if (padding <= 3) {
         // pad octets, then pad length and next header, in one store; what it writes beyond them is
         // the place of the ICV.
-        std::uint64_t octets = (0x030201u & ((1u << (8 * padding)) - 1)) | std::uint64_t{padding}
-                                                                               << (8 * padding);
-        octets |= std::uint64_t{next_header} << (8 * padding + 8);
+        static constexpr std::uint64_t kShort[4] = {0, 0x01'01, 0x02'02'01, 0x03'03'02'01};
+        const std::uint64_t octets = kShort[padding] | std::uint64_t{next_header}
+                                                           << (8 * padding + 8);
         std::memcpy(at, &octets, sizeof octets);
         return;
     }
@@ -132,93 +132,197 @@ void patch_transport_headers(std::uint8_t* at, const HeaderInfo& headers, std::u
     store_be16(at + 10, internet_checksum({at, headers.insert_offset}));
 }
 
-/// prepare_seal() for SAs whose profile is_common: everything is of fixed length. False: something
-/// about the packet is out of the ordinary, and nothing has changed.
-[[gnu::always_inline]] inline bool prepare_common(SecurityAssociation& sa, const HeaderInfo& header,
-                                                  Packet& packet, std::size_t index,
-                                                  CipherWork& work) {
-    constexpr std::uint32_t kOuter = sizeof(Ipv6Header);
-    constexpr std::uint32_t kIv = 8;
-    constexpr std::uint32_t kIcv = 16;
-    constexpr std::uint32_t kBefore = kOuter + kEspHeader + kIv;
-    const SaProfile& profile = *sa.profile;
-    const std::uint32_t padding = (0u - (header.ip_length + 2)) & 3;
-    const std::uint32_t text = header.ip_length + padding + 2;
-    const std::uint32_t total = kBefore + text + kIcv;
-    const std::uint16_t path_mtu = sa.path_mtu.load(std::memory_order_relaxed);
-    const std::uint64_t sequence = sa.sequence.load(std::memory_order_relaxed) + 1;
-    if (total > kMaxIpv6Length || (path_mtu != 0 && total > path_mtu) ||
-        packet.headroom < kBefore || packet.tailroom < padding + 2 + kIcv || sequence == 0 ||
-        (sequence >> 32 != 0 && !profile.esn)) [[unlikely]] {
-        return false;
-    }
-    sa.sequence.store(sequence, std::memory_order_relaxed);
-    sa.packets.store(sa.packets.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    sa.bytes.store(sa.bytes.load(std::memory_order_relaxed) + header.ip_length,
-                   std::memory_order_relaxed);
+/// The next number of `sa`; nothing if it has none (RFC 4303 section 3.3.3).
+[[gnu::always_inline]] inline bool next_sequence(const SecurityAssociation& sa, bool esn,
+                                                 std::uint64_t& sequence) {
+    const std::uint64_t last = sa.sequence.load(std::memory_order_relaxed);
+    sequence = last + 1;
+    return last < 0xffff'ffffu || (esn && sequence != 0);
+}
 
-    std::uint8_t* const inner = packet.data;
-    std::uint8_t* const esp = inner - kIv - kEspHeader;
-    std::uint8_t* const outer = inner - kBefore;
-    const std::uint8_t inner_class = traffic_class_of(inner, header.family);
-    const std::uint32_t traffic_class =
-        profile.copy_dscp ? inner_class : profile.fixed_dscp << 2 | (inner_class & 3);
-    std::memcpy(outer, profile.outer_header.data(), kOuter);
-    store_be32(outer, 6u << 28 | traffic_class << 20);
-    store_be16(outer + 4, static_cast<std::uint16_t>(total - kOuter));
-    if (profile.tunnel_remote_source == AddressSource::kSaRemote) {
-        store_be64(outer + 24, sa.remote.high);
-        store_be64(outer + 32, sa.remote.low);
-    }
-    const std::uint32_t spi_be = byte_swap(sa.spi.value);
-    const std::uint64_t iv_be = byte_swap(sequence);
-    const std::uint64_t spi_and_number =
-        spi_be | std::uint64_t{byte_swap(static_cast<std::uint32_t>(sequence))} << 32;
-    std::memcpy(esp, &spi_and_number, sizeof spi_and_number);
-    std::memcpy(esp + kEspHeader, &iv_be, sizeof iv_be);
-    write_trailer(inner + header.ip_length, padding,
-                  number(header.family == Family::kIpv6 ? IpProtocol::kIpv6 : IpProtocol::kIpv4));
-    set_aead_inputs(work, spi_be, sequence, profile.esn, sa.salt, iv_be);
-    work.sa = &sa;
-    work.esp = esp;
-    work.text_offset = kEspHeader + kIv;
-    work.text_length = text;
-    work.packet = static_cast<std::uint8_t>(index);
-    work.sequence = sequence;
+/// Lengths of AES-GCM, known to the compiler.
+struct GcmShape {
+    static constexpr std::uint32_t kIv = 8;
+    explicit GcmShape(const AlgorithmInfo& /*algorithm*/) {}
+    [[nodiscard]] static constexpr std::uint32_t iv() { return kIv; }
+    [[nodiscard]] static constexpr std::uint32_t icv() { return 16; }
+    [[nodiscard]] static constexpr std::uint32_t block() { return 4; }
+    [[nodiscard]] static constexpr bool is_counter_mode() { return true; }
+};
+/// Those of any algorithm.
+class AnyShape {
+  public:
+    explicit AnyShape(const AlgorithmInfo& algorithm) : algorithm_(algorithm) {}
+    [[nodiscard]] std::uint32_t iv() const { return algorithm_.iv_length; }
+    [[nodiscard]] std::uint32_t icv() const { return algorithm_.icv_length; }
+    [[nodiscard]] std::uint32_t block() const { return algorithm_.block; }
+    [[nodiscard]] bool is_counter_mode() const { return algorithm_.is_counter_mode(); }
 
-    packet.data = outer;
-    packet.headroom -= kBefore;
-    packet.tailroom -= padding + 2 + kIcv;
-    packet.length = total;
-    return true;
+  private:
+    const AlgorithmInfo& algorithm_;
+};
+
+[[gnu::always_inline]] inline AddressKey destination_of(const Packet& packet) {
+    return AddressKey::load_ipv6(packet.data + offsetof(Ipv6Header, destination));
 }
 
 }  // namespace
 
-[[gnu::always_inline]] inline bool EspEngine::State::select_policy(Packet& packet,
+/// prepare_seal() for SAs whose profile is_common. False: something about the packet is out of the
+/// ordinary, and nothing has changed.
+template <class Shape>
+[[gnu::always_inline]] inline bool EspEngine::State::prepare_common(SecurityAssociation& sa,
+                                                                    std::uint32_t length,
+                                                                    Family family, Packet& packet,
+                                                                    std::size_t index,
+                                                                    CipherWork& work) {
+    constexpr std::uint32_t kOuter = sizeof(Ipv6Header);
+    const SaProfile& profile = *sa.profile;
+    const Shape shape(profile.algorithm);
+    const std::uint32_t before = kOuter + kEspHeader + shape.iv();
+    const std::uint32_t padding = (0u - (length + 2)) & (shape.block() - 1);
+    const std::uint32_t behind = padding + 2 + shape.icv();
+    const std::uint32_t total = before + length + behind;
+    // None, 0, becomes the largest number.
+    const std::uint32_t path_mtu = sa.path_mtu.load(std::memory_order_relaxed) - 1u;
+    std::uint64_t sequence;
+    if (total > kMaxIpv6Length || total - 1 > path_mtu || packet.headroom < before ||
+        packet.tailroom < behind || !next_sequence(sa, profile.esn, sequence)) [[unlikely]] {
+        return false;
+    }
+    sa.sequence.store(sequence, std::memory_order_relaxed);
+    sa.packets.store(sa.packets.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    sa.bytes.store(sa.bytes.load(std::memory_order_relaxed) + length, std::memory_order_relaxed);
+
+    std::uint8_t* const data = packet.data;
+    std::uint8_t* const esp = data - shape.iv() - kEspHeader;
+    std::uint8_t* const outer = esp - kOuter;
+    const std::uint8_t inner_class = traffic_class_of(data, family);
+    const std::uint32_t traffic_class =
+        profile.copy_dscp ? inner_class : profile.fixed_dscp << 2 | (inner_class & 3);
+    // What differs from packet to packet is in the header's first eight octets.
+    store_be64(outer, profile.outer_start | std::uint64_t{traffic_class} << 52 |
+                          std::uint64_t{total - kOuter} << 16);
+    std::memcpy(outer + offsetof(Ipv6Header, source), profile.outer_source.bytes.data(), 16);
+    const AddressKey remote = sa.tunnel_remote();
+    store_be64(outer + 24, remote.high);
+    store_be64(outer + 32, remote.low);
+
+    const std::uint32_t spi_be = byte_swap(sa.spi.value);
+    const std::uint64_t spi_and_number =
+        spi_be | std::uint64_t{byte_swap(static_cast<std::uint32_t>(sequence))} << 32;
+    std::memcpy(esp, &spi_and_number, sizeof spi_and_number);
+    if (shape.is_counter_mode()) {
+        const std::uint64_t iv_be = byte_swap(sequence);
+        std::memcpy(esp + kEspHeader, &iv_be, sizeof iv_be);
+        set_aead_inputs(work, spi_be, sequence, profile.esn, sa.salt, iv_be);
+    } else if (shape.iv() != 0) {
+        std::memcpy(esp + kEspHeader, ivs.next(*manager), IvSource::kIvLength);
+    }
+    write_trailer(data + length, padding,
+                  number(family == Family::kIpv6 ? IpProtocol::kIpv6 : IpProtocol::kIpv4));
+    work.sa = &sa;
+    work.esp = esp;
+    work.sequence = sequence;
+    work.text_offset = static_cast<std::uint8_t>(kEspHeader + shape.iv());
+    work.text_length = length + padding + 2;
+    work.packet = static_cast<std::uint8_t>(index);
+
+    packet.data = outer;
+    packet.headroom -= before;
+    packet.tailroom -= behind;
+    packet.length = total;
+    return true;
+}
+
+[[gnu::always_inline]] inline bool EspEngine::State::prepare_common(SecurityAssociation& sa,
+                                                                    std::uint32_t length,
+                                                                    Family family, Packet& packet,
+                                                                    std::size_t index,
+                                                                    CipherWork& work) {
+    const SaProfile& profile = *sa.profile;
+    if (!profile.is_common) return false;
+    return profile.algorithm.cipher == Cipher::kAesGcm
+               ? prepare_common<GcmShape>(sa, length, family, packet, index, work)
+               : prepare_common<AnyShape>(sa, length, family, packet, index, work);
+}
+
+/// For nearly all packets: the entry of the SPD, told by addresses and next header alone. Null:
+/// select_policy() has to look closer.
+[[gnu::always_inline]] inline const CompiledPolicy* EspEngine::State::quick_policy(
+    const CompiledPolicies& compiled, const Packet& packet, std::size_t index) {
+    if (packet.length < sizeof(Ipv6Header) || packet.data[0] >> 4 != 6) return nullptr;
+    const std::uint32_t length = sizeof(Ipv6Header) + load_be16(packet.data + 4);
+    const QuickPolicy& quick = compiled.quick(packet.data[offsetof(Ipv6Header, next_header)]);
+    if (quick.policy == nullptr || length > packet.length) return nullptr;
+    const AddressKey destination = destination_of(packet);
+    const AddressKey source = AddressKey::load_ipv6(packet.data + offsetof(Ipv6Header, source));
+    if (!quick.decides(source, destination)) return nullptr;
+    lengths[index] = length;
+    hashes[index] = PolicyKey{quick.policy->id, {destination, Family::kIpv6}}.hash();
+    return quick.policy;
+}
+
+[[gnu::always_inline]] inline bool EspEngine::State::select_policy(const CompiledPolicies& compiled,
+                                                                   Packet& packet,
                                                                    std::size_t index,
                                                                    Verdict& verdict,
                                                                    PolicyHits::Run& run) {
+    if (const CompiledPolicy* const quick = quick_policy(compiled, packet, index)) [[likely]] {
+        if (lengths[index] < packet.length) packet.set_length(lengths[index]);
+        run.count(quick->hits, lengths[index]);
+        if (quick->action != Action::kProtect) {
+            verdict = quick->action == Action::kBypass ? Verdict::kOutBypass : Verdict::kOutDiscard;
+            return false;
+        }
+        policies[index] = quick;
+        store.prefetch_outbound(hashes[index]);
+        return true;
+    }
+    return select_policy_slowly(compiled, packet, index, verdict, run);
+}
+
+bool EspEngine::State::select_policy_slowly(const CompiledPolicies& compiled, Packet& packet,
+                                            std::size_t index, Verdict& verdict,
+                                            PolicyHits::Run& run) {
     HeaderInfo& header = headers[index];
     if (!walk_headers(packet.bytes(), header)) {
         verdict = Verdict::kOutDiscard;
         return false;
     }
     if (header.ip_length < packet.length) packet.set_length(header.ip_length);
-    const CompiledPolicy& policy = spd.compiled().find(header, Direction::kOutbound);
+    const CompiledPolicy& policy = compiled.find(header, Direction::kOutbound);
     run.count(policy.hits, header.ip_length);
     if (policy.action != Action::kProtect) {
         verdict = policy.action == Action::kBypass ? Verdict::kOutBypass : Verdict::kOutDiscard;
         return false;
     }
+    walked |= std::uint64_t{1} << index;
     policies[index] = &policy;
     hashes[index] = policy_key(policy, header).hash();
     store.prefetch_outbound(hashes[index]);
     return true;
 }
 
+/// `guess`: what may be its SA, or null. True: sealed, but for the cipher.
+[[gnu::always_inline]] inline bool EspEngine::State::prepare_quickly(SecurityAssociation* guess,
+                                                                     Packet& packet,
+                                                                     std::size_t index,
+                                                                     CipherWork& work) {
+    if (guess == nullptr || (walked >> index & 1) != 0 ||
+        !guess->is_for(policies[index]->id, destination_of(packet)) ||
+        (guess->state.load(std::memory_order_relaxed) & SecurityAssociation::kHardExpired) != 0)
+        [[unlikely]] {
+        return false;
+    }
+    return prepare_common(*guess, lengths[index], Family::kIpv6, packet, index, work);
+}
+
 Verdict EspEngine::State::prepare_seal(Packet& packet, std::size_t index, CipherWork& work) {
-    const HeaderInfo& header = headers[index];
+    HeaderInfo& header = headers[index];
+    // A packet whose headers were in order for quick_policy() has them in order here.
+    if ((walked >> index & 1) == 0 && !walk_headers(packet.bytes(), header)) [[unlikely]]
+        return Verdict::kOutDiscard;
     SecurityAssociation* sa =
         store.find_outbound(policy_key(*policies[index], header), hashes[index]);
     if (sa == nullptr ||
@@ -226,7 +330,7 @@ Verdict EspEngine::State::prepare_seal(Packet& packet, std::size_t index, Cipher
         return Verdict::kOutNoSa;
     }
     const SaProfile& profile = *sa->profile;
-    if (profile.is_common && prepare_common(*sa, header, packet, index, work)) [[likely]] {
+    if (prepare_common(*sa, header.ip_length, header.family, packet, index, work)) {
         return Verdict::kOutProtect;
     }
     // RFC 4303 section 3.3.4: transport mode is for whole datagrams.
@@ -236,8 +340,8 @@ Verdict EspEngine::State::prepare_seal(Packet& packet, std::size_t index, Cipher
         sa->count_error(SaCold::kTooBig);
         return Verdict::kOutTooBig;
     }
-    const std::uint64_t sequence = sa->sequence.load(std::memory_order_relaxed) + 1;
-    if (sequence == 0 || (!profile.esn && sequence > 0xffff'ffffu)) {
+    std::uint64_t sequence;
+    if (!next_sequence(*sa, profile.esn, sequence)) {
         sa->count_error(SaCold::kSeqOverflow);
         tell(*sa, true, LifetimeReason::kSequence);
         return Verdict::kOutSeqOverflow;
@@ -293,26 +397,34 @@ Verdict EspEngine::State::prepare_seal(Packet& packet, std::size_t index, Cipher
 void EspEngine::State::outbound_burst(Packet* const* packets, Verdict* verdicts,
                                       std::size_t count) {
     std::array<std::uint8_t, kMaxBurst> protect;
+    std::array<SecurityAssociation*, kMaxBurst> guesses;
     std::size_t protect_count = 0;
+    walked = 0;
     {
+        const CompiledPolicies& compiled = spd.compiled();
         PolicyHits::Run run(hits, Direction::kOutbound);
         for (std::size_t i = 0; i < count; ++i) {
-            if (select_policy(*packets[i], i, verdicts[i], run)) {
+            if (select_policy(compiled, *packets[i], i, verdicts[i], run)) {
                 protect[protect_count++] = static_cast<std::uint8_t>(i);
             }
         }
     }
     for (std::size_t k = 0; k < protect_count; ++k) {
-        store.prefetch_outbound_association(hashes[protect[k]]);
+        guesses[k] = store.guess_outbound(hashes[protect[k]]);
     }
     std::size_t work_count = 0;
+    const SecurityAssociation* announced = nullptr;
     for (std::size_t k = 0; k < protect_count; ++k) {
         const std::size_t i = protect[k];
-        verdicts[i] = prepare_seal(*packets[i], i, works[work_count]);
-        if (verdicts[i] != Verdict::kOutProtect) continue;
-        if (work_count == 0 || works[work_count - 1].sa != works[work_count].sa) {
-            cipher.announce(works[work_count]);
+        CipherWork& work = works[work_count];
+        if (prepare_quickly(guesses[k], *packets[i], i, work)) [[likely]] {
+            verdicts[i] = Verdict::kOutProtect;
+        } else {
+            verdicts[i] = prepare_seal(*packets[i], i, work);
+            if (verdicts[i] != Verdict::kOutProtect) continue;
         }
+        if (work.sa != announced) cipher.announce(work);
+        announced = work.sa;
         ++work_count;
     }
     if (cipher.seal(works.data(), tags.data(), work_count)) [[likely]]

@@ -48,8 +48,8 @@ struct alignas(64) SaProfile {
     bool esn = false;
     bool copy_dscp = true;
     bool has_lifetime = false;  ///< in octets or packets, which is looked at for each packet
-    /// AES-GCM out into an IPv6 tunnel, without a lifetime that is counted by packet: what nearly
-    /// all payload has, and is sealed by a short way.
+    /// Out into an IPv6 tunnel, without a lifetime that is counted by packet: what nearly all
+    /// payload has, and is sealed by a short way.
     bool is_common = false;
     /// AES-GCM in out of a tunnel, no such lifetime, any protocol and ports, and addresses that are
     /// prefixes: what nearly all payload has, and is opened by a short way.
@@ -64,8 +64,10 @@ struct alignas(64) SaProfile {
     AddressSource tunnel_remote_source = AddressSource::kNone;
     std::uint32_t bitmap_offset = 0;  ///< of the replay bitmap, from the start of the SA
     std::uint32_t block_size = 0;     ///< octets of the whole SA
-    /// Of common SAs, as on the wire.
-    alignas(64) std::array<std::uint8_t, sizeof(Ipv6Header)> outer_header{};
+    /// The tunnel header of common SAs: its first eight octets as a number, without traffic class
+    /// and length, and its source.
+    alignas(64) std::uint64_t outer_start = 0;
+    Ipv6Address outer_source;
     /// What SAs that open by the short way let pass.
     alignas(64) KeyPrefix local_prefix;
     KeyPrefix remote_prefix;  ///< any, with remote_is_of_sa
@@ -165,6 +167,12 @@ struct alignas(64) SecurityAssociation {
         return ((address.high ^ remote.high) | (address.low ^ remote.low)) == 0;
     }
     [[nodiscard]] RemoteKey remote_key() const { return {remote, remote_family}; }
+    /// Outbound: its first use is for this entry, and for this remote address, which is an IPv6 one
+    /// that the entry is populated with.
+    [[nodiscard]] bool is_for(PolicyId entry, const AddressKey& ipv6_remote) const {
+        return policy == entry && remote_family == Family::kIpv6 && bound_by_remote &&
+               ((remote.high ^ ipv6_remote.high) | (remote.low ^ ipv6_remote.low)) == 0;
+    }
     [[nodiscard]] AddressKey tunnel_remote() const {
         return profile->tunnel_remote_source == AddressSource::kSaRemote ? remote
                                                                          : profile->tunnel_remote;

@@ -89,15 +89,12 @@ void fill_tunnel(SaProfile& profile, const SaParameters& parameters, const Remot
 void make_outer_header(SaProfile& profile) {
     profile.is_common = profile.direction == Direction::kOutbound &&
                         profile.mode == Mode::kTunnel && profile.tunnel_family == Family::kIpv6 &&
-                        profile.algorithm.cipher == Cipher::kAesGcm && !profile.has_lifetime;
+                        !profile.has_lifetime;
     if (!profile.is_common) return;
-    std::uint8_t* const at = profile.outer_header.data();
-    at[offsetof(Ipv6Header, next_header)] = number(IpProtocol::kEsp);
-    at[offsetof(Ipv6Header, hop_limit)] = profile.hop_limit;
-    store_be64(at + 8, profile.tunnel_local.high);
-    store_be64(at + 16, profile.tunnel_local.low);
-    store_be64(at + 24, profile.tunnel_remote.high);
-    store_be64(at + 32, profile.tunnel_remote.low);
+    profile.outer_start =
+        std::uint64_t{6} << 60 | std::uint64_t{number(IpProtocol::kEsp)} << 8 | profile.hop_limit;
+    store_be64(profile.outer_source.bytes.data(), profile.tunnel_local.high);
+    store_be64(profile.outer_source.bytes.data() + 8, profile.tunnel_local.low);
 }
 
 void note_short_way(SaProfile& profile) {

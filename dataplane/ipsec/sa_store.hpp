@@ -75,11 +75,12 @@ class SaStore {
         return TaggedTable::pointer<SecurityAssociation>(foreign_.guess(spi_hash(spi)));
     }
     void prefetch_outbound(std::uint64_t hash) const { cache_.prefetch(hash); }
-    /// Prefetches the line that find_outbound() of this hash will look at.
-    void prefetch_outbound_association(std::uint64_t hash) const {
-        if (const TaggedTable::Word word = cache_.guess(hash)) {
-            __builtin_prefetch(TaggedTable::pointer<const void>(word), 1);
-        }
+    /// An SA that find_outbound() of this hash may find, which is to be looked at before it is
+    /// believed; null: find_outbound() knows. What it will look at first is prefetched.
+    [[nodiscard]] SecurityAssociation* guess_outbound(std::uint64_t hash) const {
+        const TaggedTable::Word word = cache_.guess(hash);
+        __builtin_prefetch(TaggedTable::pointer<const void>(word), 1);
+        return TaggedTable::flag(word) ? nullptr : TaggedTable::pointer<SecurityAssociation>(word);
     }
     [[nodiscard]] SecurityAssociation* find_outbound(const PolicyKey& key,
                                                      std::uint64_t hash) const {

@@ -140,6 +140,50 @@ CompiledPolicies::CompiledPolicies(std::vector<CompiledPolicy> policies)
         }
     }
     policies_.emplace_back();  // the nominal DISCARD
+    make_all_quick();
+}
+
+/// Without a policy if the decision depends on more than QuickPolicy can say.
+QuickPolicy CompiledPolicies::make_quick(List list) const {
+    QuickPolicy quick;
+    for (std::uint32_t i = list.begin; i != list.end; ++i) {
+        const CompiledPolicy& policy = policies_[candidates_[i]];
+        const CompiledSelectors& selectors = policy.selectors;
+        const bool simple = policy.action != Action::kProtect || policy.populate_remote;
+        if (simple && selectors.any_values && selectors.local.empty() &&
+            selectors.remote.size() <= 1) {
+            constexpr AddressKey kLast{~0ull, ~0ull};
+            quick.policy = &policy;
+            quick.remote = selectors.remote.empty() ? KeyRange{{}, kLast} : selectors.remote[0];
+            return quick;
+        }
+        if (selectors.local.empty()) return {};
+        // One range around all of them: who is inside of it without need only asks in vain.
+        const KeyRange around{selectors.local.front().first, selectors.local.back().last};
+        quick.others = quick.has_others ? KeyRange{std::min(quick.others.first, around.first),
+                                                   std::max(quick.others.last, around.last)}
+                                        : around;
+        quick.has_others = true;
+    }
+    return {};
+}
+
+void CompiledPolicies::make_all_quick() {
+    quick_.emplace_back();
+    std::map<std::uint32_t, std::uint16_t> known;  // by where the list begins
+    for (unsigned protocol = 0; protocol < kUnknownProtocol; ++protocol) {
+        if (is_skipped_header(static_cast<std::uint8_t>(protocol))) continue;
+        const List list = lists_[1][protocol];
+        if (list.begin == list.end) continue;
+        const auto [entry, is_new] = known.try_emplace(list.begin, std::uint16_t{0});
+        if (is_new) {
+            if (const QuickPolicy quick = make_quick(list); quick.policy != nullptr) {
+                entry->second = static_cast<std::uint16_t>(quick_.size());
+                quick_.push_back(quick);
+            }
+        }
+        quick_of_[protocol] = entry->second;
+    }
 }
 
 SecurityPolicyDatabase::SecurityPolicyDatabase(Reclaimer& reclaimer)

@@ -75,10 +75,14 @@ class TaggedTable {
     /// A word under `hash` that may be the right one, or 0: to prefetch what it points to.
     [[nodiscard]] Word guess(std::uint64_t hash) const {
         const Array* array = array_.load(std::memory_order_acquire);
-        const Bucket& bucket = array->buckets()[array->first(hash)];
-        const unsigned mask = match(bucket, hash);
-        if (mask == 0) return 0;
-        return bucket.slots[std::countr_zero(mask)].load(std::memory_order_acquire);
+        const Bucket* bucket = &array->buckets()[array->first(hash)];
+        unsigned mask = match(*bucket, hash);
+        if (mask == 0) [[unlikely]] {
+            bucket = &array->buckets()[array->second(hash)];
+            mask = match(*bucket, hash);
+            if (mask == 0) return 0;
+        }
+        return bucket->slots[std::countr_zero(mask)].load(std::memory_order_acquire);
     }
 
     // Writer.

@@ -2,6 +2,7 @@
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/ipsec/interface.hpp"
 #include "dataplane/tunnel/overhead.hpp"
+#include "dataplane/tunnel/sealed_notes_for_stages.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
 #include "dataplane/tunnel/vpn_for_stages.hpp"
@@ -22,8 +23,7 @@ enum class IpsecOutEdge : std::uint8_t { kTunnelOut, kIcmpError, kVpnOut };
 
 /// Sequence numbers of an SA have one writer, its owner.
 bool hand_to_owner(Worker& worker, rte_mbuf* packet, Edges& out) {
-    if (worker.worker_count <= 1) [[likely]]
-        return false;
+    if (worker.worker_count <= 1) return false;
     const auto owner = worker.esp->outbound_owner(view_of(packet));
     if (!owner || *owner == worker.index) return false;
     // A slot found by this worker means nothing to readers of another.
@@ -61,17 +61,12 @@ bool is_for_a_node_at_home(const Worker& worker, rte_mbuf* packet) {
 
 /// Writes anew, from the packet alone, what the stages behind IPsec have to know of it.
 bool note_sealed(Worker& worker, rte_mbuf* packet) {
-    PacketMeta& notes = stage::reset_meta(packet);
-    notes.in_port = channel::kNoPort;
-    const std::uint8_t* const header = stage::data(packet);
-    if (header[0] >> 4 == 6 &&
-        header[offsetof(Ipv6Header, next_header)] == number(IpProtocol::kEsp)) [[likely]] {
-        notes.family = 6;
-        notes.protocol = number(IpProtocol::kEsp);
-        notes.flags = stage::kMetaPolicyChecked | stage::kMetaOriginated;
-        notes.upper_offset = sizeof(Ipv6Header);
+    if (is_bare_esp(stage::data(packet))) {
+        note_bare_esp(stage::meta(packet));
         return true;
     }
+    PacketMeta& notes = stage::reset_meta(packet);
+    notes.in_port = channel::kNoPort;
     if (!renew_notes(packet)) return false;
     // A tunnel or transport header of ours takes no hop; what passed by may be ours or not.
     const bool sealed = notes.protocol == number(IpProtocol::kEsp);
@@ -135,11 +130,54 @@ void refuse_too_big(Worker& worker, rte_mbuf* packet, Edges& out) {
     out.to(IpsecOutEdge::kIcmpError, packet);
 }
 
+/// Where packets may have to go to another worker first, or into a buffer of their own. What IPsec
+/// is to see; null: the packet is gone.
+rte_mbuf* enter_ipsec(Worker& worker, rte_mbuf* packet, Edges& out) {
+    if (hand_to_owner(worker, packet, out)) return nullptr;
+    if (!worker.ipsec_copy_mode) return packet;
+    const PacketMeta notes = stage::meta(packet);
+    rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
+    if (fresh == nullptr) {
+        out.drop(packet, Counter::kNoBuffer);
+        return nullptr;
+    }
+    // For the error about a packet that comes to nothing; leave_ipsec() forgets it.
+    stage::meta(fresh) = notes;
+    return fresh;
+}
+
+/// What is not sealed, or not in the ordinary way. What goes on to tunnel-out; null: it went
+/// elsewhere.
+rte_mbuf* settle(Worker& worker, rte_mbuf* packet, const ipsec::Packet& view, Verdict verdict,
+                 Edges& out) {
+    if (!ipsec::passes(verdict)) {
+        if (verdict == Verdict::kOutTooBig) {
+            refuse_too_big(worker, packet, out);
+        } else {
+            out.drop(packet, counter_of(verdict));
+        }
+        return nullptr;
+    }
+    if (verdict == Verdict::kOutProtect || view.length != stage::length(packet)) {
+        apply(view, packet);
+    }
+    packet = leave_ipsec(worker, packet, verdict, out);
+    if (packet != nullptr && verdict == Verdict::kOutProtect &&
+        is_sealed_for_client(worker, packet)) {
+        out.to(IpsecOutEdge::kVpnOut, packet);
+        return nullptr;
+    }
+    return packet;
+}
+
 void ipsec_out(Worker& worker, Batch& in, Edges& out) {
     std::array<rte_mbuf*, stage::kBatchSize> packets;
     std::array<ipsec::Packet, stage::kBatchSize> views;
     std::array<ipsec::Packet*, stage::kBatchSize> pointers;
     std::array<Verdict, stage::kBatchSize> verdicts;
+    // Asked once: nobody else owns an SA, and packets stay in their buffers.
+    const bool in_place = !worker.ipsec_copy_mode;
+    const bool alone = in_place && worker.worker_count <= 1;
     unsigned count = 0;
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* packet = in.packets[i];
@@ -147,17 +185,9 @@ void ipsec_out(Worker& worker, Batch& in, Edges& out) {
             out.to(IpsecOutEdge::kTunnelOut, packet);
             continue;
         }
-        if (hand_to_owner(worker, packet, out)) continue;
-        if (worker.ipsec_copy_mode) {
-            const PacketMeta notes = stage::meta(packet);
-            rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
-            if (fresh == nullptr) {
-                out.drop(packet, Counter::kNoBuffer);
-                continue;
-            }
-            packet = fresh;
-            // For the error about a packet that comes to nothing; leave_ipsec() forgets it.
-            stage::meta(packet) = notes;
+        if (!alone) [[unlikely]] {
+            packet = enter_ipsec(worker, packet, out);
+            if (packet == nullptr) continue;
         }
         packets[count] = packet;
         views[count] = view_of(packet);
@@ -166,30 +196,23 @@ void ipsec_out(Worker& worker, Batch& in, Edges& out) {
     }
     if (count == 0) return;
     worker.esp->outbound(std::span(pointers.data(), count), std::span(verdicts.data(), count));
-    const bool serves_vpn = !worker.tables->vpn_clients.empty();
     unsigned bypassed = 0;
     unsigned sealed = 0;
     unsigned kept = 0;
     for (unsigned i = 0; i < count; ++i) {
-        if (ipsec::passes(verdicts[i])) [[likely]] {
-            verdicts[i] == Verdict::kOutBypass ? ++bypassed : ++sealed;
-            if (verdicts[i] == Verdict::kOutProtect ||
-                views[i].length != stage::length(packets[i])) {
-                apply(views[i], packets[i]);
-            }
-            rte_mbuf* const packet = leave_ipsec(worker, packets[i], verdicts[i], out);
+        rte_mbuf* packet = packets[i];
+        if (verdicts[i] == Verdict::kOutProtect) ++sealed;
+        if (verdicts[i] == Verdict::kOutBypass) ++bypassed;
+        if (verdicts[i] == Verdict::kOutProtect && in_place && is_bare_esp(views[i].data))
+            [[likely]] {
+            apply(views[i], packet);
+            note_bare_esp(stage::meta(packet));
+        } else if (verdicts[i] != Verdict::kOutBypass || !in_place ||
+                   views[i].length != stage::length(packet)) {
+            packet = settle(worker, packet, views[i], verdicts[i], out);
             if (packet == nullptr) continue;
-            if (serves_vpn && verdicts[i] == Verdict::kOutProtect &&
-                is_sealed_for_client(worker, packet)) {
-                out.to(IpsecOutEdge::kVpnOut, packet);
-                continue;
-            }
-            in.packets[kept++] = packet;
-        } else if (verdicts[i] == Verdict::kOutTooBig) {
-            refuse_too_big(worker, packets[i], out);
-        } else {
-            out.drop(packets[i], counter_of(verdicts[i]));
         }
+        in.packets[kept++] = packet;
     }
     if (bypassed != 0) worker.count(Counter::kIpsecOutBypass, bypassed);
     if (sealed != 0) worker.count(Counter::kIpsecOutProtect, sealed);

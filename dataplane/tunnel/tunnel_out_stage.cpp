@@ -11,6 +11,7 @@
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
 #include "dataplane/tunnel/routing_header.hpp"
+#include "dataplane/tunnel/sealed_notes_for_stages.hpp"
 #include "dataplane/tunnel/signalling.hpp"
 #include "dataplane/tunnel/signalling_spis.hpp"
 #include "dataplane/tunnel/stages.hpp"
@@ -46,8 +47,9 @@ class TunnelOut {
         out_.to_all(TunnelOutEdge::kTx, to_tx_);
         to_tx_.count = 0;
     }
-    void find_bindings(Batch& in);
+    void find_bindings(const Batch& in);
     void take(rte_mbuf* packet);
+    [[nodiscard]] bool take_sealed(rte_mbuf* packet, PacketMeta& notes);
     [[nodiscard]] bool is_ours(rte_mbuf* packet, const PacketMeta& notes,
                                const table::Binding* binding) const;
     [[nodiscard]] bool is_signalling(rte_mbuf* packet, const PacketMeta& notes) const;
@@ -70,6 +72,7 @@ class TunnelOut {
     [[nodiscard]] bool goes_on_inside(rte_mbuf* packet, PacketMeta& notes,
                                       const table::Binding& binding);
     [[nodiscard]] bool put_limited_header(rte_mbuf* packet, const table::Binding& binding);
+    [[nodiscard]] bool is_resolved(std::uint32_t adjacency);
     void send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacency, std::uint16_t mtu);
 
     Worker& worker_;
@@ -86,33 +89,36 @@ class TunnelOut {
 };
 
 /// Packets that were sealed, or made here, have no binding in their notes.
-void TunnelOut::find_bindings(Batch& in) {
-    std::array<rte_mbuf*, stage::kBatchSize> packets;
+void TunnelOut::find_bindings(const Batch& in) {
+    std::array<PacketMeta*, stage::kBatchSize> asking;
     std::array<const Ipv6Address*, stage::kBatchSize> keys;
     std::array<Ipv6Address, stage::kBatchSize> mapped;
     std::array<std::uint32_t, stage::kBatchSize> slots;
     unsigned count = 0;
     for (unsigned i = 0; i < in.count; ++i) {
-        const PacketMeta& notes = stage::meta(in.packets[i]);
-        if (notes.binding != channel::kNoIndex) [[likely]]
-            continue;
+        PacketMeta& notes = stage::meta(in.packets[i]);
+        if (notes.binding != channel::kNoIndex) continue;
         const std::uint8_t* const ip = stage::data(in.packets[i]);
-        packets[count] = in.packets[i];
+        asking[count] = &notes;
         keys[count] = &reinterpret_cast<const Ipv6Header*>(ip)->destination;
-        if (notes.family != 6) {
+        if (notes.family != 6) [[unlikely]] {
             mapped[count] = table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->destination);
             keys[count] = &mapped[count];
         }
         ++count;
     }
-    if (count == 0) [[likely]]
-        return;
+    if (count == 0) return;
     tables_.bindings.find_bulk(keys.data(), count, slots.data());
     for (unsigned i = 0; i < count; ++i) {
-        if (slots[i] == table::kNoSlot) slots[i] = tables_.mobile_network_of(*keys[i]);
-        if (slots[i] == table::kNoSlot || tables_.bindings.at(slots[i]).tentative()) continue;
-        stage::meta(packets[i]).binding = slots[i];
-        worker_.signalling_spis->prefetch(slots[i]);
+        std::uint32_t slot = slots[i];
+        if (slot == table::kNoSlot) [[unlikely]] {
+            slot = tables_.mobile_network_of(*keys[i]);
+            if (slot == table::kNoSlot) continue;
+        }
+        if (tables_.bindings.at(slot).tentative()) [[unlikely]]
+            continue;
+        asking[i]->binding = slot;
+        worker_.signalling_spis->prefetch(slot);
     }
 }
 
@@ -444,6 +450,15 @@ void TunnelOut::send_by_mip4(rte_mbuf* packet, PacketMeta& notes, const table::B
     send_to_care_of(packet, notes, binding);
 }
 
+bool TunnelOut::is_resolved(std::uint32_t adjacency) {
+    if (adjacency != last_adjacency_) {
+        last_adjacency_ = adjacency;
+        const table::Adjacency* const hop = tables_.adjacencies.find(adjacency);
+        resolved_ = hop != nullptr && hop->resolved != 0;
+    }
+    return resolved_;
+}
+
 /// `adjacency`: of the care-of address, or kNoIndex. `mtu`: octets that get there.
 void TunnelOut::send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacency,
                      std::uint16_t mtu) {
@@ -455,20 +470,46 @@ void TunnelOut::send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacenc
         out_.to(TunnelOutEdge::kFragment, packet);
         return;
     }
-    if (adjacency != last_adjacency_) {
-        last_adjacency_ = adjacency;
-        const table::Adjacency* const hop = tables_.adjacencies.find(adjacency);
-        resolved_ = hop != nullptr && hop->resolved != 0;
-    }
-    if (resolved_) [[likely]] {
+    if (is_resolved(adjacency)) [[likely]] {
         to_tx_.packets[to_tx_.count++] = packet;
     } else {
         out_.to(TunnelOutEdge::kForward, packet);
     }
 }
 
+/// Nearly every packet that was sealed: P3 over IPv6 and nothing else, with no question left but
+/// those that are asked here. False: take() goes through all of them, and nothing has changed.
+bool TunnelOut::take_sealed(rte_mbuf* packet, PacketMeta& notes) {
+    if (!are_of_bare_esp(notes) || notes.binding == channel::kNoIndex) return false;
+    const table::Binding& binding = tables_.bindings.at(notes.binding);
+    auto& ip = *reinterpret_cast<Ipv6Header*>(stage::data(packet));
+    const std::uint16_t length = stage::length(packet);
+    if (goes_by_dsmip(binding) || length < sizeof ip + 8 || length > binding.path_mtu ||
+        !table::same_address(ip.source, binding.home_agent_address) ||
+        !is_resolved(binding.adjacency)) [[unlikely]] {
+        return false;
+    }
+    if (worker_.signalling_spis->is_signalling(
+            ip.destination, notes.binding,
+            load_be32(reinterpret_cast<const std::uint8_t*>(&ip + 1)), worker_.now_tsc, question_))
+        [[unlikely]] {
+        send_signalling(packet, notes, &binding);
+        return true;
+    }
+    count_out(worker_, binding, length);
+    ip.destination = binding.care_of_address;
+    ++rewritten_;
+    notes.flags = static_cast<std::uint16_t>(BareEspNotes{}.flags | stage::kMetaEncapsulated |
+                                             stage::kMetaMayFragmentOuter);
+    notes.adjacency = binding.adjacency;
+    notes.parameter = binding.path_mtu;
+    to_tx_.packets[to_tx_.count++] = packet;
+    return true;
+}
+
 void TunnelOut::take(rte_mbuf* packet) {
     PacketMeta& notes = stage::meta(packet);
+    if (take_sealed(packet, notes)) return;
     const table::Binding* const binding =
         notes.binding == channel::kNoIndex ? nullptr : &tables_.bindings.at(notes.binding);
     const bool esp = notes.protocol == number(IpProtocol::kEsp);

@@ -69,10 +69,10 @@ class CompiledPolicies {
         return any ? &policy : nullptr;
     }
 
-    /// For outbound IPv6 packets whose IPv6 header names `next_header`, which nothing but the
-    /// header's end lies behind: without a policy where that is an extension header.
-    [[nodiscard]] const QuickPolicy& quick(std::uint8_t next_header) const {
-        return quick_[quick_of_[next_header]];
+    /// For outbound packets whose IP header names `protocol` next: without a policy where that is
+    /// an extension header of IPv6.
+    [[nodiscard]] const QuickPolicy& quick(Family family, std::uint8_t protocol) const {
+        return quick_[quick_of_[family == Family::kIpv6][protocol]];
     }
 
   private:
@@ -91,7 +91,7 @@ class CompiledPolicies {
     std::vector<std::uint16_t> candidates_;
     std::array<std::array<List, kUnknownProtocol + 1>, 2> lists_;
     std::vector<QuickPolicy> quick_;  ///< the first has no policy
-    std::array<std::uint16_t, kUnknownProtocol> quick_of_{};
+    std::array<std::array<std::uint16_t, kUnknownProtocol>, 2> quick_of_{};
 };
 
 }  // namespace homeport::ipsec

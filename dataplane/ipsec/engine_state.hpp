@@ -85,14 +85,20 @@ struct EspEngine::State {
     [[nodiscard]] bool select_policy_slowly(const CompiledPolicies& compiled, Packet& packet,
                                             std::size_t index, Verdict& verdict,
                                             PolicyHits::Run& run);
-    [[nodiscard]] bool prepare_quickly(SecurityAssociation* guess, Packet& packet,
-                                       std::size_t index, CipherWork& work);
+    [[nodiscard]] SecurityAssociation* association_of(SecurityAssociation* guess,
+                                                      const Packet& packet, std::size_t index);
+    [[nodiscard]] bool is_quick_ipv6(const Packet& packet, std::size_t index) const {
+        return (walked >> index & 1) == 0 && packet.data[0] >> 4 == 6;
+    }
+    [[nodiscard]] bool complete_header(const SaProfile& profile, const Packet& packet,
+                                       std::size_t index);
     template <class Shape>
     [[nodiscard]] bool prepare_common(SecurityAssociation& sa, std::uint32_t length, Family family,
                                       Packet& packet, std::size_t index, CipherWork& work);
     [[nodiscard]] bool prepare_common(SecurityAssociation& sa, std::uint32_t length, Family family,
                                       Packet& packet, std::size_t index, CipherWork& work);
-    [[nodiscard]] Verdict prepare_seal(Packet& packet, std::size_t index, CipherWork& work);
+    [[nodiscard]] Verdict prepare_seal(SecurityAssociation* sa, Packet& packet, std::size_t index,
+                                       CipherWork& work);
     // Steps of inbound_burst. The ordinary ones say false of what has to go the long way.
     [[nodiscard]] bool prepare_ordinary(const Packet& packet, std::size_t index, CipherWork& work);
     [[nodiscard]] bool finish_ordinary(Packet& packet, const CipherWork& work, const CipherTag& tag,

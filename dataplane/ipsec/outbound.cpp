@@ -162,8 +162,40 @@ class AnyShape {
     const AlgorithmInfo& algorithm_;
 };
 
-[[gnu::always_inline]] inline AddressKey destination_of(const Packet& packet) {
-    return AddressKey::load_ipv6(packet.data + offsetof(Ipv6Header, destination));
+/// Where a packet goes that quick_policy() has taken.
+[[gnu::always_inline]] inline RemoteKey destination_of(const Packet& packet) {
+    if (packet.data[0] >> 4 == 6) [[likely]]
+        return {AddressKey::load_ipv6(packet.data + offsetof(Ipv6Header, destination)),
+                Family::kIpv6};
+    return {AddressKey::load_ipv4(packet.data + offsetof(Ipv4Header, destination)), Family::kIpv4};
+}
+
+/// What quick_policy() reads of an IP header; length 0: it is none, or is not all there.
+struct ShortHeader {
+    std::uint32_t length = 0;
+    std::uint8_t protocol = 0;
+    AddressKey source;
+    RemoteKey destination;
+};
+
+[[gnu::always_inline]] inline ShortHeader read_header(const Packet& packet) {
+    const std::uint8_t* const at = packet.data;
+    if (packet.length >= sizeof(Ipv6Header) && at[0] >> 4 == 6) [[likely]] {
+        return {static_cast<std::uint32_t>(sizeof(Ipv6Header)) + load_be16(at + 4),
+                at[offsetof(Ipv6Header, next_header)],
+                AddressKey::load_ipv6(at + offsetof(Ipv6Header, source)),
+                {AddressKey::load_ipv6(at + offsetof(Ipv6Header, destination)), Family::kIpv6}};
+    }
+    // Options may lie behind it, and other fragments of the packet elsewhere: the protocol is
+    // known.
+    if (packet.length < sizeof(Ipv4Header) || at[0] >> 4 != 4) return {};
+    const auto& ip = *reinterpret_cast<const Ipv4Header*>(at);
+    const std::uint32_t length = ip.total_length.host();
+    if (ip.header_length() < sizeof(Ipv4Header) || length < ip.header_length()) return {};
+    return {length,
+            ip.protocol,
+            AddressKey::load_ipv4(at + offsetof(Ipv4Header, source)),
+            {AddressKey::load_ipv4(at + offsetof(Ipv4Header, destination)), Family::kIpv4}};
 }
 
 }  // namespace
@@ -251,15 +283,14 @@ template <class Shape>
 /// select_policy() has to look closer.
 [[gnu::always_inline]] inline const CompiledPolicy* EspEngine::State::quick_policy(
     const CompiledPolicies& compiled, const Packet& packet, std::size_t index) {
-    if (packet.length < sizeof(Ipv6Header) || packet.data[0] >> 4 != 6) return nullptr;
-    const std::uint32_t length = sizeof(Ipv6Header) + load_be16(packet.data + 4);
-    const QuickPolicy& quick = compiled.quick(packet.data[offsetof(Ipv6Header, next_header)]);
-    if (quick.policy == nullptr || length > packet.length) return nullptr;
-    const AddressKey destination = destination_of(packet);
-    const AddressKey source = AddressKey::load_ipv6(packet.data + offsetof(Ipv6Header, source));
-    if (!quick.decides(source, destination)) return nullptr;
-    lengths[index] = length;
-    hashes[index] = PolicyKey{quick.policy->id, {destination, Family::kIpv6}}.hash();
+    const ShortHeader header = read_header(packet);
+    if (header.length == 0 || header.length > packet.length) return nullptr;
+    const QuickPolicy& quick = compiled.quick(header.destination.family, header.protocol);
+    if (quick.policy == nullptr || !quick.decides(header.source, header.destination.address)) {
+        return nullptr;
+    }
+    lengths[index] = header.length;
+    hashes[index] = PolicyKey{quick.policy->id, header.destination}.hash();
     return quick.policy;
 }
 
@@ -304,32 +335,37 @@ bool EspEngine::State::select_policy_slowly(const CompiledPolicies& compiled, Pa
     return true;
 }
 
-/// `guess`: what may be its SA, or null. True: sealed, but for the cipher.
-[[gnu::always_inline]] inline bool EspEngine::State::prepare_quickly(SecurityAssociation* guess,
-                                                                     Packet& packet,
-                                                                     std::size_t index,
-                                                                     CipherWork& work) {
-    if (guess == nullptr || (walked >> index & 1) != 0 ||
-        !guess->is_for(policies[index]->id, destination_of(packet)) ||
-        (guess->state.load(std::memory_order_relaxed) & SecurityAssociation::kHardExpired) != 0)
-        [[unlikely]] {
-        return false;
+/// The packet's SA; null: none can be used. `guess`: what may be it, or null.
+[[gnu::always_inline]] inline SecurityAssociation* EspEngine::State::association_of(
+    SecurityAssociation* guess, const Packet& packet, std::size_t index) {
+    SecurityAssociation* sa = guess;
+    const bool is_walked = (walked >> index & 1) != 0;
+    const CompiledPolicy& policy = *policies[index];
+    if (sa == nullptr || is_walked || !sa->is_for(policy.id, destination_of(packet))) [[unlikely]] {
+        const PolicyKey key = is_walked ? policy_key(policy, headers[index])
+                                        : PolicyKey{policy.id, destination_of(packet)};
+        sa = store.find_outbound(key, hashes[index]);
     }
-    return prepare_common(*guess, lengths[index], Family::kIpv6, packet, index, work);
+    const bool is_usable = sa != nullptr && (sa->state.load(std::memory_order_relaxed) &
+                                             SecurityAssociation::kHardExpired) == 0;
+    return is_usable ? sa : nullptr;
 }
 
-Verdict EspEngine::State::prepare_seal(Packet& packet, std::size_t index, CipherWork& work) {
-    HeaderInfo& header = headers[index];
-    // A packet whose headers were in order for quick_policy() has them in order here.
-    if ((walked >> index & 1) == 0 && !walk_headers(packet.bytes(), header)) [[unlikely]]
-        return Verdict::kOutDiscard;
-    SecurityAssociation* sa =
-        store.find_outbound(policy_key(*policies[index], header), hashes[index]);
-    if (sa == nullptr ||
-        (sa->state.load(std::memory_order_relaxed) & SecurityAssociation::kHardExpired) != 0) {
-        return Verdict::kOutNoSa;
-    }
+/// What sealing has to know of the headers of a packet that quick_policy() has taken.
+bool EspEngine::State::complete_header(const SaProfile& profile, const Packet& packet,
+                                       std::size_t index) {
+    if ((walked >> index & 1) != 0) return true;
+    if (profile.mode == Mode::kTransport) return walk_headers(packet.bytes(), headers[index]);
+    headers[index].family = packet.data[0] >> 4 == 6 ? Family::kIpv6 : Family::kIpv4;
+    headers[index].ip_length = lengths[index];
+    return true;
+}
+
+Verdict EspEngine::State::prepare_seal(SecurityAssociation* sa, Packet& packet, std::size_t index,
+                                       CipherWork& work) {
     const SaProfile& profile = *sa->profile;
+    if (!complete_header(profile, packet, index)) return Verdict::kOutDiscard;
+    const HeaderInfo& header = headers[index];
     if (prepare_common(*sa, header.ip_length, header.family, packet, index, work)) {
         return Verdict::kOutProtect;
     }
@@ -417,10 +453,16 @@ void EspEngine::State::outbound_burst(Packet* const* packets, Verdict* verdicts,
     for (std::size_t k = 0; k < protect_count; ++k) {
         const std::size_t i = protect[k];
         CipherWork& work = works[work_count];
-        if (prepare_quickly(guesses[k], *packets[i], i, work)) [[likely]] {
+        SecurityAssociation* const sa = association_of(guesses[k], *packets[i], i);
+        if (sa == nullptr) [[unlikely]] {
+            verdicts[i] = Verdict::kOutNoSa;
+            continue;
+        }
+        if (is_quick_ipv6(*packets[i], i) &&
+            prepare_common(*sa, lengths[i], Family::kIpv6, *packets[i], i, work)) [[likely]] {
             verdicts[i] = Verdict::kOutProtect;
         } else {
-            verdicts[i] = prepare_seal(*packets[i], i, work);
+            verdicts[i] = prepare_seal(sa, *packets[i], i, work);
             if (verdicts[i] != Verdict::kOutProtect) continue;
         }
         if (work.sa != announced) cipher.announce(work);

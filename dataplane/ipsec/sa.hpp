@@ -167,11 +167,11 @@ struct alignas(64) SecurityAssociation {
         return ((address.high ^ remote.high) | (address.low ^ remote.low)) == 0;
     }
     [[nodiscard]] RemoteKey remote_key() const { return {remote, remote_family}; }
-    /// Outbound: its first use is for this entry, and for this remote address, which is an IPv6 one
-    /// that the entry is populated with.
-    [[nodiscard]] bool is_for(PolicyId entry, const AddressKey& ipv6_remote) const {
-        return policy == entry && remote_family == Family::kIpv6 && bound_by_remote &&
-               ((remote.high ^ ipv6_remote.high) | (remote.low ^ ipv6_remote.low)) == 0;
+    /// Outbound: its first use is for this entry, and for this remote address, which the entry is
+    /// populated with.
+    [[nodiscard]] bool is_for(PolicyId entry, const RemoteKey& key) const {
+        return policy == entry && remote_family == key.family && bound_by_remote &&
+               ((remote.high ^ key.address.high) | (remote.low ^ key.address.low)) == 0;
     }
     [[nodiscard]] AddressKey tunnel_remote() const {
         return profile->tunnel_remote_source == AddressSource::kSaRemote ? remote

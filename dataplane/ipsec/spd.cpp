@@ -171,9 +171,11 @@ QuickPolicy CompiledPolicies::make_quick(List list) const {
 void CompiledPolicies::make_all_quick() {
     quick_.emplace_back();
     std::map<std::uint32_t, std::uint16_t> known;  // by where the list begins
-    for (unsigned protocol = 0; protocol < kUnknownProtocol; ++protocol) {
-        if (is_skipped_header(static_cast<std::uint8_t>(protocol))) continue;
-        const List list = lists_[1][protocol];
+    for (unsigned i = 0; i < 2 * kUnknownProtocol; ++i) {
+        const bool v6 = i >= kUnknownProtocol;
+        const unsigned protocol = i % kUnknownProtocol;
+        if (v6 && is_skipped_header(static_cast<std::uint8_t>(protocol))) continue;
+        const List list = lists_[v6][protocol];
         if (list.begin == list.end) continue;
         const auto [entry, is_new] = known.try_emplace(list.begin, std::uint16_t{0});
         if (is_new) {
@@ -182,7 +184,7 @@ void CompiledPolicies::make_all_quick() {
                 quick_.push_back(quick);
             }
         }
-        quick_of_[protocol] = entry->second;
+        quick_of_[v6][protocol] = entry->second;
     }
 }
 

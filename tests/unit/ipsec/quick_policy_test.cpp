@@ -28,17 +28,18 @@ class Chance {
     std::uint32_t below(std::uint32_t end) { return static_cast<std::uint32_t>(random_() % end); }
     bool one_in(std::uint32_t n) { return below(n) == 0; }
 
-    Ipv6Address address() {
+    IpAddress address(bool v4 = false) {
+        if (v4) return Ipv4Address{{192, 0, 2, static_cast<std::uint8_t>(below(16))}};
         Ipv6Address result{{0x20, 0x01, 0x0d, 0xb8}};
         result.bytes[7] = static_cast<std::uint8_t>(below(2));  // in the upper half
         result.bytes[15] = static_cast<std::uint8_t>(below(16));
         return result;
     }
-    std::vector<AddressRange> ranges() {
+    std::vector<AddressRange> ranges(bool v4) {
         std::vector<AddressRange> result;
         for (std::uint32_t n = one_in(2) ? 0 : 1 + below(2); n > 0; --n) {
-            Ipv6Address first = address();
-            Ipv6Address last = address();
+            IpAddress first = address(v4);
+            IpAddress last = address(v4);
             if (last < first) std::swap(first, last);
             result.push_back({first, last});
         }
@@ -58,8 +59,9 @@ class Chance {
         PolicyEntry result;
         result.id = id;
         result.name = std::to_string(id);
-        result.selectors.local = ranges();
-        result.selectors.remote = ranges();
+        const bool v4 = one_in(3);
+        result.selectors.local = ranges(v4);
+        result.selectors.remote = ranges(v4);
         if (one_in(2)) {
             const std::uint8_t wanted = protocol();
             result.selectors.protocol = ProtocolSelector::of(wanted);
@@ -82,6 +84,11 @@ class Chance {
         Bytes upper(one_in(8) ? below(8) : 16);
         for (std::uint8_t& octet : upper) octet = static_cast<std::uint8_t>(below(3));
         const std::uint8_t next = protocol();
+        if (one_in(3)) {
+            constexpr std::array<std::uint16_t, 4> kFragments{0, 0, 0x2000, 1};
+            return test::ipv4(to_string(address(true)), to_string(address(true)), next, upper,
+                              kFragments[below(kFragments.size())]);
+        }
         if (is_skipped_header(next) && upper.size() >= 8) {
             upper[0] = one_in(2) ? kUdp : 59;
             upper[1] = 0;
@@ -123,15 +130,16 @@ TEST(QuickPolicy, says_what_the_whole_search_says_or_nothing) {
         for (unsigned i = 0; i < 40; ++i) {
             const Bytes bytes = chance.packet();
             HeaderInfo header;
-            if (!walk_headers(bytes, header) || header.family != Family::kIpv6) continue;
+            if (!walk_headers(bytes, header)) continue;
             ++asked;
-            const QuickPolicy& quick = compiled.quick(bytes[6]);
+            const QuickPolicy& quick =
+                compiled.quick(header.family, bytes[header.family == Family::kIpv6 ? 6 : 9]);
             if (quick.policy == nullptr || !quick.decides(header.source, header.destination)) {
                 continue;
             }
             ++decided;
             ASSERT_EQ(quick.policy, &compiled.find(header, Direction::kOutbound))
-                << "round " << round << ", next header " << unsigned{bytes[6]};
+                << "round " << round << ", " << test::hex(bytes);
         }
     }
     // Both happen, or nothing was shown.
@@ -159,7 +167,7 @@ TEST(QuickPolicy, skips_entries_about_other_local_addresses) {
     host.policies({ike, payload});
     const CompiledPolicies& compiled = host.spd.compiled();
     const auto decides = [&](const char* source, const char* destination) {
-        const QuickPolicy& quick = compiled.quick(kUdp);
+        const QuickPolicy& quick = compiled.quick(Family::kIpv6, kUdp);
         return quick.policy != nullptr && quick.policy->id == 6 &&
                quick.decides(AddressKey::of(test::ip(source)),
                              AddressKey::of(test::ip(destination)));
@@ -169,7 +177,8 @@ TEST(QuickPolicy, skips_entries_about_other_local_addresses) {
     EXPECT_FALSE(decides("2001:db8:3::300", "2001:db8:0:ffff:ffff:ffff:ffff:ffff"));
     EXPECT_FALSE(decides("2001:db8:3::300", "2001:db8:1:1::"));
     EXPECT_FALSE(decides("2001:db8:1::1", "2001:db8:1::100")) << "may be IKE";
-    EXPECT_EQ(compiled.quick(0).policy, nullptr) << "a hop-by-hop header hides the protocol";
+    EXPECT_EQ(compiled.quick(Family::kIpv6, 0).policy, nullptr)
+        << "a hop-by-hop header hides the protocol";
 }
 
 /// A host whose databases change between packets, and what its databases say about a packet.
@@ -252,8 +261,9 @@ class Changing {
         p.mode = Mode::kTunnel;
         p.spi = Spi{0x1000 + ++last_spi_};
         p.tunnel_local = test::ip("2001:db8:ffff::1");
-        const Ipv6Address remote = chance_.address();
-        p.tunnel_remote = chance_.one_in(3) ? IpAddress(chance_.address()) : IpAddress(remote);
+        const IpAddress remote = chance_.address(chance_.one_in(3));
+        p.tunnel_remote =
+            chance_.one_in(3) || family_of(remote) == Family::kIpv4 ? chance_.address() : remote;
         for (std::uint32_t n = 1 + chance_.below(2); n > 0; --n) {
             PolicyUse use{static_cast<PolicyId>(1 + chance_.below(5)), remote};
             if (chance_.one_in(3)) use.remote.reset();

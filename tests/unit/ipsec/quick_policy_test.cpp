@@ -284,7 +284,7 @@ TEST(QuickPolicy, finds_the_sa_that_the_databases_name_however_they_change) {
     for (std::uint32_t seed = 0; seed < 40; ++seed) {
         SCOPED_TRACE(seed);
         Changing host(seed);
-        for (unsigned round = 0; round < 150; ++round) {
+        for (unsigned round = 0; round < 400; ++round) {
             ASSERT_NO_FATAL_FAILURE(host.change());
             for (unsigned i = 0; i < 6; ++i) ASSERT_NO_FATAL_FAILURE(host.send());
         }

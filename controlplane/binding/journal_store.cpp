@@ -2,6 +2,7 @@
 #include "controlplane/binding/journal_store.hpp"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -25,6 +26,15 @@ constexpr std::string_view kSuffix = ".journal-";
 constexpr std::size_t kRowsAtOnce = 512;  // of one transaction of the store behind
 constexpr auto kRetry = std::chrono::seconds(30);
 constexpr int kNiceness = 10;  // registrations come first
+
+/// For the calling thread. A thread begins with the class of the one that made it: among equals of
+/// a real-time class on one CPU none gives way, and registrations would wait until a whole journal
+/// is in the store behind.
+void work_in_spare_time() {
+    const sched_param none{};
+    (void)::sched_setscheduler(0, SCHED_BATCH, &none);
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);
+}
 
 StoreError error_of(const std::string& file, const char* operation, int code) {
     return {"binding journal " + file + ": cannot " + operation + ": " +
@@ -179,8 +189,10 @@ std::expected<void, StoreError> JournalStore::commit() {
         return std::unexpected(error_of(file_name(number_), "sync", errno));
     }
     if (size_ >= options_.fold_at) close_journal();
+    // No lock in the ordinary case: the thread that may hold it runs when there is time.
+    if (!has_problem_.load(std::memory_order_acquire)) return {};
     const std::lock_guard lock(mutex_);
-    if (problem_.empty()) return {};
+    has_problem_.store(false, std::memory_order_relaxed);
     return std::unexpected(StoreError{std::exchange(problem_, {})});
 }
 
@@ -259,7 +271,7 @@ std::expected<Store::Loaded, StoreError> JournalStore::load_all(const ClockPair&
 // -------------------------------------------------------------------------------- the thread
 
 void JournalStore::run() {
-    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);
+    work_in_spare_time();
     std::unique_lock lock(mutex_);
     for (;;) {
         changed_.wait(
@@ -276,6 +288,7 @@ void JournalStore::run() {
         }
         if (stops_) return;
         problem_ = folded.error().what;
+        has_problem_.store(true, std::memory_order_release);
         has_failed_ = true;
         changed_.notify_all();
         changed_.wait_for(lock, kRetry, [this] { return stops_ || !has_failed_; });

@@ -10,6 +10,7 @@
 //   PATH.journal-N  changes in their order, oldest file first; a file goes when PATH has it all
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -71,8 +72,9 @@ class JournalStore final : public Store {
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::deque<std::string> closed_;  // oldest first; guarded by mutex_, like the next four
+    std::deque<std::string> closed_;  // oldest first; guarded by mutex_, like the next five
     std::string problem_;
+    std::atomic<bool> has_problem_ = false;  // problem_ has not been told; written under mutex_
     bool stops_ = false;
     bool has_failed_ = false;  // the first of closed_; tried again with the next one, or later
     bool is_loaded_ = false;

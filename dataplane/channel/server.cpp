@@ -252,9 +252,15 @@ void Server::flush() {
     if (!attached_ || !events_.publish_and_see_sleeper()) return;
     // The peer shares the eventfd's open file and could have filled it and made it blocking.
     pollfd writable{wake_up_.get(), POLLOUT, 0};
-    if (::poll(&writable, 1, 0) != 1 || (writable.revents & POLLOUT) == 0) return;
+    const auto interrupted = [](auto result) { return result < 0 && errno == EINTR; };
+    int ready = 0;
+    do {  // its announcement is taken back: if this does not wake it up nothing will
+        ready = ::poll(&writable, 1, 0);
+    } while (interrupted(ready));
+    if (ready != 1 || (writable.revents & POLLOUT) == 0) return;
     const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = ::write(wake_up_.get(), &one, sizeof one);
+    while (interrupted(::write(wake_up_.get(), &one, sizeof one))) {
+    }
 }
 
 void Server::detach(std::string reason) {

@@ -40,6 +40,10 @@ using namespace homeport;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kPatience = 1'000'000'000;  // nanoseconds until a node asks again
+/// Without any answer though some are due: from then on it is looked at what the control plane
+/// does, and at the end the run is given up.
+constexpr std::uint64_t kSilence = 200'000'000;
+constexpr std::uint64_t kGivesUp = 20'000'000'000;
 
 struct Options {
     std::string socket;
@@ -57,16 +61,43 @@ std::uint64_t nanoseconds() {
     return static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
 }
 
-/// CPU time of all threads of a process.
-std::uint64_t cpu_nanoseconds(pid_t pid) {
-    std::uint64_t sum = 0;
+/// Of all threads of a process: CPU time, and time for which they could have run and got no CPU.
+struct CpuTimes {
+    std::uint64_t ran = 0, waited = 0;  // nanoseconds
+};
+CpuTimes cpu_times(pid_t pid) {
+    CpuTimes sum;
     std::error_code ignored;
     const std::filesystem::path tasks = "/proc/" + std::to_string(pid) + "/task";
     for (const auto& task : std::filesystem::directory_iterator(tasks, ignored)) {
-        std::uint64_t ran = 0;
-        if (std::ifstream(task.path() / "schedstat") >> ran) sum += ran;
+        CpuTimes one;
+        if (std::ifstream(task.path() / "schedstat") >> one.ran >> one.waited) {
+            sum.ran += one.ran;
+            sum.waited += one.waited;
+        }
     }
     return sum;
+}
+
+/// What the threads of a process do: state, and where in the kernel those are that sleep.
+std::string doings_of(pid_t pid) {
+    const auto first_line = [](const std::filesystem::path& file) {
+        std::string line;
+        std::ifstream in(file);
+        std::getline(in, line);
+        return line;
+    };
+    std::string text;
+    std::error_code ignored;
+    const std::filesystem::path tasks = "/proc/" + std::to_string(pid) + "/task";
+    for (const auto& task : std::filesystem::directory_iterator(tasks, ignored)) {
+        const std::string stat = first_line(task.path() / "stat");
+        const auto name = stat.rfind(')');
+        if (!text.empty()) text += "; ";
+        text += name == std::string::npos ? "gone" : stat.substr(name + 2, 1);
+        text += " " + first_line(task.path() / "wchan");
+    }
+    return text;
 }
 
 /// Times, in buckets that are a thirty-second of their value wide at most.
@@ -164,6 +195,7 @@ class Player {
         for (std::uint32_t i = 0; i < options_.nodes;) {
             if (waiting_ < options_.window && send_update(i, fresh_)) ++i;
             poll();
+            if (silent_for() > kGivesUp) fail("no answer for 20 s; the control plane: " + doings_);
         }
         settle();
         end_phase("register");
@@ -211,6 +243,7 @@ class Player {
                 if (!holds) send_update(node, refreshes_);
             }
             poll();
+            (void)silent_for();
         }
         sending_took_ = nanoseconds() - begin;
         settle();
@@ -219,14 +252,25 @@ class Player {
 
     /// Waits until all are answered, or two seconds brought no answer.
     void settle() {
-        auto last = Clock::now();
-        for (std::uint64_t seen = answers_; waiting_ != 0; poll()) {
-            if (answers_ != seen) {
-                seen = answers_;
-                last = Clock::now();
-            }
-            if (Clock::now() - last > std::chrono::seconds(2)) break;
+        while (waiting_ != 0 && silent_for() < 2 * kPatience) poll();
+    }
+
+    /// Nanoseconds since the last answer, or since something waits for one.
+    std::uint64_t silent_for() {
+        const std::uint64_t now = nanoseconds();
+        if (waiting_ == 0 || answers_ != answers_seen_) {
+            answers_seen_ = answers_;
+            last_answer_ = now;
+            looked_ = false;
+            return 0;
         }
+        const std::uint64_t silent = now - last_answer_;
+        if (silent > longest_silence_) longest_silence_ = silent;
+        if (silent > kSilence && !looked_) {
+            looked_ = true;
+            doings_ = doings_of(server_.peer().pid);
+        }
+        return silent;
     }
 
     [[nodiscard]] Ipv6Address home_of(std::uint32_t node) const {
@@ -353,13 +397,17 @@ class Player {
         fresh_ = refreshes_ = {};
         times_ = {};
         answers_ = bindings_set_ = sending_took_ = 0;
+        answers_seen_ = longest_silence_ = 0;
+        last_answer_ = nanoseconds();
+        doings_.clear();
         began_ = nanoseconds();
-        cpu_ = cpu_nanoseconds(server_.peer().pid);
+        cpu_ = cpu_times(server_.peer().pid);
     }
 
     void end_phase(const char* name) {
         const auto now = nanoseconds();
-        const auto cpu = cpu_nanoseconds(server_.peer().pid) - cpu_;
+        const CpuTimes times = cpu_times(server_.peer().pid);
+        const std::uint64_t cpu = times.ran - cpu_.ran;
         for (std::size_t i = 0; i < nodes_.size(); ++i) {
             if (!nodes_[i].waits) continue;
             ++(i < options_.nodes && nodes_[i].is_bound ? refreshes_ : fresh_).unanswered;
@@ -376,12 +424,15 @@ class Player {
             static_cast<double>(answers_) /
             (sending_took_ != 0 ? static_cast<double>(sending_took_) / 1e9 : seconds);
         out["bindings_set"] = bindings_set_;
+        out["waited_for_cpu_seconds"] = static_cast<double>(times.waited - cpu_.waited) / 1e9;
         out["cpu_seconds"] = static_cast<double>(cpu) / 1e9;
         out["cpu_us_per_exchange"] =
             answers_ == 0 ? 0.0 : static_cast<double>(cpu) / 1e3 / static_cast<double>(answers_);
         out["answer_us"] = {{"p50", times_.percentile(50) / 1e3},
                             {"p99", times_.percentile(99) / 1e3},
                             {"p99.9", times_.percentile(99.9) / 1e3}};
+        out["longest_silence_ms"] = static_cast<double>(longest_silence_) / 1e6;
+        out["silent_in"] = doings_;
         refreshes_.print(out, "refreshes");
         fresh_.print(out, "registrations");
         std::cout << out.dump() << std::endl;
@@ -404,7 +455,11 @@ class Player {
     Tally fresh_, refreshes_;
     Histogram times_;
     std::uint64_t answers_ = 0, bindings_set_ = 0;
-    std::uint64_t began_ = 0, cpu_ = 0, sending_took_ = 0;
+    std::uint64_t began_ = 0, sending_took_ = 0;
+    CpuTimes cpu_;
+    std::uint64_t answers_seen_ = 0, last_answer_ = 0, longest_silence_ = 0;
+    bool looked_ = false;
+    std::string doings_;  // of the control plane, in the last long silence
 };
 
 int play(const Options& options) {

@@ -4,6 +4,7 @@
 #include "controlplane/binding/journal_store.hpp"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -29,6 +30,7 @@ struct Shelf {
     std::mutex mutex;
     std::map<Ipv6Address, Entry> entries;
     unsigned commits = 0;
+    int scheduling = -1;  // class of the thread that committed last
     bool fails = false;
 };
 
@@ -52,6 +54,7 @@ class FakeStore final : public Store {
         const std::lock_guard lock(shelf_.mutex);
         if (shelf_.fails) return std::unexpected(StoreError{"the shelf is full"});
         ++shelf_.commits;
+        shelf_.scheduling = sched_getscheduler(0);
         return {};
     }
     std::expected<Loaded, StoreError> load_all(const ClockPair&) override {
@@ -238,6 +241,19 @@ TEST_F(JournalStoreTest, a_journal_goes_only_when_the_store_behind_has_it) {
     EXPECT_EQ(loaded.entries.size(), 100u);
     store->wait_for_fold();
     EXPECT_EQ(shelf.entries.size(), 100u);
+}
+
+TEST_F(JournalStoreTest, a_real_time_control_plane_does_not_wait_for_the_database) {
+    // Its event loop and the thread that fills the database may have one CPU between them.
+    const int before = sched_getscheduler(0);
+    const sched_param real_time{1}, none{};
+    const bool is_real_time = sched_setscheduler(0, SCHED_FIFO, &real_time) == 0;  // else: as it is
+    auto store = begin(1024);
+    for (unsigned i = 0; i < 100; ++i) ASSERT_TRUE(store->persist(simple(i), clocks));
+    ASSERT_TRUE(store->commit());
+    store->wait_for_fold();
+    ASSERT_TRUE(!is_real_time || sched_setscheduler(0, before, &none) == 0);
+    EXPECT_EQ(shelf.scheduling, SCHED_BATCH);
 }
 
 TEST_F(JournalStoreTest, a_torn_end_costs_the_last_record_alone_and_is_told) {

@@ -120,7 +120,9 @@ std::expected<void, std::string> WorkerContext::build(const config::DataplaneCon
     if (adjacency_packets_ == nullptr) return std::unexpected("no memory for counters");
     worker_.adjacency_packets = adjacency_packets_;
 
-    auto engine = ipsec::EspEngine::create(state_.spd(), state_.sad());
+    const auto owner =
+        setup.count > 1 ? std::optional(static_cast<std::uint8_t>(setup.index)) : std::nullopt;
+    auto engine = ipsec::EspEngine::create(state_.spd(), state_.sad(), owner);
     if (!engine) return std::unexpected(engine.error().text);
     esp_ = std::move(*engine);
     worker_.esp = esp_.get();

@@ -13,11 +13,13 @@ EspEngine::EspEngine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 EspEngine::~EspEngine() = default;
 
 Result<std::unique_ptr<EspEngine>> EspEngine::create(const SecurityPolicyDatabase& spd,
-                                                     const SecurityAssociationDatabase& sad) {
+                                                     const SecurityAssociationDatabase& sad,
+                                                     std::optional<std::uint8_t> worker) {
     CpuArchitecture architecture = sad.architecture();
     auto manager = make_mb_manager(architecture);
     if (!manager) return std::unexpected(manager.error());
     auto state = std::make_unique<State>(spd, sad, std::move(*manager));
+    state->worker = worker;
     if (auto started = state->ivs.start(*state->manager); !started) {
         return std::unexpected(started.error());
     }

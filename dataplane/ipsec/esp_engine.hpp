@@ -22,9 +22,11 @@ class EspEngine final : public Processor {
     static constexpr std::size_t kBurst = 64;
 
     /// Databases must outlive the engine. Takes the architecture of `sad`, and a random key for IVs
-    /// from the operating system.
+    /// from the operating system. `worker`: whose engine this is; it seals by SAs of this owner
+    /// alone, as sequence numbers have one writer. Nothing: by all, there is no other engine.
     [[nodiscard]] static Result<std::unique_ptr<EspEngine>> create(
-        const SecurityPolicyDatabase& spd, const SecurityAssociationDatabase& sad);
+        const SecurityPolicyDatabase& spd, const SecurityAssociationDatabase& sad,
+        std::optional<std::uint8_t> worker = std::nullopt);
     ~EspEngine() override;
     EspEngine(const EspEngine&) = delete;
     EspEngine& operator=(const EspEngine&) = delete;

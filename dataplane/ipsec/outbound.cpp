@@ -301,8 +301,8 @@ template <class Shape>
                                                                    PolicyHits::Run& run) {
     if (const CompiledPolicy* const quick = quick_policy(compiled, packet, index)) [[likely]] {
         if (lengths[index] < packet.length) packet.set_length(lengths[index]);
-        run.count(quick->hits, lengths[index]);
         if (quick->action != Action::kProtect) {
+            run.count(quick->hits, lengths[index]);
             verdict = quick->action == Action::kBypass ? Verdict::kOutBypass : Verdict::kOutDiscard;
             return false;
         }
@@ -323,8 +323,8 @@ bool EspEngine::State::select_policy_slowly(const CompiledPolicies& compiled, Pa
     }
     if (header.ip_length < packet.length) packet.set_length(header.ip_length);
     const CompiledPolicy& policy = compiled.find(header, Direction::kOutbound);
-    run.count(policy.hits, header.ip_length);
     if (policy.action != Action::kProtect) {
+        run.count(policy.hits, header.ip_length);
         verdict = policy.action == Action::kBypass ? Verdict::kOutBypass : Verdict::kOutDiscard;
         return false;
     }
@@ -436,13 +436,11 @@ void EspEngine::State::outbound_burst(Packet* const* packets, Verdict* verdicts,
     std::array<SecurityAssociation*, kMaxBurst> guesses;
     std::size_t protect_count = 0;
     walked = 0;
-    {
-        const CompiledPolicies& compiled = spd.compiled();
-        PolicyHits::Run run(hits, Direction::kOutbound);
-        for (std::size_t i = 0; i < count; ++i) {
-            if (select_policy(compiled, *packets[i], i, verdicts[i], run)) {
-                protect[protect_count++] = static_cast<std::uint8_t>(i);
-            }
+    const CompiledPolicies& compiled = spd.compiled();
+    PolicyHits::Run run(hits, Direction::kOutbound);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (select_policy(compiled, *packets[i], i, verdicts[i], run)) {
+            protect[protect_count++] = static_cast<std::uint8_t>(i);
         }
     }
     for (std::size_t k = 0; k < protect_count; ++k) {
@@ -454,6 +452,11 @@ void EspEngine::State::outbound_burst(Packet* const* packets, Verdict* verdicts,
         const std::size_t i = protect[k];
         CipherWork& work = works[work_count];
         SecurityAssociation* const sa = association_of(guesses[k], *packets[i], i);
+        if (sa != nullptr && worker && sa->owner != *worker) [[unlikely]] {
+            verdicts[i] = Verdict::kOutElsewhere;  // counted where it is sealed
+            continue;
+        }
+        run.count(policies[i]->hits, packets[i]->length);
         if (sa == nullptr) [[unlikely]] {
             verdicts[i] = Verdict::kOutNoSa;
             continue;

@@ -11,6 +11,7 @@ std::string_view counter_name(Verdict verdict) {
         "ipsec.out.no_sa",
         "ipsec.out.seq_overflow",
         "ipsec.out.too_big",
+        "handover.sent",
         "ipsec.in.ok",
         "ipsec.in.no_sa",
         "ipsec.in.replay",

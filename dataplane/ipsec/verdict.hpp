@@ -16,6 +16,7 @@ enum class Verdict : std::uint8_t {
     kOutNoSa,         ///< policy PROTECT, no usable SA (none, or its hard lifetime is over)
     kOutSeqOverflow,  ///< the SA's sequence numbers are used up
     kOutTooBig,       ///< sealed it would exceed the SA's path MTU, 65535 octets or the buffer
+    kOutElsewhere,    ///< another worker owns the SA: untouched, not counted; hand it over
     kInOk,            ///< authenticated, decrypted, matches its SA's selectors
     kInNoSa,          ///< ESP with an SPI that is not ours
     kInReplay,        ///< seen before, or left of the replay window
@@ -29,7 +30,7 @@ enum class Verdict : std::uint8_t {
     kInBypass,            ///< not ESP, policy BYPASS
     kInDiscard,           ///< not ESP, policy DISCARD
 };
-inline constexpr std::size_t kVerdictCount = 18;
+inline constexpr std::size_t kVerdictCount = 19;
 
 /// The counter of this verdict, e.g. "ipsec.out.protect".
 [[nodiscard]] std::string_view counter_name(Verdict verdict);

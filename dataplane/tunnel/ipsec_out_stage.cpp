@@ -21,18 +21,19 @@ using stage::Worker;
 
 enum class IpsecOutEdge : std::uint8_t { kTunnelOut, kIcmpError, kVpnOut };
 
-/// Sequence numbers of an SA have one writer, its owner.
-bool hand_to_owner(Worker& worker, rte_mbuf* packet, Edges& out) {
-    if (worker.worker_count <= 1) return false;
+/// After kOutElsewhere: sequence numbers of an SA have one writer, its owner.
+void hand_to_owner(Worker& worker, rte_mbuf* packet, Edges& out) {
     const auto owner = worker.esp->outbound_owner(view_of(packet));
-    if (!owner || *owner == worker.index) return false;
+    if (!owner) {  // the SA went meanwhile
+        out.drop(packet, Counter::kIpsecOutNoSa);
+        return;
+    }
     // A slot found by this worker means nothing to readers of another.
     PacketMeta& notes = stage::meta(packet);
     notes.binding = channel::kNoIndex;
     const bool is_message = notes.protocol == number(IpProtocol::kMobility);
     if (is_message) notes.flags |= stage::kMetaSignalling;
     out.hand_over(packet, *owner, StageId::kIpsecOut);
-    return true;
 }
 
 /// S1.37: while a node is at home, entries 4 and 6 are not for it. Packets of others never come
@@ -130,11 +131,8 @@ void refuse_too_big(Worker& worker, rte_mbuf* packet, Edges& out) {
     out.to(IpsecOutEdge::kIcmpError, packet);
 }
 
-/// Where packets may have to go to another worker first, or into a buffer of their own. What IPsec
-/// is to see; null: the packet is gone.
-rte_mbuf* enter_ipsec(Worker& worker, rte_mbuf* packet, Edges& out) {
-    if (hand_to_owner(worker, packet, out)) return nullptr;
-    if (!worker.ipsec_copy_mode) return packet;
+/// Copy mode: the packet in a buffer of its own, for IPsec; null: there was none.
+rte_mbuf* in_own_buffer(Worker& worker, rte_mbuf* packet, Edges& out) {
     const PacketMeta notes = stage::meta(packet);
     rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
     if (fresh == nullptr) {
@@ -151,7 +149,9 @@ rte_mbuf* enter_ipsec(Worker& worker, rte_mbuf* packet, Edges& out) {
 rte_mbuf* settle(Worker& worker, rte_mbuf* packet, const ipsec::Packet& view, Verdict verdict,
                  Edges& out) {
     if (!ipsec::passes(verdict)) {
-        if (verdict == Verdict::kOutTooBig) {
+        if (verdict == Verdict::kOutElsewhere) {
+            hand_to_owner(worker, packet, out);
+        } else if (verdict == Verdict::kOutTooBig) {
             refuse_too_big(worker, packet, out);
         } else {
             out.drop(packet, counter_of(verdict));
@@ -175,9 +175,7 @@ void ipsec_out(Worker& worker, Batch& in, Edges& out) {
     std::array<ipsec::Packet, stage::kBatchSize> views;
     std::array<ipsec::Packet*, stage::kBatchSize> pointers;
     std::array<Verdict, stage::kBatchSize> verdicts;
-    // Asked once: nobody else owns an SA, and packets stay in their buffers.
     const bool in_place = !worker.ipsec_copy_mode;
-    const bool alone = in_place && worker.worker_count <= 1;
     unsigned count = 0;
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* packet = in.packets[i];
@@ -185,8 +183,8 @@ void ipsec_out(Worker& worker, Batch& in, Edges& out) {
             out.to(IpsecOutEdge::kTunnelOut, packet);
             continue;
         }
-        if (!alone) [[unlikely]] {
-            packet = enter_ipsec(worker, packet, out);
+        if (!in_place) [[unlikely]] {
+            packet = in_own_buffer(worker, packet, out);
             if (packet == nullptr) continue;
         }
         packets[count] = packet;

@@ -46,6 +46,8 @@ Counter counter_of(ipsec::Verdict verdict) {
             return Counter::kIpsecOutSequenceOverflow;
         case Verdict::kOutTooBig:
             return Counter::kIpsecOutTooBig;
+        case Verdict::kOutElsewhere:  // no end: hand_over() counts
+            return Counter::kHandoverFull;
         case Verdict::kInOk:
             return Counter::kIpsecInOk;
         case Verdict::kInNoSa:

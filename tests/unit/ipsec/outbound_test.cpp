@@ -482,5 +482,31 @@ TEST(Outbound, owner_of_an_sa_is_told) {
     EXPECT_EQ(host.engine->inbound_owner(buffer.packet), std::nullopt);
 }
 
+TEST(Outbound, an_engine_of_another_worker_leaves_packet_and_sequence_number_alone) {
+    Host host;
+    host.policies({test::protect_all()});
+    SaParameters p = test::outbound_parameters({});
+    p.owner = 3;
+    const SaHandle handle = host.add(p);
+    const auto seal_by = [&](std::uint8_t worker, Buffer& buffer) {
+        auto engine = std::move(*EspEngine::create(host.spd, *host.sad, worker));
+        Packet* packet = &buffer.packet;
+        Verdict verdict{};
+        engine->outbound({&packet, 1}, {&verdict, 1});
+        const std::uint64_t hits =
+            engine->hits(Direction::kOutbound, test::protect_all().id).packets;
+        EXPECT_EQ(hits, verdict == Verdict::kOutProtect ? 1u : 0u) << "counted by who seals";
+        return verdict;
+    };
+    const auto bytes = test::udp({});
+    Buffer buffer(bytes);
+    EXPECT_EQ(seal_by(2, buffer), Verdict::kOutElsewhere);
+    ASSERT_EQ(buffer.packet.length, bytes.size());
+    EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), buffer.packet.data));
+    EXPECT_EQ(host.sad->status(handle)->highest_sequence, 0u);
+    EXPECT_EQ(seal_by(3, buffer), Verdict::kOutProtect);
+    EXPECT_EQ(host.sad->status(handle)->highest_sequence, 1u);
+}
+
 }  // namespace
 }  // namespace homeport::ipsec

@@ -143,6 +143,7 @@ class MainLcore final : private CommandSink {
 
     std::uint64_t hz_;
     std::uint64_t started_;
+    unsigned rounds_ = 0;  // since the last sleep
     std::uint64_t next_millisecond_ = 0;
     std::uint64_t next_link_look_ = 0;
     std::uint64_t next_second_ = 0;

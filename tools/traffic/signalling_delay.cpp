@@ -3,7 +3,11 @@
 // receive queue that both come by to the ring to the control plane. Two CPUs: a worker with all
 // stages on the one; on the other the source, which is also the reader of that ring.
 //
-//   signalling-delay [--seconds 3] [--rate 14.88] [--json] [EAL ARGUMENTS...]
+//   signalling-delay [--seconds 3] [--rate 14.88] [--realtime] [--json] [EAL ARGUMENTS...]
+//
+// --realtime: both are SCHED_FIFO. Updates that find the receive queue full are lost "at the
+// queue"; that is the machine's part if the worker waited for its CPU meanwhile ("waited",
+// milliseconds in all). What is lost "inside" is lost by the worker, and has a counter.
 //
 // The receive queue is a ring of 1023 frames that the source fills at `rate` millions of frames a
 // second, or as fast as it can; 14.88 is a link of 10 Gbit/s with the smallest frames. What finds
@@ -20,12 +24,15 @@
 #include <rte_mbuf.h>
 #include <rte_random.h>
 #include <rte_ring.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <string>
@@ -119,7 +126,8 @@ struct Phase {
 struct Figures {
     std::string name;
     std::uint64_t offered = 0, carried = 0, lost_by_ring = 0, overload = 0;
-    std::uint64_t sent = 0, lost = 0;
+    std::uint64_t sent = 0, lost_at_queue = 0, lost_inside = 0;
+    double waited_ms = 0;  // the worker could have run and had no CPU
     double seconds = 0;
     std::vector<double> delays;  // microseconds, sorted
 
@@ -147,7 +155,7 @@ std::uint16_t open_device(const char* name, rte_mempool* pool) {
 
 class Measurement {
   public:
-    Measurement();
+    explicit Measurement(bool realtime);
     Figures run(const Phase& phase, unsigned seconds, double rate);
 
   private:
@@ -163,6 +171,7 @@ class Measurement {
     void send_update(Figures& figures, std::uint64_t now);
     void collect(core::WorkerContext& worker, Figures& figures);
 
+    bool realtime_;
     config::DataplaneConfig config_;
     rte_mempool* pool_ = nullptr;    // of the worker
     rte_mempool* source_ = nullptr;  // of the source
@@ -178,7 +187,7 @@ class Measurement {
     unsigned runs_ = 0;
 };
 
-Measurement::Measurement() {
+Measurement::Measurement(bool realtime) : realtime_(realtime) {
     config_.max_bindings = 4096;
     pool_ = rte_pktmbuf_pool_create("worker", 4095, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
     source_ = rte_pktmbuf_pool_create("source", 16383, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
@@ -264,7 +273,7 @@ void Measurement::send_update(Figures& figures, std::uint64_t now) {
     ++figures.sent;
     if (rte_eth_tx_burst(in_, 0, &packet, 1) == 0) {
         rte_pktmbuf_free(packet);
-        ++figures.lost;
+        ++figures.lost_at_queue;
     }
 }
 
@@ -284,10 +293,28 @@ void Measurement::collect(core::WorkerContext& worker, Figures& figures) {
 
 struct Launch {
     core::WorkerContext* worker;
+    bool realtime = false;
     std::atomic<bool> stop{false};
+    std::atomic<pid_t> thread{0};
 };
+
+void take_precedence() {
+    const sched_param first{1};
+    if (sched_setscheduler(0, SCHED_FIFO, &first) != 0) fail("--realtime: not permitted");
+}
+
+/// Milliseconds for which a thread could have run and had no CPU.
+double waited_ms(pid_t thread) {
+    double ran = 0;
+    double waited = 0;
+    std::ifstream("/proc/self/task/" + std::to_string(thread) + "/schedstat") >> ran >> waited;
+    return waited / 1e6;
+}
+
 int run_worker(void* argument) {
     auto* const launch = static_cast<Launch*>(argument);
+    if (launch->realtime) take_precedence();
+    launch->thread = gettid();
     launch->worker->run(launch->stop, 0);
     return 0;
 }
@@ -320,9 +347,11 @@ Figures Measurement::run(const Phase& phase, unsigned seconds, double rate) {
     worker.add_receive_queue(kIn, in_, 0, {.first = false, .look_ahead = phase.look_ahead});
 
     sent_at_.clear();
-    Launch launch{.worker = &worker};
+    Launch launch{.worker = &worker, .realtime = realtime_};
     const unsigned lcore = rte_get_next_lcore(rte_get_main_lcore(), 1, 0);
     if (rte_eal_remote_launch(run_worker, &launch, lcore) != 0) fail("the worker does not start");
+    while (launch.thread == 0) rte_pause();
+    const double waited_before = waited_ms(launch.thread);
     const std::uint64_t hz = rte_get_tsc_hz();
     const std::uint64_t start = rte_rdtsc();
     std::uint64_t next = start + hz / 100;
@@ -337,6 +366,7 @@ Figures Measurement::run(const Phase& phase, unsigned seconds, double rate) {
         collect(worker, figures);
     }
     for (std::uint64_t end = rte_rdtsc() + hz / 10; rte_rdtsc() < end;) collect(worker, figures);
+    figures.waited_ms = waited_ms(launch.thread) - waited_before;
     launch.stop = true;
     rte_eal_wait_lcore(lcore);
     collect(worker, figures);
@@ -346,17 +376,18 @@ Figures Measurement::run(const Phase& phase, unsigned seconds, double rate) {
     };
     figures.carried = count(channel::Counter::kTxPort);
     figures.overload = count(channel::Counter::kRxOverload);
-    figures.lost = figures.sent - figures.delays.size();
+    figures.lost_inside = figures.sent - figures.delays.size() - figures.lost_at_queue;
     std::ranges::sort(figures.delays);
     return figures;
 }
 
 void show(const Figures& f) {
     const double million = 1e6 * f.seconds;
-    std::printf("%-22s %8.2f %8.2f %10.2f %10.2f %7lu %6lu", f.name.c_str(),
+    std::printf("%-22s %8.2f %8.2f %10.2f %10.2f %7lu %8lu %6lu %7.1f", f.name.c_str(),
                 static_cast<double>(f.offered) / million, static_cast<double>(f.carried) / million,
                 static_cast<double>(f.lost_by_ring) / million,
-                static_cast<double>(f.overload) / million, f.sent, f.lost);
+                static_cast<double>(f.overload) / million, f.sent, f.lost_at_queue, f.lost_inside,
+                f.waited_ms);
     for (const double p : {50.0, 90.0, 99.0, 99.9, 100.0}) std::printf(" %8.1f", f.percentile(p));
     std::printf("\n");
 }
@@ -366,9 +397,11 @@ void show_json(const std::vector<Figures>& all) {
     for (const Figures& f : all) {
         std::printf(
             "%s{\"phase\": \"%s\", \"seconds\": %g, \"offered\": %lu, \"carried\": %lu, "
-            "\"lost_by_ring\": %lu, \"rx_overload\": %lu, \"updates\": %lu, \"lost\": %lu",
+            "\"lost_by_ring\": %lu, \"rx_overload\": %lu, \"updates\": %lu, \"lost_at_queue\": "
+            "%lu, "
+            "\"lost_inside\": %lu, \"worker_waited_ms\": %.1f",
             separator, f.name.c_str(), f.seconds, f.offered, f.carried, f.lost_by_ring, f.overload,
-            f.sent, f.lost);
+            f.sent, f.lost_at_queue, f.lost_inside, f.waited_ms);
         for (const auto& [name, p] : {std::pair("p50", 50.0), std::pair("p99", 99.0),
                                       std::pair("p999", 99.9), std::pair("max", 100.0)}) {
             std::printf(", \"%s_us\": %.1f", name, f.percentile(p));
@@ -385,10 +418,13 @@ int main(int argc, char** argv) {
     unsigned seconds = 3;
     double rate = 14.88;
     bool json = false;
+    bool realtime = false;
     int used = 1;
     for (; used < argc; ++used) {
         const std::string word = argv[used];
-        if (word == "--json") {
+        if (word == "--realtime") {
+            realtime = true;
+        } else if (word == "--json") {
             json = true;
         } else if (word == "--seconds" && used + 1 < argc) {
             seconds = static_cast<unsigned>(std::strtoul(argv[++used], nullptr, 10));
@@ -416,7 +452,8 @@ int main(int argc, char** argv) {
     if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) return 1;
     if (!stage::register_packet_meta()) fail("a packet buffer has no room for notes");
     if (rte_lcore_count() < 2) fail("expected two lcores");
-    Measurement measurement;
+    if (realtime) take_precedence();
+    Measurement measurement(realtime);
     std::vector<Figures> all;
     for (const Phase& phase : {Phase{"no data", false, 512}, Phase{"flood, look ahead", true, 512},
                                Phase{"flood, none", true, 0}}) {
@@ -425,9 +462,9 @@ int main(int argc, char** argv) {
     if (json) {
         show_json(all);
     } else {
-        std::printf("%-22s %8s %8s %10s %10s %7s %6s %8s %8s %8s %8s %8s\n", "", "offered",
-                    "carried", "lost", "overload", "updates", "lost", "p50", "p90", "p99", "p99.9",
-                    "max");
+        std::printf("%-22s %8s %8s %10s %10s %7s %8s %6s %7s %8s %8s %8s %8s %8s\n", "", "offered",
+                    "carried", "lost", "overload", "updates", "at queue", "inside", "waited", "p50",
+                    "p90", "p99", "p99.9", "max");
         for (const Figures& figures : all) show(figures);
         std::printf(
             "data in millions a second; delays in microseconds, from the receive queue to "

@@ -80,10 +80,6 @@ void expand_gcm(IMB_MGR& manager, const AlgorithmInfo& algorithm, ConstByteSpan 
     }
 }
 
-constexpr std::size_t round_to_line(std::size_t size) {
-    return (size + 63) / 64 * 64;
-}
-
 }  // namespace
 
 void MbManagerDeleter::operator()(IMB_MGR* manager) const {
@@ -137,9 +133,9 @@ Result<MbManager> make_mb_manager(CpuArchitecture& architecture) {
 std::size_t key_area_size(const AlgorithmInfo& algorithm) {
     switch (algorithm.cipher) {
         case Cipher::kAesGcm:
-            return round_to_line(sizeof(gcm_key_data));
+            return sizeof(gcm_key_data);
         case Cipher::kChacha20Poly1305:
-            return 64;
+            return algorithm.key_length;
         default:
             return hmac_offset(algorithm) + 2 * kHmacStateSize;
     }

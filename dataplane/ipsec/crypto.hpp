@@ -30,7 +30,7 @@ inline constexpr std::size_t kCipherKeyOffset = 0;
 inline constexpr std::size_t kCbcKeySize = 256;    ///< round keys of one direction
 inline constexpr std::size_t kHmacStateSize = 64;  ///< inner, then outer state
 
-/// Octets of the key area, a multiple of 64.
+/// Octets of the key area, a multiple of 8.
 [[nodiscard]] std::size_t key_area_size(const AlgorithmInfo& algorithm);
 /// Offset of the inner HMAC state in the key area; the outer state follows it.
 [[nodiscard]] constexpr std::size_t hmac_offset(const AlgorithmInfo& algorithm) {

@@ -2,7 +2,7 @@
 // A security association in memory. What all SAs of one kind share is in a profile; what differs is
 // one cache line, the expanded keys behind it, then the replay bitmap:
 //
-//   | SecurityAssociation 64 | keys, a multiple of 64 | bitmap |
+//   | SecurityAssociation 64 | keys | kSaTunnel's address | to a multiple of 64 | bitmap |
 //
 // All of it is touched for each packet. Fields that seldom are have their place in the arena's note
 // of the block, SaCold.
@@ -22,8 +22,8 @@
 namespace homeport::ipsec {
 
 /// Where an address of a profile comes from. Profiles of a million SAs that differ in one remote
-/// address are one profile.
-enum class AddressSource : std::uint8_t { kNone, kProfile, kSaRemote };
+/// address, and in where their tunnels end, are one profile. kSaTunnel: behind the SA's keys.
+enum class AddressSource : std::uint8_t { kNone, kProfile, kSaRemote, kSaTunnel };
 
 /// Selectors of an inbound SA.
 struct ProfileSelectors {
@@ -62,7 +62,8 @@ struct alignas(64) SaProfile {
     std::uint8_t fixed_dscp = 0;
     Family tunnel_family = Family::kNone;
     AddressSource tunnel_remote_source = AddressSource::kNone;
-    std::uint32_t bitmap_offset = 0;  ///< of the replay bitmap, from the start of the SA
+    std::uint32_t tunnel_offset = 0;  ///< of kSaTunnel's address, from the start of the SA
+    std::uint32_t bitmap_offset = 0;  ///< of the replay bitmap, likewise
     std::uint32_t block_size = 0;     ///< octets of the whole SA
     /// The tunnel header of common SAs: its first eight octets as a number, without traffic class
     /// and length, and its source.
@@ -173,9 +174,18 @@ struct alignas(64) SecurityAssociation {
         return policy == entry && remote_family == key.family && bound_by_remote &&
                ((remote.high ^ key.address.high) | (remote.low ^ key.address.low)) == 0;
     }
+    /// The other end of the tunnel where it is not `remote`, as a VPN client's is not; of an SA
+    /// whose profile says kSaTunnel. AES-GCM's keys leave room for it in a line that each packet
+    /// needs.
+    [[nodiscard]] AddressKey& own_tunnel_remote() const {
+        auto* const self = const_cast<SecurityAssociation*>(this);
+        return *reinterpret_cast<AddressKey*>(reinterpret_cast<std::uint8_t*>(self) +
+                                              profile->tunnel_offset);
+    }
     [[nodiscard]] AddressKey tunnel_remote() const {
-        return profile->tunnel_remote_source == AddressSource::kSaRemote ? remote
-                                                                         : profile->tunnel_remote;
+        if (profile->tunnel_remote_source == AddressSource::kSaRemote) return remote;
+        if (profile->tunnel_remote_source == AddressSource::kSaTunnel) return own_tunnel_remote();
+        return profile->tunnel_remote;
     }
 };
 static_assert(sizeof(SecurityAssociation) == 64);

@@ -79,6 +79,9 @@ void fill_tunnel(SaProfile& profile, const SaParameters& parameters, const Remot
     profile.tunnel_family = family_of(*parameters.tunnel_remote);
     if (RemoteKey::of(*parameters.tunnel_remote) == remote) {
         profile.tunnel_remote_source = AddressSource::kSaRemote;
+    } else if (remote.family != Family::kNone) {
+        // One of many that a template makes: each has an end of its own.
+        profile.tunnel_remote_source = AddressSource::kSaTunnel;
     } else {
         profile.tunnel_remote_source = AddressSource::kProfile;
         profile.tunnel_remote = AddressKey::of(*parameters.tunnel_remote);
@@ -89,6 +92,7 @@ void fill_tunnel(SaProfile& profile, const SaParameters& parameters, const Remot
 void make_outer_header(SaProfile& profile) {
     profile.is_common = profile.direction == Direction::kOutbound &&
                         profile.mode == Mode::kTunnel && profile.tunnel_family == Family::kIpv6 &&
+                        profile.tunnel_remote_source != AddressSource::kSaTunnel &&
                         !profile.has_lifetime;
     if (!profile.is_common) return;
     profile.outer_start =
@@ -115,6 +119,22 @@ void note_short_way(SaProfile& profile) {
     profile.remote_is_of_sa = entry.remote == AddressSource::kSaRemote;
     profile.local_prefix = *local;
     profile.remote_prefix = *remote;
+}
+
+constexpr std::size_t round_to_line(std::size_t size) {
+    return (size + 63) / 64 * 64;
+}
+
+/// Where everything of an SA is.
+void lay_out(SaProfile& profile) {
+    const std::size_t keys = sizeof(SecurityAssociation) + key_area_size(profile.algorithm);
+    const bool own_tunnel = profile.tunnel_remote_source == AddressSource::kSaTunnel;
+    const std::size_t bitmap = ReplayWindow::word_count(profile.replay_window) *
+                               (profile.replay_window == 0 ? 0 : sizeof(std::uint64_t));
+    profile.tunnel_offset = static_cast<std::uint32_t>(keys);
+    profile.bitmap_offset =
+        static_cast<std::uint32_t>(round_to_line(keys + (own_tunnel ? sizeof(AddressKey) : 0)));
+    profile.block_size = static_cast<std::uint32_t>(profile.bitmap_offset + bitmap);
 }
 
 std::unique_ptr<SaProfile> make_profile(const SaParameters& parameters, const RemoteKey& remote) {
@@ -159,11 +179,7 @@ std::unique_ptr<SaProfile> make_profile(const SaParameters& parameters, const Re
         }
         profile->selectors.push_back(std::move(entry));
     }
-    const std::size_t bitmap = ReplayWindow::word_count(profile->replay_window) *
-                               (profile->replay_window == 0 ? 0 : sizeof(std::uint64_t));
-    profile->bitmap_offset =
-        static_cast<std::uint32_t>(sizeof(SecurityAssociation) + key_area_size(profile->algorithm));
-    profile->block_size = static_cast<std::uint32_t>(profile->bitmap_offset + bitmap);
+    lay_out(*profile);
     make_outer_header(*profile);
     note_short_way(*profile);
     profile->identity = identity_of(*profile);
@@ -271,6 +287,9 @@ SecurityAssociation* SaStore::construct(const SaParameters& parameters, const Sa
         sa->sequence.store(parameters.first_sequence - 1, std::memory_order_relaxed);
     } else if (profile.replay_window != 0 && parameters.first_sequence > 1) {
         sa->window().start_at(parameters.first_sequence);
+    }
+    if (profile.tunnel_remote_source == AddressSource::kSaTunnel) {
+        new (&sa->own_tunnel_remote()) AddressKey(AddressKey::of(*parameters.tunnel_remote));
     }
     const ConstByteSpan keying = parameters.encryption_key.view();
     const std::size_t key_length = profile.algorithm.key_length;

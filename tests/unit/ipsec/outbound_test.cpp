@@ -6,6 +6,7 @@
 
 #include "dataplane/base/checksum.hpp"
 #include "dataplane/base/ip_header.hpp"
+#include "dataplane/ipsec/sa.hpp"
 #include "tests/unit/ipsec/support.hpp"
 
 namespace homeport::ipsec {
@@ -140,6 +141,68 @@ TEST(Outbound, ipv4_tunnel_header_follows_its_rules) {
         EXPECT_EQ(header->total_length.host(), buffer.packet.length);
         EXPECT_EQ(internet_checksum(ConstByteSpan(buffer.packet.data, 20)), 0);
         EXPECT_EQ(header->destination, std::get<Ipv4Address>(ip("203.0.113.7")));
+    }
+}
+
+// VPN clients: what is protected and where the tunnel ends are two addresses, of each client its
+// own (S2.89). None of them costs a profile.
+TEST(Outbound, tunnels_of_one_kind_end_where_each_sa_says) {
+    struct Kind {
+        Algorithm algorithm;
+        std::string from;
+        std::string to;  // and a number
+    };
+    for (const Kind& kind : {Kind{Algorithm::kAes128Gcm16, "192.0.2.1", "203.0.113."},
+                             Kind{Algorithm::kAes128CbcSha1_96, "192.0.2.1", "203.0.113."},
+                             Kind{Algorithm::kChacha20Poly1305, "2001:db8:9::1", "2001:db8:a::"},
+                             Kind{Algorithm::kAes256Gcm16, "2001:db8:9::1", "2001:db8:a::"}}) {
+        Host sender;
+        Host receiver;
+        PolicyEntry entry = test::protect_all(1);
+        entry.protect.populate_remote = true;
+        sender.policies({entry});
+        receiver.policies({test::protect_all(1)});
+        const auto address = [&](unsigned i) { return ip("2001:db8:1::" + std::to_string(i)); };
+        std::vector<SaHandle> outbound;
+        for (unsigned i = 1; i <= 3; ++i) {
+            const Pair pair{.algorithm = kind.algorithm, .spi = Spi{0x10000000 + i}};
+            SaParameters out = outbound_parameters(pair);
+            out.tunnel_local = ip(kind.from);
+            out.tunnel_remote = ip(kind.to + std::to_string(i));
+            out.policies = {{1, address(i)}};
+            outbound.push_back(sender.add(out));
+            SaParameters in = inbound_parameters(pair);
+            in.tunnel_local = out.tunnel_remote;
+            in.tunnel_remote = ip(kind.to + std::to_string(100 + i));
+            in.selectors[0].remote = {AddressRange::of(ip("2001:db8:3::300"))};
+            receiver.add(in);
+            EXPECT_EQ(receiver.sad->status(*receiver.sad->inbound_handle(pair.spi))->tunnel_remote,
+                      in.tunnel_remote);
+        }
+        for (unsigned i = 1; i <= 3; ++i) {
+            EXPECT_EQ(sender.sad->find_outbound(1, address(i))->profile,
+                      sender.sad->find_outbound(1, address(1))->profile);
+            EXPECT_EQ(sender.sad->status(outbound[i - 1])->tunnel_remote,
+                      ip(kind.to + std::to_string(i)));
+            const Bytes inner = test::udp({.destination = "2001:db8:1::" + std::to_string(i)});
+            for (int repeated = 0; repeated < 3; ++repeated) {
+                Buffer packet(inner);
+                ASSERT_EQ(sender.out(packet), Verdict::kOutProtect);
+                const bool v4 = packet.packet.data[0] >> 4 == 4;
+                const IpAddress destination =
+                    AddressKey{v4 ? AddressKey::load_ipv4(packet.packet.data + 16)
+                                  : AddressKey::load_ipv6(packet.packet.data + 24)}
+                        .address(v4 ? Family::kIpv4 : Family::kIpv6);
+                EXPECT_EQ(destination, ip(kind.to + std::to_string(i)));
+                ASSERT_EQ(receiver.in(packet), Verdict::kInOk);
+                EXPECT_EQ(packet.bytes(), inner);
+            }
+            Buffer again(inner);
+            ASSERT_EQ(sender.out(again), Verdict::kOutProtect);
+            Buffer replayed(again.bytes());
+            ASSERT_EQ(receiver.in(again), Verdict::kInOk);
+            EXPECT_EQ(receiver.in(replayed), Verdict::kInReplay);
+        }
     }
 }
 

@@ -109,6 +109,9 @@ class ConcurrentHash {
     /// Looks up `count` <= kMaxBulk keys with two prefetch stages. slots[i]: slot of *keys[i], or
     /// kNoSlot. Returns the set of hits, bit i for keys[i].
     std::uint64_t find_bulk(const Key* const* keys, unsigned count, std::uint32_t* slots) const;
+    /// Brings to the cache what find() of these keys will touch. slots[i]: where *keys[i] is if it
+    /// is there at all, readable but perhaps another's; kNoSlot: nothing is known.
+    void fetch_bulk(const Key* const* keys, unsigned count, std::uint32_t* slots) const;
     [[nodiscard]] const Entry& at(std::uint32_t slot) const { return entries_[slot]; }
 
     // -------------------------------------------------------------------------------- writer
@@ -159,6 +162,14 @@ class ConcurrentHash {
     [[nodiscard]] const Bucket& bucket_of(std::uint64_t hash) const {
         return buckets_[index_of(hash)];
     }
+    /// Where keys of a bulk may be: bucket, tag, and the places in the bucket that have it.
+    struct Guesses {
+        std::array<const Bucket*, kMaxBulk> buckets;
+        std::array<std::uint16_t, kMaxBulk> tags;
+        std::array<std::uint16_t, kMaxBulk> masks;
+    };
+    /// The two prefetch stages. slots[i]: the first place's, any of the bucket if there is none.
+    void guess(const Key* const* keys, unsigned count, std::uint32_t* slots, Guesses& to) const;
     static unsigned match(const Bucket& bucket, std::uint16_t tag);
     std::uint32_t search(const Bucket& first, unsigned mask, std::uint16_t tag,
                          const Key& key) const;
@@ -226,11 +237,11 @@ inline std::uint32_t ConcurrentHash<Traits>::search(const Bucket& first, unsigne
 }
 
 template <class Traits>
-inline std::uint64_t ConcurrentHash<Traits>::find_bulk(const Key* const* keys, unsigned count,
-                                                       std::uint32_t* slots) const {
-    std::array<const Bucket*, kMaxBulk> buckets;
-    std::array<std::uint16_t, kMaxBulk> tags;
-    std::array<std::uint16_t, kMaxBulk> masks;
+[[gnu::always_inline]] inline void ConcurrentHash<Traits>::guess(const Key* const* keys,
+                                                                 unsigned count,
+                                                                 std::uint32_t* slots,
+                                                                 Guesses& to) const {
+    auto& [buckets, tags, masks] = to;
     for (unsigned i = 0; i < count; ++i) {
         const std::uint64_t hash = Traits::hash(*keys[i], seed_);
         tags[i] = tag_of(hash);
@@ -245,6 +256,24 @@ inline std::uint64_t ConcurrentHash<Traits>::find_bulk(const Key* const* keys, u
         slots[i] = __atomic_load_n(&buckets[i]->slots[place], __ATOMIC_ACQUIRE);
         __builtin_prefetch(&entries_[slots[i]]);
     }
+}
+
+template <class Traits>
+inline void ConcurrentHash<Traits>::fetch_bulk(const Key* const* keys, unsigned count,
+                                               std::uint32_t* slots) const {
+    Guesses guesses;
+    guess(keys, count, slots, guesses);
+    for (unsigned i = 0; i < count; ++i) {
+        if (guesses.masks[i] == 0) slots[i] = kNoSlot;
+    }
+}
+
+template <class Traits>
+inline std::uint64_t ConcurrentHash<Traits>::find_bulk(const Key* const* keys, unsigned count,
+                                                       std::uint32_t* slots) const {
+    Guesses guesses;
+    guess(keys, count, slots, guesses);
+    const auto& [buckets, tags, masks] = guesses;
     std::uint64_t hits = 0;
     for (unsigned i = 0; i < count; ++i) {
         if (masks[i] == 0 || !Traits::matches(entries_[slots[i]], *keys[i])) [[unlikely]] {

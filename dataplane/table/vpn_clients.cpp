@@ -15,6 +15,19 @@ VpnClients::VpnClients(std::uint32_t max_clients, Reclaimer& reclaimer)
       hash_(max_clients * kKeysOfClient, reclaimer, PageChoice::kNormal),
       paths_(max_clients, PageChoice::kNormal) {}
 
+void VpnClients::Fetch::run() {
+    if (count_ == 0) return;
+    std::array<const Ipv6Address*, 64> keys;
+    std::array<std::uint32_t, 64> slots;
+    for (unsigned i = 0; i < count_; ++i) keys[i] = &keys_[i];
+    clients_.hash_.fetch_bulk(keys.data(), count_, slots.data());
+    for (unsigned i = 0; i < count_; ++i) {
+        if (slots[i] == kNoSlot) continue;
+        __builtin_prefetch(&clients_.paths_[clients_.hash_.at(slots[i]).index]);
+    }
+    count_ = 0;
+}
+
 std::optional<VpnClients::ReturnPath> VpnClients::return_path(const VpnClient& client) const {
     const std::uint64_t word =
         std::atomic_ref(paths_[client.index]).load(std::memory_order_relaxed);

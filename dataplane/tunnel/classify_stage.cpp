@@ -345,6 +345,12 @@ void Classification::settle_all(Batch& in) {
     if (rest == 0) return;
 
     tables_.local_addresses.find_bulk(keys.data(), rest, locals.data());
+    if (tables_.vpn_clients.worth_fetching()) {
+        table::VpnClients::Fetch fetch(tables_.vpn_clients);
+        for (unsigned i = 0; i < rest; ++i) {
+            if (keys[i]->is_v4_mapped()) fetch.inside(table::v4_of(*keys[i]));
+        }
+    }
     for (unsigned i = 0; i < rest; ++i) {
         PacketMeta& notes = stage::meta(packets[i]);
         if (locals[i] != nullptr) {

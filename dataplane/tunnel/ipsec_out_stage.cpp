@@ -194,6 +194,12 @@ void ipsec_out(Worker& worker, Batch& in, Edges& out) {
     }
     if (count == 0) return;
     worker.esp->outbound(std::span(pointers.data(), count), std::span(verdicts.data(), count));
+    if (worker.tables->vpn_clients.worth_fetching()) {
+        table::VpnClients::Fetch fetch(worker.tables->vpn_clients);
+        for (unsigned i = 0; i < count; ++i) {
+            if (verdicts[i] == Verdict::kOutProtect) fetch_sealed(fetch, views[i].data);
+        }
+    }
     unsigned bypassed = 0;
     unsigned sealed = 0;
     unsigned kept = 0;

@@ -48,6 +48,7 @@ class TunnelOut {
         to_tx_.count = 0;
     }
     void find_bindings(const Batch& in);
+    void fetch_clients(const Batch& in) const;
     void take(rte_mbuf* packet);
     [[nodiscard]] bool take_sealed(rte_mbuf* packet, PacketMeta& notes);
     [[nodiscard]] bool is_ours(rte_mbuf* packet, const PacketMeta& notes,
@@ -544,8 +545,25 @@ void TunnelOut::take(rte_mbuf* packet) {
     }
 }
 
+/// What goes_on_inside() and is_for_vpn() will ask of the VPN gateway.
+void TunnelOut::fetch_clients(const Batch& in) const {
+    table::VpnClients::Fetch fetch(tables_.vpn_clients);
+    for (unsigned i = 0; i < in.count; ++i) {
+        const PacketMeta& notes = stage::meta(in.packets[i]);
+        if (notes.family != 4) continue;
+        if (notes.binding == channel::kNoIndex) {
+            fetch.inside(
+                reinterpret_cast<const Ipv4Header*>(stage::data(in.packets[i]))->destination);
+            continue;
+        }
+        const table::Binding& binding = tables_.bindings.at(notes.binding);
+        if (is_mip4(binding)) fetch.inside(table::v4_of(binding.care_of_address));
+    }
+}
+
 void TunnelOut::run(Batch& in) {
     find_bindings(in);
+    if (tables_.vpn_clients.worth_fetching()) fetch_clients(in);
     for (unsigned i = 0; i < in.count; ++i) take(in.packets[i]);
     flush_tx();
     if (encapsulated_ != 0) worker_.count(Counter::kTunOutEncapsulated, encapsulated_);

@@ -51,6 +51,12 @@ inline void learn_vpn_source(stage::Worker& worker, const SealedSource& source) 
     return local != nullptr && local->is_vpn_gateway != 0;
 }
 
+/// Puts into `fetch` what is_sealed_for_client() of this packet asks for.
+inline void fetch_sealed(table::VpnClients::Fetch& fetch, const std::uint8_t* packet) {
+    if (packet[0] >> 4 != 4 || packet[9] != number(IpProtocol::kEsp)) return;
+    fetch.outer(reinterpret_cast<const Ipv4Header*>(packet)->destination);
+}
+
 /// ESP of the gateway to where a client's SA ends.
 [[nodiscard]] inline bool is_sealed_for_client(const stage::Worker& worker, rte_mbuf* packet) {
     const std::uint8_t* const data = stage::data(packet);

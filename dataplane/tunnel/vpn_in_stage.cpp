@@ -115,7 +115,24 @@ void take_opened(Worker& worker, rte_mbuf* packet, PacketMeta& notes, Edges& out
     out.to(VpnInEdge::kClassify, packet);
 }
 
+/// What take_sealed() or take_opened() will ask about a packet.
+void fetch(table::VpnClients::Fetch& fetch, rte_mbuf* packet) {
+    const PacketMeta& notes = stage::meta(packet);
+    const std::uint8_t* const data = stage::data(packet);
+    const bool is_udp = notes.protocol == number(IpProtocol::kUdp);
+    if (!is_udp && notes.protocol != number(IpProtocol::kEsp)) {
+        fetch.inner(reinterpret_cast<const Ipv4Header*>(data)->source);
+        return;
+    }
+    const std::uint32_t at = notes.upper_offset + (is_udp ? std::uint32_t{sizeof(UdpHeader)} : 0u);
+    if (stage::length(packet) >= at + 4u) fetch.spi(load_be32(data + at));
+}
+
 void vpn_in(Worker& worker, Batch& in, Edges& out) {
+    if (worker.tables->vpn_clients.worth_fetching()) {
+        table::VpnClients::Fetch ahead(worker.tables->vpn_clients);
+        for (unsigned i = 0; i < in.count; ++i) fetch(ahead, in.packets[i]);
+    }
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* const packet = in.packets[i];
         PacketMeta& notes = stage::meta(packet);

@@ -147,7 +147,8 @@ class Mip4Test : public TunnelTest {
                         &forward::kForwardStage, &forward::kIcmpErrorStage, &forward::kIcmpInStage,
                         &forward::kNdProxyStage, &forward::kReassembleStage,
                         &forward::kFragmentStage},
-             .reassembly = {}});
+             .reassembly = {},
+             .max_bindings = 2048});
     }
     void start_mip4(Mip4Role role = Mip4Role::kPlain) {
         start_stages();

@@ -41,12 +41,15 @@ struct Stack {
     Mip4Form external;
     bool esp_in_udp;
     Mip4Form internal;
-    std::uint16_t max_inner;  // packet-paths section 3, at 1500
+    std::uint16_t max_inner;   // packet-paths section 3, at 1500
+    unsigned other_clients{};  // of the gateway: with many, they are looked up in another way
 };
 inline constexpr std::array kStacks{Stack{"cvc", kInIp, false, kInIp, 1406},
                                     Stack{"cvc_all_nat", kInUdp, true, kInUdp, 1374},
                                     Stack{"cvc_gre_and_minimal", kInGre, false, kInMinimal, 1410},
-                                    Stack{"cvc_esp_behind_nat", kInUdp, true, kInGre, 1382}};
+                                    Stack{"cvc_esp_behind_nat", kInUdp, true, kInGre, 1382},
+                                    Stack{"cvc_in_a_crowd", kInIp, false, kInIp, 1406, 1500},
+                                    Stack{"cvc_nat_in_a_crowd", kInUdp, true, kInUdp, 1374, 1500}};
 
 struct Roles {
     bool external = true;
@@ -203,6 +206,18 @@ class RolesTest : public Mip4Test {
         if (translate_) client.translated = channel::WireAddress(kTranslated);
         client.spi_in = kSpiFromClient;
         apply(client);
+        for (unsigned i = 0; i < stack_.other_clients; ++i) {
+            channel::VpnClientSet other = client;
+            const auto low = static_cast<std::uint8_t>(i);
+            const auto high = static_cast<std::uint8_t>(i >> 8);
+            other.inner = channel::WireAddress(Ipv4Address{{10, 10, high, low}});
+            other.outer = channel::WireAddress(Ipv4Address{{198, 19, high, low}});
+            if (translate_) {
+                other.translated = channel::WireAddress(Ipv4Address{{10, 11, high, low}});
+            }
+            other.spi_in = kSpiFromClient + 1 + i;
+            apply(other);
+        }
     }
     static channel::SaSet sa(channel::SaDirection direction, std::uint32_t spi, std::uint8_t salt) {
         channel::SaSet record;

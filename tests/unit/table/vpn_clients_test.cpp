@@ -59,6 +59,52 @@ TEST_F(VpnClientTable, a_change_leaves_no_old_name_behind) {
     EXPECT_EQ(clients().size(), 1u);
 }
 
+class ManyVpnClients : public TableTest {
+  protected:
+    ManyVpnClients() : TableTest({.max_bindings = 5000, .max_vpn_clients = 5000}) {}
+    static Ipv4Address address(std::uint8_t first, unsigned i) {
+        return {{first, 1, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}};
+    }
+};
+
+// A Fetch is a wish: whoever is asked for afterwards is found as without it, or not.
+TEST_F(ManyVpnClients, fetching_names_changes_no_answer) {
+    constexpr unsigned kClients = 3000;
+    const VpnClients& clients = tables_.vpn_clients;
+    for (unsigned i = 0; i < kClients; ++i) {
+        channel::VpnClientSet record;
+        record.inner = channel::WireAddress(address(10, i));
+        record.outer = channel::WireAddress(address(11, i));
+        record.gateway = wire("203.0.113.1");
+        record.spi_in = 300 + i;
+        if (i % 2 == 0) record.translated = channel::WireAddress(address(12, i));
+        ASSERT_TRUE(writer_.apply(record));
+    }
+    for (unsigned first = 0; first < kClients; first += 1000) {
+        {
+            VpnClients::Fetch fetch(clients);  // of more names than it holds at a time
+            for (unsigned i = first; i < first + 1000; ++i) {
+                fetch.inside(address(10, i));
+                fetch.inside(address(12, i));
+                fetch.outer(address(11, i));
+                fetch.outer(address(13, i));  // nobody's
+                fetch.spi(300 + i);
+                fetch.inner(address(13, i));
+            }
+        }
+        for (unsigned i = first; i < first + 1000; ++i) {
+            ASSERT_NE(clients.of_inner(address(10, i)), nullptr) << i;
+            EXPECT_EQ(clients.of_inner(address(10, i))->spi_in, 300 + i);
+            EXPECT_EQ(clients.of_outer(address(11, i))->spi_in, 300 + i);
+            EXPECT_EQ(clients.of_spi(300 + i)->inner, address(10, i));
+            EXPECT_EQ(clients.of_translated(address(12, i)) != nullptr, i % 2 == 0);
+            EXPECT_EQ(clients.of_outer(address(13, i)), nullptr);
+            EXPECT_EQ(clients.of_inner(address(12, i)), nullptr);
+        }
+    }
+    VpnClients::Fetch nothing(clients);
+}
+
 TEST_F(VpnClientTable, S2_35_the_way_back_is_learnt_and_goes_with_the_outer_address) {
     ASSERT_TRUE(writer_.apply(client("10.8.0.5", "192.0.2.7", 300)));
     const VpnClient& known = *clients().of_inner(v4("10.8.0.5"));

@@ -41,7 +41,9 @@ namespace homeport::table {
 
 inline constexpr std::uint32_t kNoSlot = 0xffffffff;
 
-/// Hash of an address and a number; the seed makes collisions unpredictable from outside.
+/// Hash of an address and a number; the seed makes collisions unpredictable from outside. It is in
+/// both factors: with one that is known, an address could be chosen that makes the product zero
+/// whatever the other.
 [[nodiscard]] inline std::uint64_t hash_address(const Ipv6Address& address, std::uint64_t extra,
                                                 std::uint64_t seed) {
     std::uint64_t first;
@@ -50,7 +52,7 @@ inline constexpr std::uint32_t kNoSlot = 0xffffffff;
     std::memcpy(&second, address.bytes.data() + 8, 8);
     __extension__ using Wide = unsigned __int128;
     const Wide product = static_cast<Wide>(first ^ seed ^ 0x9e3779b97f4a7c15u) *
-                         (second ^ (extra << 40) ^ 0xe7037ed1a0b428dbu);
+                         (second ^ (extra << 40) ^ std::rotl(seed, 32) ^ 0xe7037ed1a0b428dbu);
     const auto folded =
         static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
     const Wide again = static_cast<Wide>(folded ^ seed) * 0xa0761d6478bd642fu;

@@ -20,22 +20,17 @@ struct CompiledPolicy {
     CompiledSelectors selectors;
 };
 
-/// What find() says about most outbound packets of a protocol, known when the SPD is compiled:
-/// where the entries that come into question before `policy` are all about some local addresses,
-/// and `policy` is about nothing but remote addresses, these two ranges decide. Nothing is
-/// remembered from packet to packet, so there is nothing that a change of the SPD could leave
-/// behind.
+/// What find() says about most outbound packets of a protocol, known when the SPD is compiled: a
+/// few entries that are about nothing but remote addresses, one behind the other, each with the
+/// local addresses that entries of another kind before it may be about. Nothing is remembered from
+/// packet to packet, so there is nothing that a change of the SPD could leave behind.
 struct QuickPolicy {
     /// If it protects, then with an SA for each remote address. Null: ask find().
     const CompiledPolicy* policy = nullptr;
     KeyRange remote;
-    KeyRange others;  ///< local addresses that earlier entries may be about
+    KeyRange others;
     bool has_others = false;
-
-    /// True: it is `policy`. False: find() knows.
-    [[nodiscard]] bool decides(const AddressKey& source, const AddressKey& destination) const {
-        return remote.contains(destination) && (!has_others || !others.contains(source));
-    }
+    bool leads_on = false;  ///< the next one in the array is about what `remote` leaves
 };
 
 class CompiledPolicies {
@@ -69,10 +64,18 @@ class CompiledPolicies {
         return any ? &policy : nullptr;
     }
 
-    /// For outbound packets whose IP header names `protocol` next: without a policy where that is
-    /// an extension header of IPv6.
-    [[nodiscard]] const QuickPolicy& quick(Family family, std::uint8_t protocol) const {
-        return quick_[quick_of_[family == Family::kIpv6][protocol]];
+    /// find() for outbound packets whose IP header names `protocol` next, where addresses decide;
+    /// null: ask find(). Always null for the extension headers of IPv6.
+    [[nodiscard]] const CompiledPolicy* find_quickly(Family family, std::uint8_t protocol,
+                                                     const AddressKey& source,
+                                                     const AddressKey& destination) const {
+        const QuickPolicy* quick = &quick_[quick_of_[family == Family::kIpv6][protocol]];
+        if (quick->policy == nullptr) return nullptr;
+        while (!quick->remote.contains(destination)) {
+            if (!quick->leads_on) return nullptr;
+            ++quick;
+        }
+        return quick->has_others && quick->others.contains(source) ? nullptr : quick->policy;
     }
 
   private:
@@ -84,7 +87,7 @@ class CompiledPolicies {
         std::uint32_t end = 0;
     };
 
-    [[nodiscard]] QuickPolicy make_quick(List list) const;
+    [[nodiscard]] std::vector<QuickPolicy> make_quick(List list, Family family) const;
     void make_all_quick();
 
     std::vector<CompiledPolicy> policies_;  ///< the nominal DISCARD is the last

@@ -285,13 +285,12 @@ template <class Shape>
     const CompiledPolicies& compiled, const Packet& packet, std::size_t index) {
     const ShortHeader header = read_header(packet);
     if (header.length == 0 || header.length > packet.length) return nullptr;
-    const QuickPolicy& quick = compiled.quick(header.destination.family, header.protocol);
-    if (quick.policy == nullptr || !quick.decides(header.source, header.destination.address)) {
-        return nullptr;
-    }
+    const CompiledPolicy* const policy = compiled.find_quickly(
+        header.destination.family, header.protocol, header.source, header.destination.address);
+    if (policy == nullptr) return nullptr;
     lengths[index] = header.length;
-    hashes[index] = PolicyKey{quick.policy->id, header.destination}.hash();
-    return quick.policy;
+    hashes[index] = PolicyKey{policy->id, header.destination}.hash();
+    return policy;
 }
 
 [[gnu::always_inline]] inline bool EspEngine::State::select_policy(const CompiledPolicies& compiled,

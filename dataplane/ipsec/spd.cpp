@@ -143,21 +143,39 @@ CompiledPolicies::CompiledPolicies(std::vector<CompiledPolicy> policies)
     make_all_quick();
 }
 
-/// Without a policy if the decision depends on more than QuickPolicy can say.
-QuickPolicy CompiledPolicies::make_quick(List list) const {
-    QuickPolicy quick;
-    for (std::uint32_t i = list.begin; i != list.end; ++i) {
+namespace {
+
+bool are_all(const std::vector<KeyRange>& ranges, Family family) {
+    const KeyRange all = family == Family::kIpv6
+                             ? KeyRange{{}, {~0ull, ~0ull}}
+                             : KeyRange{AddressKey::of(Ipv4Address{}),
+                                        AddressKey::of(Ipv4Address{{255, 255, 255, 255}})};
+    return ranges.empty() ||
+           (ranges.size() == 1 && ranges[0].first <= all.first && all.last <= ranges[0].last);
+}
+
+}  // namespace
+
+/// Empty if the decision depends on more than QuickPolicy can say from the first entry on.
+std::vector<QuickPolicy> CompiledPolicies::make_quick(List list, Family family) const {
+    constexpr std::size_t kMost = 4;
+    std::vector<QuickPolicy> result;
+    QuickPolicy quick;  // with what the next one has before it
+    for (std::uint32_t i = list.begin; i != list.end && result.size() < kMost; ++i) {
         const CompiledPolicy& policy = policies_[candidates_[i]];
         const CompiledSelectors& selectors = policy.selectors;
         const bool simple = policy.action != Action::kProtect || policy.populate_remote;
-        if (simple && selectors.any_values && selectors.local.empty() &&
+        if (simple && selectors.any_values && are_all(selectors.local, family) &&
             selectors.remote.size() <= 1) {
             constexpr AddressKey kLast{~0ull, ~0ull};
             quick.policy = &policy;
             quick.remote = selectors.remote.empty() ? KeyRange{{}, kLast} : selectors.remote[0];
-            return quick;
+            if (!result.empty()) result.back().leads_on = true;
+            result.push_back(quick);
+            if (selectors.remote.empty()) break;
+            continue;
         }
-        if (selectors.local.empty()) return {};
+        if (selectors.local.empty()) break;
         // One range around all of them: who is inside of it without need only asks in vain.
         const KeyRange around{selectors.local.front().first, selectors.local.back().last};
         quick.others = quick.has_others ? KeyRange{std::min(quick.others.first, around.first),
@@ -165,7 +183,7 @@ QuickPolicy CompiledPolicies::make_quick(List list) const {
                                         : around;
         quick.has_others = true;
     }
-    return {};
+    return result;
 }
 
 void CompiledPolicies::make_all_quick() {
@@ -179,9 +197,10 @@ void CompiledPolicies::make_all_quick() {
         if (list.begin == list.end) continue;
         const auto [entry, is_new] = known.try_emplace(list.begin, std::uint16_t{0});
         if (is_new) {
-            if (const QuickPolicy quick = make_quick(list); quick.policy != nullptr) {
+            const auto made = make_quick(list, v6 ? Family::kIpv6 : Family::kIpv4);
+            if (!made.empty()) {
                 entry->second = static_cast<std::uint16_t>(quick_.size());
-                quick_.push_back(quick);
+                quick_.insert(quick_.end(), made.begin(), made.end());
             }
         }
         quick_of_[v6][protocol] = entry->second;

@@ -132,13 +132,12 @@ TEST(QuickPolicy, says_what_the_whole_search_says_or_nothing) {
             HeaderInfo header;
             if (!walk_headers(bytes, header)) continue;
             ++asked;
-            const QuickPolicy& quick =
-                compiled.quick(header.family, bytes[header.family == Family::kIpv6 ? 6 : 9]);
-            if (quick.policy == nullptr || !quick.decides(header.source, header.destination)) {
-                continue;
-            }
+            const CompiledPolicy* const quick =
+                compiled.find_quickly(header.family, bytes[header.family == Family::kIpv6 ? 6 : 9],
+                                      header.source, header.destination);
+            if (quick == nullptr) continue;
             ++decided;
-            ASSERT_EQ(quick.policy, &compiled.find(header, Direction::kOutbound))
+            ASSERT_EQ(quick, &compiled.find(header, Direction::kOutbound))
                 << "round " << round << ", " << test::hex(bytes);
         }
     }
@@ -167,17 +166,18 @@ TEST(QuickPolicy, skips_entries_about_other_local_addresses) {
     host.policies({ike, payload});
     const CompiledPolicies& compiled = host.spd.compiled();
     const auto decides = [&](const char* source, const char* destination) {
-        const QuickPolicy& quick = compiled.quick(Family::kIpv6, kUdp);
-        return quick.policy != nullptr && quick.policy->id == 6 &&
-               quick.decides(AddressKey::of(test::ip(source)),
-                             AddressKey::of(test::ip(destination)));
+        const CompiledPolicy* const quick =
+            compiled.find_quickly(Family::kIpv6, kUdp, AddressKey::of(test::ip(source)),
+                                  AddressKey::of(test::ip(destination)));
+        return quick != nullptr && quick->id == 6;
     };
     EXPECT_TRUE(decides("2001:db8:3::300", "2001:db8:1::"));
     EXPECT_TRUE(decides("2001:db8:3::300", "2001:db8:1::ffff:ffff:ffff:ffff"));
     EXPECT_FALSE(decides("2001:db8:3::300", "2001:db8:0:ffff:ffff:ffff:ffff:ffff"));
     EXPECT_FALSE(decides("2001:db8:3::300", "2001:db8:1:1::"));
     EXPECT_FALSE(decides("2001:db8:1::1", "2001:db8:1::100")) << "may be IKE";
-    EXPECT_EQ(compiled.quick(Family::kIpv6, 0).policy, nullptr)
+    const AddressKey home = AddressKey::of(test::ip("2001:db8:1::100"));
+    EXPECT_EQ(compiled.find_quickly(Family::kIpv6, 0, {}, home), nullptr)
         << "a hop-by-hop header hides the protocol";
 }
 

@@ -2,9 +2,7 @@
 #include "controlplane/binding/journal_store.hpp"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +15,7 @@
 #include <utility>
 
 #include "controlplane/binding/entry_record.hpp"
+#include "controlplane/binding/spare_time.hpp"
 
 namespace homeport::binding {
 
@@ -25,16 +24,6 @@ namespace {
 constexpr std::string_view kSuffix = ".journal-";
 constexpr std::size_t kRowsAtOnce = 512;  // of one transaction of the store behind
 constexpr auto kRetry = std::chrono::seconds(30);
-constexpr int kNiceness = 10;  // registrations come first
-
-/// For the calling thread. A thread begins with the class of the one that made it: among equals of
-/// a real-time class on one CPU none gives way, and registrations would wait until a whole journal
-/// is in the store behind.
-void work_in_spare_time() {
-    const sched_param none{};
-    (void)::sched_setscheduler(0, SCHED_BATCH, &none);
-    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);
-}
 
 StoreError error_of(const std::string& file, const char* operation, int code) {
     return {"binding journal " + file + ": cannot " + operation + ": " +

@@ -2,7 +2,6 @@
 #include "controlplane/binding/keyed_log.hpp"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include <utility>
 
 #include "controlplane/binding/crc32c.hpp"
+#include "controlplane/binding/spare_time.hpp"
 
 namespace homeport::binding {
 
@@ -26,7 +26,6 @@ constexpr std::size_t kLeast = 3;         // kind and length of the key
 constexpr std::size_t kMostBody = 65535;  // nothing longer is believed
 constexpr std::uint8_t kSet = 1;
 constexpr std::uint8_t kErase = 2;
-constexpr int kNiceness = 10;                           // registrations come first
 constexpr std::size_t kPiece = std::size_t{256} << 10;  // of a base, in one write
 
 template <class Number>
@@ -288,7 +287,7 @@ void KeyedLog::close_file() {
 // -------------------------------------------------------------------------------- the thread
 
 void KeyedLog::run() {
-    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);
+    work_in_spare_time();
     std::unique_lock lock(mutex_);
     for (;;) {
         changed_.wait(lock, [this] { return stops_ || is_wanted_; });

@@ -64,6 +64,7 @@ class Express {
     void sort_returned(rte_mbuf* packet);
     void sort_local(rte_mbuf* packet, const Ipv6Header& ip, Kind kind);
     void open_tunnels();
+    void count_decapsulated();
     [[gnu::always_inline]] void go_on(rte_mbuf* packet, const Ipv6Header& ip,
                                       const table::Binding* from);
     void settle();
@@ -103,7 +104,12 @@ class Express {
     Batch encapsulated_;
     Batch intercepted_;  // to bound destinations, and IPsec or other tunnels are concerned
     Batch sent_;
+    struct Counted {
+        const table::Binding* binding;
+        std::uint16_t octets;
+    };
     unsigned decapsulated_ = 0;
+    std::array<Counted, stage::kBatchSize> counted_;
 };
 
 // ------------------------------------------------------------------------------------------- sort
@@ -365,11 +371,20 @@ bool Express::send(rte_mbuf* packet, const Ipv6Header& ip, const RouteCache::Ent
     --const_cast<Ipv6Header&>(ip).hop_limit;
     if (from != nullptr) {
         notes.flags = stage::kMetaDecapsulated;
-        count_in(worker_, *from, stage::length(packet));
+        counted_[decapsulated_] = {from, stage::length(packet)};
         ++decapsulated_;
     }
     add(sent_, packet);
     return true;
+}
+
+/// Behind the burst, so that the rows have come in the meantime.
+void Express::count_decapsulated() {
+    if (decapsulated_ == 0) return;
+    for (unsigned i = 0; i < decapsulated_; ++i) {
+        count_in(worker_, *counted_[i].binding, counted_[i].octets);
+    }
+    worker_.count(Counter::kTunInDecapsulated, decapsulated_);
 }
 
 /// A packet that was not sent, to the stage that looks closely at such.
@@ -390,7 +405,7 @@ void Express::run(const Batch& in, Edges& out) {
         go_on(packet, *reinterpret_cast<const Ipv6Header*>(stage::data(packet)), nullptr);
     }
     settle();
-    if (decapsulated_ != 0) worker_.count(Counter::kTunInDecapsulated, decapsulated_);
+    count_decapsulated();
     out.to_all(ExpressEdge::kParse, slow_);
     out.to_all(ExpressEdge::kIpsecOut, intercepted_);
     out.to_all(ExpressEdge::kTunnelIn, tunnelled_);

@@ -90,6 +90,11 @@ class CipherBurst {
     chacha20_poly1305_context_data chacha_context_{};
 };
 
+template <int Locality>
+[[gnu::always_inline]] inline void prefetch_lines(const std::uint8_t* at, unsigned count) {
+    for (unsigned i = 0; i < count; ++i) __builtin_prefetch(at + 64 * std::size_t{i}, 0, Locality);
+}
+
 /// The lines of key material that this packet will need. `Locality` as of the builtin: 3 is the
 /// first cache, 2 the second. It has to be inlined: GCC takes a function that does nothing but
 /// prefetch for one without effect, and leaves calls of it out.
@@ -99,19 +104,16 @@ template <int Locality>
     constexpr std::size_t kGcmEnd = 240 + 16 * kHashPowers;
     const AlgorithmInfo& algorithm = work.sa->profile->algorithm;
     const std::uint8_t* const keys = work.sa->keys();
-    const auto line = [keys](std::size_t number) [[gnu::always_inline]] {
-        __builtin_prefetch(keys + 64 * number, 0, Locality);
-    };
-    line(0), line(1), line(2);  // round keys of AES-128, or states of HMAC
+    prefetch_lines<Locality>(keys, 3);  // round keys of AES-128, or states of HMAC
     if (algorithm.cipher != Cipher::kAesGcm) {
-        if (algorithm.cipher == Cipher::kAesCbc) line(3), line(4), line(5);
+        if (algorithm.cipher == Cipher::kAesCbc) prefetch_lines<Locality>(keys + 192, 3);
         return;
     }
     if (!many_hash_powers_) {
-        line(3), line(4), line(5), line(6), line(7);
+        prefetch_lines<Locality>(keys + 192, 5);
         return;
     }
-    if (algorithm.key_length != 16) line(3);
+    if (algorithm.key_length != 16) prefetch_lines<Locality>(keys + 192, 1);
     // Of the hash powers, which are at the end and the lowest one last, a packet uses as many as it
     // has blocks, with one each for AAD and lengths.
     const std::size_t powers = std::min(work.text_length / 16 + std::size_t{3}, kHashPowers);

@@ -56,6 +56,8 @@ class TunnelNetwork(Mip4Network):
 
 def reached(net, node, home=PLAIN_ALICE, count=5):
     expect(net.ping("home", home, count), f"not reached: {node.output()}")
+    # The node prints a packet behind its answer.
+    wait_until(lambda: len(net.taken(node)) >= count, 5, f"{count} packets: {node.output()}")
     inner = net.taken(node)
     expect(len(inner) == count and all("bad" not in one for one in inner), str(inner))
     for one in inner:

@@ -83,7 +83,7 @@ class SaStore {
         const TaggedTable::Word word = cache_.guess(hash);
         const auto* const at = TaggedTable::pointer<const std::uint8_t>(word);
         __builtin_prefetch(at, 1);
-        __builtin_prefetch(at + kLastLine);
+        if (at != nullptr) __builtin_prefetch(at + kLastLine);
         return TaggedTable::flag(word) ? nullptr : TaggedTable::pointer<SecurityAssociation>(word);
     }
     [[nodiscard]] SecurityAssociation* find_outbound(const PolicyKey& key,

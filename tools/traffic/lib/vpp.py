@@ -210,9 +210,12 @@ class Vpp(peers.Peer):
                    if line.strip() and not re.fullmatch(r"(ipip|ipsec|loop)\d+", line.strip())]
         if refused:
             raise SystemExit(f"VPP refused commands of {self.path}:\n" + "\n".join(refused[:10]))
-        worker = self.process.threads("vpp_wk")
-        if len(worker) != 1:
-            raise SystemExit(f"VPP has {len(worker)} workers, expected 1")
+        # A thread takes its name after it has begun.
+        end = time.monotonic() + 10
+        while len(worker := self.process.threads("vpp_wk")) != 1:
+            if time.monotonic() > end:
+                raise SystemExit(f"VPP has {len(worker)} workers, expected 1")
+            time.sleep(0.05)
         self.thread = worker[0]
         if self.realtime:
             os.sched_setscheduler(self.thread, os.SCHED_FIFO, os.sched_param(1))

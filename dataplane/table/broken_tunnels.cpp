@@ -9,6 +9,8 @@ void BrokenTunnels::add(const End& end, std::uint64_t now_seconds) {
     const auto known = std::ranges::find(all(), end);
     const auto index = static_cast<std::size_t>(known - all().begin());
     if (index == kMax) return;
+    // Whoever says it a thousand times a second changes the list once in that second.
+    if (index < list_->count && list_->until[index] == now_seconds + kSeconds) return;
     auto* const fresh = new List(*list_);
     fresh->count = std::max(fresh->count, index + 1);
     fresh->ends[index] = end;

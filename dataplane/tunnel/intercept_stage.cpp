@@ -127,7 +127,8 @@ bool is_broken(const table::Tables& tables, const table::Binding& first) {
     return all;
 }
 
-/// They may get there all the same; their senders hear what routers said.
+/// They may get there all the same; their senders hear what routers said, one of them a burst:
+/// nobody vouches for what routers said, so it must not make each packet cost a copy.
 void tell_senders(Worker& worker, const Batch& in, Edges& out) {
     for (unsigned i = 0; i < in.count; ++i) {
         rte_mbuf* const packet = in.packets[i];
@@ -140,6 +141,7 @@ void tell_senders(Worker& worker, const Batch& in, Edges& out) {
         if (copy == nullptr) continue;
         note_icmp_error(copy, IcmpErrorKind::kAddressUnreachable, Counter::kMip4TunnelBroken);
         out.to(InterceptEdge::kIcmpError, copy);
+        return;
     }
 }
 

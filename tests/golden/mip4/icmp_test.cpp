@@ -121,6 +121,10 @@ TEST_P(Mip4Icmp, RFC2003_5_senders_are_told_of_a_tunnel_that_gets_nowhere) {
     EXPECT_EQ(Ipv4Address::load(packet.data() + 16), kPeer);
     EXPECT_EQ(packet[20], 3);
     EXPECT_EQ(packet[21], 1);
+    const std::vector<Bytes> burst(8, to_port(kOutside, inner));
+    const Result several = feed(kOutside, burst);
+    EXPECT_EQ(several.count("mip4.tun.unreachable"), 1u) << "one copy a burst";
+    EXPECT_EQ(several.sent[kOutside].size(), 9u) << several.to_string();
     // Another way of the same node.
     bind4(GetParam().encapsulation, channel::kBindingMoreCareOf);
     channel::BindingSet second = mip4_binding(Encapsulation::kIpv4);

@@ -168,6 +168,9 @@ TEST_F(VpnClientTable, RFC2003_5_ends_of_tunnels_are_broken_for_some_seconds) {
     }
     ASSERT_EQ(broken.all().size(), BrokenTunnels::kMax) << "bounded";
     EXPECT_EQ(broken.all()[3].udp_port, 3);
+    const auto* const list = broken.all().data();
+    writer_.tunnel_unreachable(v4_mapped(v4("192.0.2.7")), 3);
+    EXPECT_EQ(broken.all().data(), list) << "said again in the same second, it changes nothing";
     (void)writer_.poll(BrokenTunnels::kSeconds - 1, 16);
     writer_.tunnel_unreachable(v4_mapped(v4("192.0.2.7")), 3);
     EXPECT_EQ(broken.all().size(), BrokenTunnels::kMax);

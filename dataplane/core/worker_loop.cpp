@@ -108,21 +108,7 @@ void WorkerContext::receive(std::uint16_t port, std::span<rte_mbuf* const> frame
 /// At most a batch of frames, which are counted as received; `flags`: MetaFlags of all of them.
 void WorkerContext::begin_with(std::uint16_t port, std::span<rte_mbuf* const> frames,
                                std::uint16_t flags) {
-    const stage::PacketMeta notes{.family = 0,
-                                  .protocol = 0,
-                                  .flags = flags,
-                                  .upper_offset = 0,
-                                  .in_port = port,
-                                  .adjacency = channel::kNoIndex,
-                                  .binding = channel::kNoIndex,
-                                  .parameter = 0,
-                                  .reason = 0,
-                                  .code = 0,
-                                  .passes = 0,
-                                  .trace = 0,
-                                  .trace_step = 0,
-                                  .resume = 0,
-                                  .drop = 0};
+    const stage::PacketMeta notes = stage::fresh_meta(port, flags);
     unsigned chained = 0;
     for (rte_mbuf* frame : frames) {
         rte_prefetch0(rte_pktmbuf_mtod(frame, void*));

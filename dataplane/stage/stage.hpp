@@ -123,12 +123,17 @@ inline PacketMeta& meta(rte_mbuf* packet) {
     return *RTE_MBUF_DYNFIELD(packet, g_meta_offset, PacketMeta*);
 }
 /// Notes of a packet that no stage has seen yet.
-inline PacketMeta& init_meta(rte_mbuf* packet, std::uint16_t in_port = channel::kNoPort) {
-    PacketMeta& notes = meta(packet);
-    notes = PacketMeta{};
+constexpr PacketMeta fresh_meta(std::uint16_t in_port, std::uint16_t flags = 0) {
+    PacketMeta notes{};
+    notes.flags = flags;
     notes.in_port = in_port;
     notes.adjacency = channel::kNoIndex;
     notes.binding = channel::kNoIndex;
+    return notes;
+}
+inline PacketMeta& init_meta(rte_mbuf* packet, std::uint16_t in_port = channel::kNoPort) {
+    PacketMeta& notes = meta(packet);
+    notes = fresh_meta(in_port);
     return notes;
 }
 /// The same for a packet that is on its way: keeps port and `kept_flags`, and what is the driver's.

@@ -218,21 +218,7 @@ void count_payload(const Worker& worker, rte_mbuf* const* packets, const std::ui
 /// Behind IPsec a packet is like one that was just received, but for what the driver notes.
 void note_opened(PacketMeta& notes) {
     // In two pieces that no field lies across: what was stored in two loads cannot take in one.
-    constexpr PacketMeta kOpened{.family = 0,
-                                 .protocol = 0,
-                                 .flags = stage::kMetaDecrypted,
-                                 .upper_offset = 0,
-                                 .in_port = channel::kNoPort,
-                                 .adjacency = channel::kNoIndex,
-                                 .binding = channel::kNoIndex,
-                                 .parameter = 0,
-                                 .reason = 0,
-                                 .code = 0,
-                                 .passes = 0,
-                                 .trace = 0,
-                                 .trace_step = 0,
-                                 .resume = 0,
-                                 .drop = 0};
+    constexpr PacketMeta kOpened = stage::fresh_meta(channel::kNoPort, stage::kMetaDecrypted);
     constexpr std::size_t kFirst = offsetof(PacketMeta, parameter);
     static_assert(kFirst == 16);
     std::memcpy(&notes, &kOpened, kFirst);

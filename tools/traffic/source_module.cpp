@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A source for any DPDK program that takes no file: preloaded (LD_PRELOAD) it fills what a net_null
-// device receives with the frames of a path, while they are received. A small set of buffers that
-// stay in the caches serves any number of nodes, and inbound ESP is sealed and numbered on the way,
-// so that replay windows can be on.
+// device receives with the frames of a path, while they are received, from a moment after the
+// device was started. A small set of buffers that stay in the caches serves any number of nodes,
+// and inbound ESP is sealed and numbered on the way, so that replay windows can be on.
 //
 //   HOMEPORT_SOURCE="DEVICE PATH NODES ALGORITHM SIZE[,SIZE...]|imix WORKERS"
 //   LD_PRELOAD=.../libhomeport-source.so homeport-dataplane ...
@@ -15,11 +15,14 @@
 #include <rte_mbuf.h>
 
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "tools/traffic/patterns.hpp"
@@ -112,29 +115,43 @@ std::uint16_t fill(std::uint16_t, std::uint16_t queue, rte_mbuf** packets, std::
     return count;
 }
 
-void take_over(std::uint16_t port) {
-    std::array<char, RTE_ETH_NAME_MAX_LEN> name{};
-    if (rte_eth_dev_get_name_by_port(port, name.data()) != 0) return;
-    static const Wanted wanted = read();
-    if (wanted.device != name.data() || g_source != nullptr) return;
+/// A function of the DPDK that the program has, in archives or shared libraries, of the same name
+/// and type as `declared`; null in a program without DPDK.
+template <typename Function>
+Function* of_program(Function& /*declared*/, const char* name) {
+    return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
+}
+
+/// Waits until the device is there and started, and is its source from then on. No function of DPDK
+/// can be stood in for: a program that is linked with archives calls its own.
+void take_over(const Wanted& wanted) {
+    const auto port_of = of_program(rte_eth_dev_get_port_by_name, "rte_eth_dev_get_port_by_name");
+    const auto info_of = of_program(rte_eth_dev_info_get, "rte_eth_dev_info_get");
+    const auto link_of = of_program(rte_eth_link_get_nowait, "rte_eth_link_get_nowait");
+    const auto add = of_program(rte_eth_add_rx_callback, "rte_eth_add_rx_callback");
+    if (info_of == nullptr || link_of == nullptr || add == nullptr) {
+        fail_with("the program does not export its DPDK");
+    }
+    std::uint16_t port = 0;
+    rte_eth_link link{};
+    while (port_of(wanted.device.c_str(), &port) != 0 || link_of(port, &link) != 0 ||
+           link.link_status != RTE_ETH_LINK_UP) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     rte_eth_dev_info info;
-    if (rte_eth_dev_info_get(port, &info) != 0) fail_with("the device tells nothing");
+    if (info_of(port, &info) != 0) fail_with("the device tells nothing");
     g_source = std::make_unique<Source>(wanted, info.nb_rx_queues);
     for (std::uint16_t queue = 0; queue < info.nb_rx_queues; ++queue) {
-        if (rte_eth_add_rx_callback(port, queue, fill, nullptr) == nullptr) {
-            fail_with("the device takes no callback");
-        }
+        if (add(port, queue, fill, nullptr) == nullptr) fail_with("the device takes no callback");
     }
 }
 
-}  // namespace
+/// Not in `chrt`, which starts the program and has no DPDK.
+const bool g_started = [] {
+    if (of_program(rte_eth_dev_get_port_by_name, "rte_eth_dev_get_port_by_name") != nullptr) {
+        std::thread(take_over, read()).detach();
+    }
+    return true;
+}();
 
-/// Stands before DPDK's own, which it calls.
-extern "C" __attribute__((visibility("default"))) int rte_eth_dev_start(std::uint16_t port) {
-    using Start = int (*)(std::uint16_t);
-    static const auto next = reinterpret_cast<Start>(dlsym(RTLD_NEXT, "rte_eth_dev_start"));
-    if (next == nullptr) fail_with("DPDK is not linked dynamically");
-    const int code = next(port);
-    if (code == 0) take_over(port);
-    return code;
-}
+}  // namespace

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """homeport-dataplane under measurement: configured, loaded over the channel, sampled."""
+import collections
 import os
 import pathlib
 import subprocess
 import time
 
-from lib import machine
+from lib import dpdk, machine
 
 # What must have happened to a packet of the path; forged ones end there.
 MEASURED = {"P1": "tun/out/ok", "P2": "tun/in/ok", "P3": "ipsec/out/protect", "P4": "ipsec/in/ok",
@@ -20,6 +21,23 @@ FORGED = ("P9f", "P13f")
 WAY_IN = {"P9": "P9i", "P10": "P10i", "P13": "P13i", "P20": "P21", "P26": "P27"}
 # Frames of these are made one by one: they come from a file.
 FROM_FILES = (*FORGED, "P20", "P21", "P26", "P27")
+
+
+# What measurements run.
+PROGRAMS = ("dataplane/core/homeport-dataplane", "tools/traffic/source-and-sink",
+            "tools/traffic/make-frames", "tools/traffic/channel-client")
+
+
+def native_build():
+    """Folder of a build against the DPDK that the peers have, as it is in the sources now."""
+    build = machine.ROOT / "build-native"
+    native = dpdk.build()
+    dpdk.configure(build, native, "-Db_ndebug=true", "-Dtests=false")
+    log = build / "build.log"
+    log.write_text("")
+    dpdk.run(["nice", "-n", "10", "ninja", "-C", build, *PROGRAMS,
+              "tools/traffic/libhomeport-source.so"], log)
+    return build
 
 
 class DataPlane:
@@ -67,12 +85,14 @@ class DataPlane:
                 for thread in self.threads:
                     os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))
             self.telemetry = machine.Telemetry(self.prefix)
+            self.hz = self.telemetry.ask("/homeport/status")["tsc_hz"]
             return self
         except BaseException:
             self.process.__exit__()
             raise
 
     def __exit__(self, *_):
+        self.process.resume()
         self.telemetry.close()
         self.client.stdin.close()
         self.client.wait(10)
@@ -111,33 +131,40 @@ class DataPlane:
         self.client.stdin.flush()
 
     def sample(self):
-        seconds = sum(self.process.cpu_seconds(thread) for thread in self.threads)
-        return (time.monotonic(), seconds, self.telemetry.ask("/homeport/stages"),
-                self.telemetry.ask("/homeport/counters"))
+        return machine.at_once(lambda: (
+            time.monotonic(), sum(self.process.cpu_seconds(thread) for thread in self.threads),
+            self.telemetry.ask("/homeport/stages"), self.telemetry.ask("/homeport/counters")), 0.004)
 
     def measure(self, seconds):
         """Mpps and cycles, for the time that the workers had their CPUs, and all counters."""
-        hz = self.telemetry.ask("/homeport/status")["tsc_hz"]
         time.sleep(1)
-        w0, t0, stages0, counters0 = self.sample()
+        before = self.sample()
         time.sleep(seconds)
-        w1, t1, stages1, counters1 = self.sample()
-        counters = {name: value - counters0.get(name, 0) for name, value in counters1.items()
-                    if value != counters0.get(name, 0)}
-        done = counters.get(MEASURED[self.path], 0)
-        sent = done if self.path in FORGED else counters.get("tx/port", 0)
-        received = counters.get("rx/port", 0)
-        if sent == 0 or abs(done - sent) > 0.01 * sent + 4096 or \
-                abs(received - sent) > 0.01 * sent + 4096:
-            raise SystemExit(f"{self.path}: not what was to be measured: {counters}")
-        busy = t1 - t0
-        cycles = {name.replace("_", "-"): (stages1[name]["cycles"] - stages0[name]["cycles"]) / sent
-                  for name in stages1 if stages1[name]["packets"] > stages0[name]["packets"]}
-        def rose(what):
-            return sum(row[what] - stages0[name][what] for name, row in stages1.items()
-                       if name in ("express", "parse"))
+        return self.result([(before, self.sample())])
 
-        return {"mpps": sent / busy / 1e6 * len(self.threads), "cycles": hz * busy / sent,
-                "wall_mpps": sent / (w1 - w0) / 1e6, "stages": cycles,
-                "packets_per_call": rose("packets") / max(1, rose("calls")), "tsc_hz": hz,
-                "load_seconds": self.load_seconds}
+    def result(self, turns):
+        """Of samples before and after each turn: what all of the turns come to."""
+        counters, stages = collections.Counter(), collections.defaultdict(collections.Counter)
+        wall = busy = 0
+        for (w0, t0, stages0, counters0), (w1, t1, stages1, counters1) in turns:
+            wall, busy = wall + w1 - w0, busy + t1 - t0
+            for name, value in counters1.items():
+                counters[name] += value - counters0.get(name, 0)
+            for name, row in stages1.items():
+                for what, value in row.items():
+                    stages[name][what] += value - stages0[name][what]
+        done = counters[MEASURED[self.path]]
+        sent = done if self.path in FORGED else counters["tx/port"]
+        # A burst or two are under way whenever a turn begins or ends.
+        margin = 0.01 * sent + 4096 * len(turns)
+        if sent == 0 or abs(done - sent) > margin or abs(counters["rx/port"] - sent) > margin:
+            raise SystemExit(f"{self.path}: not what was to be measured: "
+                             f"{ {name: value for name, value in counters.items() if value} }")
+        looked = [stages[name] for name in ("express", "parse")]
+        calls = sum(row["calls"] for row in looked)
+        return {"mpps": sent / busy / 1e6 * len(self.threads), "cycles": self.hz * busy / sent,
+                "wall_mpps": sent / wall / 1e6,
+                "stages": {name.replace("_", "-"): row["cycles"] / sent
+                           for name, row in stages.items() if row["packets"] > 0},
+                "packets_per_call": sum(row["packets"] for row in looked) / max(1, calls),
+                "tsc_hz": self.hz, "load_seconds": self.load_seconds}

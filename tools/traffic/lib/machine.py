@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -34,6 +35,17 @@ def description():
     return {"processor": cpu[1] if cpu else "unknown", "cpus": len(CPUS),
             "measured_cpu": MEASURED_CPU, "free_huge_pages_mb": free_huge_pages_mb(),
             "kernel": os.uname().release}
+
+
+def at_once(read, seconds=0.002):
+    """What `read` says; again, some times, if the machine let it wait between its first figure and
+    its last one, which belong together."""
+    for _ in range(8):
+        start = time.monotonic()
+        said = read()
+        if time.monotonic() - start < seconds:
+            break
+    return said
 
 
 class Telemetry:
@@ -81,6 +93,7 @@ class Process:
         return self
 
     def __exit__(self, *_):
+        self.resume()
         self.process.terminate()
         try:
             self.process.wait(20)
@@ -88,6 +101,15 @@ class Process:
             self.process.kill()
             self.process.wait()
         self.log.close()
+
+    def pause(self):
+        """It keeps its memory and does nothing: another program has its CPU."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
 
     def said(self):
         return self.log_file.read_text(errors="replace")

@@ -2,86 +2,17 @@
 """The programs that Homeport is compared with: how they are built, configured and measured."""
 import os
 import pathlib
-import subprocess
-import tempfile
 import time
 
-from lib import machine
+from lib import dpdk, machine
 
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "homeport"
-PATCHED = ".offloads = RTE_ETH_RX_OFFLOAD_CHECKSUM,"
-DRIVERS = "bus/vdev,bus/pci,mempool/ring,net/pcap,net/null,net/ring,crypto/ipsec_mb,crypto/null"
-SOURCES = """deb-src [signed-by={key}] http://deb.debian.org/debian {suite} main
-deb-src [signed-by={key}] http://deb.debian.org/debian {suite}-updates main
-deb-src [signed-by={key}] http://deb.debian.org/debian-security {suite}-security main
-"""
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-NEEDED = ("dpkg-dev", "meson", "ninja-build", "gcc", "pkg-config", "libpcap-dev", "libipsec-mb-dev",
-          "libnuma-dev", "libelf-dev", "python3-pyelftools", "python3-cryptography", "xz-utils")
-
-
-def run(command, log, **more):
-    with open(log, "a") as out:
-        if subprocess.run(list(map(str, command)), stdout=out, stderr=out, **more).returncode != 0:
-            raise SystemExit(f"{' '.join(map(str, command))} failed:\n" +
-                             pathlib.Path(log).read_text()[-3000:])
-
-
-def release():
-    words = dict(line.split("=", 1) for line in
-                 pathlib.Path("/etc/os-release").read_text().splitlines() if "=" in line)
-    return words.get("VERSION_CODENAME", "bookworm").strip('"')
-
-
-def fetch(directory, version, log):
-    """DPDK's source of Debian, by a configuration of apt that lasts as long as this call."""
-    with tempfile.TemporaryDirectory(prefix="homeport-apt-") as apt:
-        apt = pathlib.Path(apt)
-        (apt / "sources.list").write_text(SOURCES.format(suite=release(), key=KEYRING))
-        (apt / "lists/partial").mkdir(parents=True)
-        (apt / "cache").mkdir()
-        options = [f"-oDir::Etc::sourcelist={apt}/sources.list", "-oDir::Etc::sourceparts=/dev/null",
-                   f"-oDir::State::lists={apt}/lists", f"-oDir::Cache={apt}/cache",
-                   "-oAPT::Sandbox::User=root"]
-        run(["apt-get", *options, "update"], log)
-        run(["apt-get", *options, "source", f"dpdk={version}"], log, cwd=directory)
+NEEDED = ("python3-cryptography",)
 
 
 def build():
-    """Folder of the peers' programs; built once a version of DPDK."""
-    for name in NEEDED:
-        state = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", name],
-                               capture_output=True, text=True).stdout
-        if state != "installed":
-            raise SystemExit(f"the peers' build needs the package {name}: apt-get install "
-                             f"{' '.join(NEEDED)}")
-    version = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "libdpdk-dev"],
-                             capture_output=True, text=True, check=True).stdout
-    directory = CACHE / "peers"
-    directory.mkdir(parents=True, exist_ok=True)
-    log = directory / "build.log"
-    source = directory / f"dpdk-{version.split('-')[0]}"
-    programs = source / "build-peers/examples"
-    names = ("dpdk-l3fwd", "dpdk-ipsec-secgw")
-    if all((programs / name).exists() for name in names):
-        return programs
-    print(f"building ipsec-secgw and l3fwd of DPDK {version} in {source}, once", flush=True)
-    log.write_text("")
-    if not source.exists():
-        fetch(directory, version, log)
-    for name in ("l3fwd/main.c", "ipsec-secgw/ipsec-secgw.c"):
-        file = source / "examples" / name
-        text = file.read_text()
-        # Virtual devices lack this offload, and both programs insist on it.
-        if PATCHED in text:
-            file.write_text(text.replace(PATCHED, ".offloads = 0,"))
-    if not (source / "build-peers/build.ninja").exists():
-        run(["meson", "setup", "build-peers", "--buildtype=release", "-Ddefault_library=static",
-             "-Dplatform=native", "-Dexamples=l3fwd,ipsec-secgw", f"-Denable_drivers={DRIVERS}",
-             "-Denable_apps=proc-info", "-Dtests=false"], log, cwd=source)
-    run(["nice", "-n", "10", "ninja", "-C", "build-peers", *(f"examples/{name}" for name in names)],
-        log, cwd=source)
-    return programs
+    """Folder of the peers' programs: examples of the DPDK that Homeport is built against."""
+    dpdk.require(NEEDED, "looking at what comes out")
+    return dpdk.build().examples
 
 
 def octets(data):
@@ -107,11 +38,12 @@ FIRST_SPI = 100000  # of ipsec-secgw, which reads SPIs as signed numbers
 class Peer:
     """A running peer that receives on DPDK port 0 and sends on port 1."""
 
-    def __init__(self, name, command, directory, frames, realtime):
-        self.prefix = f"hppeer{os.getpid()}"
+    def __init__(self, name, command, directory, frames, realtime, first=(), prefix="hppeer"):
+        """`first`: arguments in front of those of DPDK."""
+        self.prefix = f"{prefix}{os.getpid()}"
         pages = ["--in-memory"] if machine.has_huge_pages(frames) else ["--no-huge"]
         self.process = machine.Process(
-            [*command[:1], f"--lcores=0@{machine.MEASURED_CPU}", "--no-pci", "-m",
+            [*command[:1], *first, f"--lcores=0@{machine.MEASURED_CPU}", "--no-pci", "-m",
              machine.memory_mb(frames), f"--file-prefix={self.prefix}", *pages, *command[1:]],
             pathlib.Path(directory) / f"{name}.log", realtime)
 
@@ -148,19 +80,36 @@ class Peer:
         return self.telemetry.ask("/ethdev/stats,0")["ipackets"]
 
     def sample(self):
-        return self.process.cpu_seconds(self.thread), self.sent(), self.received()
+        return machine.at_once(lambda: (self.process.cpu_seconds(self.thread), self.sent(),
+                                        self.received()))
 
     def measure(self, seconds, settled_after=1):
         time.sleep(settled_after)
-        t0, sent0, received0 = self.sample()
+        before = self.sample()
         time.sleep(seconds)
-        t1, sent1, received1 = self.sample()
-        sent, received = sent1 - sent0, received1 - received0
-        if t1 == t0:
+        return self.result([(before, self.sample())])
+
+    def result(self, turns):
+        """Of samples before and after each turn: what all of the turns come to."""
+        busy, sent = (sum(after[i] - before[i] for before, after in turns) for i in range(2))
+        if busy == 0:
             raise SystemExit("the peer had no CPU: something else uses this machine")
-        if abs(received - sent) > 0.01 * sent + 4096:
-            raise SystemExit(f"the peer lost packets: received {received}, sent {sent}")
-        return {"mpps": sent / (t1 - t0) / 1e6}
+        all_sent, received = (turns[-1][1][i] - turns[0][0][i] for i in (1, 2))
+        if abs(received - all_sent) > 0.01 * all_sent + 4096:
+            raise SystemExit(f"the peer lost packets: received {received}, sent {all_sent}")
+        return {"mpps": sent / busy / 1e6}
+
+
+class SourceAndSink(Peer):
+    """Source and sink with nothing between them, measured as a peer is."""
+
+    def __init__(self, build, directory, pcap, frames, realtime):
+        super().__init__("source-and-sink", [
+            build / "tools/traffic/source-and-sink", *devices(pcap)], directory, frames, realtime,
+            first=(FOREVER, frames + 32768), prefix="hpbase")
+
+
+FOREVER = 1 << 30  # seconds
 
 
 def devices(pcap, tx="net_null0,no-rx=1"):

@@ -17,11 +17,6 @@ std::uint64_t checksum_add(std::uint64_t sum, ConstByteSpan bytes) {
     return sum;
 }
 
-std::uint16_t checksum_finish(std::uint64_t sum) {
-    while ((sum >> 16) != 0) sum = (sum & 0xffff) + (sum >> 16);
-    return static_cast<std::uint16_t>(~sum);
-}
-
 std::uint64_t pseudo_header_sum(const Ipv6Address& source, const Ipv6Address& destination,
                                 std::uint32_t length, std::uint8_t next_header) {
     std::uint64_t sum = checksum_add(0, source.bytes);

@@ -13,7 +13,12 @@ namespace homeport {
 [[nodiscard]] std::uint64_t checksum_add(std::uint64_t sum, ConstByteSpan bytes);
 
 /// Folds a running sum and complements it. The result is the value to store with store_be16.
-[[nodiscard]] std::uint16_t checksum_finish(std::uint64_t sum);
+[[nodiscard]] constexpr std::uint16_t checksum_finish(std::uint64_t sum) {
+    sum = (sum & 0xffff'ffff) + (sum >> 32);
+    // 33 bits; each fold takes what the one before it carried.
+    for (int fold = 0; fold < 3; ++fold) sum = (sum & 0xffff) + (sum >> 16);
+    return static_cast<std::uint16_t>(~sum);
+}
 
 /// Checksum over `bytes`; 0 when `bytes` holds a correct checksum field.
 [[nodiscard]] inline std::uint16_t internet_checksum(ConstByteSpan bytes) {

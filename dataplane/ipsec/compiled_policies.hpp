@@ -20,6 +20,21 @@ struct CompiledPolicy {
     CompiledSelectors selectors;
 };
 
+/// A range, told with one subtraction: what lies before the first wraps to beyond the last.
+class KeySpan {
+  public:
+    KeySpan() = default;
+    explicit KeySpan(const KeyRange& range)
+        : first_(range.first.number()), width_(range.last.number() - first_) {}
+    [[nodiscard]] bool contains(const AddressKey& key) const {
+        return key.number() - first_ <= width_;
+    }
+
+  private:
+    AddressKey::Number first_ = 0;
+    AddressKey::Number width_ = 0;
+};
+
 /// What find() says about most outbound packets of a protocol, known when the SPD is compiled: a
 /// few entries that are about nothing but remote addresses, one behind the other, each with the
 /// local addresses that entries of another kind before it may be about. Nothing is remembered from
@@ -27,8 +42,9 @@ struct CompiledPolicy {
 struct QuickPolicy {
     /// If it protects, then with an SA for each remote address. Null: ask find().
     const CompiledPolicy* policy = nullptr;
-    KeyRange remote;
-    KeyRange others;
+    bool protects = false;
+    KeySpan remote;
+    KeySpan others;
     bool has_others = false;
     bool leads_on = false;  ///< the next one in the array is about what `remote` leaves
 };
@@ -69,13 +85,24 @@ class CompiledPolicies {
     [[nodiscard]] const CompiledPolicy* find_quickly(Family family, std::uint8_t protocol,
                                                      const AddressKey& source,
                                                      const AddressKey& destination) const {
-        const QuickPolicy* quick = &quick_[quick_of_[family == Family::kIpv6][protocol]];
-        if (quick->policy == nullptr) return nullptr;
+        const QuickPolicy* const quick = decide(quick_of(family, protocol), source, destination);
+        return quick == nullptr ? nullptr : quick->policy;
+    }
+    /// The two steps of that: what is the same for all packets of a family and protocol, and what
+    /// their addresses come to. Null: ask find().
+    [[nodiscard]] const QuickPolicy* quick_of(Family family, std::uint8_t protocol) const {
+        return &quick_[quick_of_[family == Family::kIpv6][protocol]];
+    }
+    [[nodiscard]] static const QuickPolicy* decide(const QuickPolicy* quick,
+                                                   const AddressKey& source,
+                                                   const AddressKey& destination) {
         while (!quick->remote.contains(destination)) {
             if (!quick->leads_on) return nullptr;
             ++quick;
         }
-        return quick->has_others && quick->others.contains(source) ? nullptr : quick->policy;
+        const bool decides =
+            quick->policy != nullptr && !(quick->has_others && quick->others.contains(source));
+        return decides ? quick : nullptr;
     }
 
   private:

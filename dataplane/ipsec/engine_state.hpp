@@ -65,11 +65,25 @@ struct alignas(64) EspEngine::State {
     std::array<CipherWork, kMaxBurst> works;
     std::array<CipherTag, kMaxBurst> tags;  ///< of `works`
     std::array<HeaderInfo, kMaxBurst> headers;
-    // Outbound; by the packet's place in the burst.
-    std::uint64_t walked = 0;                      ///< bit by bit: `headers` are those of it
-    std::array<std::uint32_t, kMaxBurst> lengths;  ///< of those that are not walked
-    std::array<const CompiledPolicy*, kMaxBurst> policies;
-    std::array<std::uint64_t, kMaxBurst> hashes;
+    /// Outbound: a packet that is to be sealed. Half a cache line.
+    struct Outgoing {
+        const CompiledPolicy* policy;
+        union {
+            std::uint64_t hash;          ///< of the key of its SA; then
+            SecurityAssociation* guess;  ///< what may be it, or null
+        };
+        std::uint32_t use;  ///< SecurityAssociation::use_of() it; kNoUse: find_association() has to
+        std::uint32_t length;  ///< octets of it
+        std::uint8_t packet;   ///< its place in the burst
+        bool walked;           ///< `headers` are those of it
+
+        /// IPv6, and not walked.
+        [[nodiscard]] bool is_quick_ipv6() const {
+            return use >> 16 == SecurityAssociation::use_of(0, Family::kIpv6) >> 16;
+        }
+    };
+    static_assert(sizeof(Outgoing) == 32);
+    std::array<Outgoing, kMaxBurst> outgoing;
 
     void outbound_burst(Packet* const* packets, Verdict* verdicts, std::size_t count);
     void inbound_burst(Packet* const* packets, Verdict* verdicts, std::size_t count);
@@ -81,34 +95,31 @@ struct alignas(64) EspEngine::State {
     [[nodiscard]] Verdict policy_verdict(const HeaderInfo& packet);
 
     // Steps of outbound_burst.
-    [[nodiscard]] bool select_policy(const CompiledPolicies& compiled, Packet& packet,
-                                     std::size_t index, Verdict& verdict, PolicyHits::Run& run);
-    [[nodiscard]] const CompiledPolicy* quick_policy(const CompiledPolicies& compiled,
-                                                     const Packet& packet, std::size_t index);
-    [[nodiscard]] bool select_policy_slowly(const CompiledPolicies& compiled, Packet& packet,
-                                            std::size_t index, Verdict& verdict,
-                                            PolicyHits::Run& run);
-    [[nodiscard]] SecurityAssociation* association_of(SecurityAssociation* guess,
-                                                      const Packet& packet, std::size_t index);
-    [[nodiscard]] bool is_quick_ipv6(const Packet& packet, std::size_t index) const {
-        return (walked >> index & 1) == 0 && packet.data[0] >> 4 == 6;
-    }
+    class QuickRun;
+    [[nodiscard]] std::size_t select_policies(Packet* const* packets, Verdict* verdicts,
+                                              std::size_t count);
+    template <Family kFamily>
+    [[nodiscard]] const CompiledPolicy* select_policy(QuickRun& quick, Packet& packet,
+                                                      Outgoing& to);
+    [[nodiscard]] const CompiledPolicy* walk_and_select(Packet& packet, Outgoing& to);
+    [[nodiscard]] std::size_t prepare_works(Packet* const* packets, Verdict* verdicts,
+                                            std::size_t count);
+    [[nodiscard]] Verdict prepare_by_long_way(Packet& packet, const Outgoing& of, CipherWork& work);
+    [[nodiscard]] SecurityAssociation* find_association(const Outgoing& of, const Packet& packet);
     [[nodiscard]] bool complete_header(const SaProfile& profile, const Packet& packet,
-                                       std::size_t index);
+                                       const Outgoing& of);
     template <class Shape>
     [[nodiscard]] bool prepare_common(SecurityAssociation& sa, std::uint32_t length, Family family,
-                                      Packet& packet, std::size_t index, CipherWork& work);
-    [[nodiscard]] bool prepare_common(SecurityAssociation& sa, std::uint32_t length, Family family,
-                                      Packet& packet, std::size_t index, CipherWork& work);
-    [[nodiscard]] Verdict prepare_seal(SecurityAssociation* sa, Packet& packet, std::size_t index,
+                                      Packet& packet, CipherWork& work);
+    [[nodiscard]] Verdict prepare_seal(SecurityAssociation* sa, Packet& packet, const Outgoing& of,
                                        CipherWork& work);
     // Steps of inbound_burst. The ordinary ones say false of what has to go the long way.
-    [[nodiscard]] bool prepare_ordinary(const Packet& packet, std::size_t index, CipherWork& work);
+    [[nodiscard]] bool prepare_ordinary(CipherWork& work);
     [[nodiscard]] bool finish_ordinary(Packet& packet, const CipherWork& work, const CipherTag& tag,
                                        PolicyHits::Run& run);
     [[nodiscard]] bool classify(Packet& packet, std::size_t index, Verdict& verdict);
-    [[nodiscard]] Verdict prepare_open(Packet& packet, std::size_t index, CipherWork& work,
-                                       CipherTag& tag);
+    [[nodiscard]] static Verdict prepare_open(const Packet& packet, const HeaderInfo& header,
+                                              CipherWork& work, CipherTag& tag);
     /// Of a packet whose cipher did its work.
     [[nodiscard]] Verdict finish_open(Packet& packet, const HeaderInfo& outer,
                                       const CipherWork& work, const CipherTag& tag);

@@ -12,6 +12,8 @@ namespace homeport::ipsec {
 namespace {
 
 constexpr std::uint32_t kEspHeader = 8;
+constexpr unsigned kClassShift = 52;  // of the traffic class in a header's first eight octets
+constexpr unsigned kEcnMask = 3;
 constexpr std::uint32_t kMaxIpv4Length = 65535;
 constexpr std::uint32_t kMaxIpv6Length = 65535 + sizeof(Ipv6Header);
 
@@ -62,15 +64,18 @@ bool fits(const SecurityAssociation& sa, const HeaderInfo& headers, const Packet
            before <= packet.headroom && behind <= packet.tailroom;
 }
 
+/// At most three pad octets, then pad length and next header, in one store; what it writes beyond
+/// them is the place of the ICV.
+void write_short_trailer(std::uint8_t* at, std::uint32_t padding, std::uint8_t next_header) {
+    static constexpr std::uint64_t kShort[4] = {0, 0x01'01, 0x02'02'01, 0x03'03'02'01};
+    const std::uint64_t octets = kShort[padding] | std::uint64_t{next_header} << (8 * padding + 8);
+    std::memcpy(at, &octets, sizeof octets);
+}
+
 /// Padding 1, 2, 3, ..., pad length and next header (RFC 4303 section 2.4).
 void write_trailer(std::uint8_t* at, std::uint32_t padding, std::uint8_t next_header) {
     if (padding <= 3) {
-        // pad octets, then pad length and next header, in one store; what it writes beyond them is
-        // the place of the ICV.
-        static constexpr std::uint64_t kShort[4] = {0, 0x01'01, 0x02'02'01, 0x03'03'02'01};
-        const std::uint64_t octets = kShort[padding] | std::uint64_t{next_header}
-                                                           << (8 * padding + 8);
-        std::memcpy(at, &octets, sizeof octets);
+        write_short_trailer(at, padding, next_header);
         return;
     }
     static constexpr std::uint8_t kPadding[16] = {1, 2,  3,  4,  5,  6,  7,  8,
@@ -140,62 +145,83 @@ void patch_transport_headers(std::uint8_t* at, const HeaderInfo& headers, std::u
     return last < 0xffff'ffffu || (esn && sequence != 0);
 }
 
-/// Lengths of AES-GCM, known to the compiler.
-struct GcmShape {
-    static constexpr std::uint32_t kIv = 8;
-    explicit GcmShape(const AlgorithmInfo& /*algorithm*/) {}
-    [[nodiscard]] static constexpr std::uint32_t iv() { return kIv; }
+/// How an SA of SaProfile::seals_short seals, known to the compiler.
+struct ShortShape {
+    explicit ShortShape(const SaProfile& /*profile*/) {}
+    [[nodiscard]] static constexpr std::uint32_t iv() { return 8; }
     [[nodiscard]] static constexpr std::uint32_t icv() { return 16; }
     [[nodiscard]] static constexpr std::uint32_t block() { return 4; }
     [[nodiscard]] static constexpr bool is_counter_mode() { return true; }
+    [[nodiscard]] static constexpr bool esn() { return false; }
+    [[nodiscard]] static constexpr bool copies_dscp() { return true; }
+    [[nodiscard]] static AddressKey tunnel_remote(const SecurityAssociation& sa) {
+        return sa.remote;
+    }
 };
-/// Those of any algorithm.
+/// The same of any SA of SaProfile::is_common.
 class AnyShape {
   public:
-    explicit AnyShape(const AlgorithmInfo& algorithm) : algorithm_(algorithm) {}
-    [[nodiscard]] std::uint32_t iv() const { return algorithm_.iv_length; }
-    [[nodiscard]] std::uint32_t icv() const { return algorithm_.icv_length; }
-    [[nodiscard]] std::uint32_t block() const { return algorithm_.block; }
-    [[nodiscard]] bool is_counter_mode() const { return algorithm_.is_counter_mode(); }
+    explicit AnyShape(const SaProfile& profile) : profile_(profile) {}
+    [[nodiscard]] std::uint32_t iv() const { return profile_.algorithm.iv_length; }
+    [[nodiscard]] std::uint32_t icv() const { return profile_.algorithm.icv_length; }
+    [[nodiscard]] std::uint32_t block() const { return profile_.algorithm.block; }
+    [[nodiscard]] bool is_counter_mode() const { return profile_.algorithm.is_counter_mode(); }
+    [[nodiscard]] bool esn() const { return profile_.esn; }
+    [[nodiscard]] bool copies_dscp() const { return profile_.copy_dscp; }
+    [[nodiscard]] static AddressKey tunnel_remote(const SecurityAssociation& sa) {
+        return sa.tunnel_remote();
+    }
 
   private:
-    const AlgorithmInfo& algorithm_;
+    const SaProfile& profile_;
 };
 
-/// Where a packet goes that quick_policy() has taken.
-[[gnu::always_inline]] inline RemoteKey destination_of(const Packet& packet) {
-    if (packet.data[0] >> 4 == 6) [[likely]]
-        return {AddressKey::load_ipv6(packet.data + offsetof(Ipv6Header, destination)),
-                Family::kIpv6};
-    return {AddressKey::load_ipv4(packet.data + offsetof(Ipv4Header, destination)), Family::kIpv4};
-}
-
-/// What quick_policy() reads of an IP header; length 0: it is none, or is not all there.
+/// What select_policy() reads of an IP header, here of IPv6. False: it is none, or is not all
+/// there.
+template <Family kFamily>
 struct ShortHeader {
-    std::uint32_t length = 0;
-    std::uint8_t protocol = 0;
-    AddressKey source;
-    RemoteKey destination;
+    using Ip = Ipv6Header;
+    static constexpr std::uint8_t kVersion = 6;
+
+    [[gnu::always_inline]] static bool is_whole(const Packet& packet) {
+        return packet.length >= sizeof(Ip) && packet.data[0] >> 4 == kVersion;
+    }
+    static std::uint32_t length(const std::uint8_t* at) {
+        return static_cast<std::uint32_t>(sizeof(Ip)) + load_be16(at + 4);
+    }
+    static std::uint8_t protocol(const std::uint8_t* at) { return at[offsetof(Ip, next_header)]; }
+    static AddressKey source(const std::uint8_t* at) {
+        return AddressKey::load_ipv6(at + offsetof(Ip, source));
+    }
+    static AddressKey destination(const std::uint8_t* at) {
+        return AddressKey::load_ipv6(at + offsetof(Ip, destination));
+    }
+};
+/// Options may lie behind it, and other fragments of the packet elsewhere: the protocol is known.
+template <>
+struct ShortHeader<Family::kIpv4> {
+    using Ip = Ipv4Header;
+    static constexpr std::uint8_t kVersion = 4;
+
+    static bool is_whole(const Packet& packet) {
+        if (packet.length < sizeof(Ip) || packet.data[0] >> 4 != kVersion) return false;
+        const auto& ip = *reinterpret_cast<const Ip*>(packet.data);
+        return ip.header_length() >= sizeof(Ip) && ip.total_length.host() >= ip.header_length();
+    }
+    static std::uint32_t length(const std::uint8_t* at) { return load_be16(at + 2); }
+    static std::uint8_t protocol(const std::uint8_t* at) { return at[offsetof(Ip, protocol)]; }
+    static AddressKey source(const std::uint8_t* at) {
+        return AddressKey::load_ipv4(at + offsetof(Ip, source));
+    }
+    static AddressKey destination(const std::uint8_t* at) {
+        return AddressKey::load_ipv4(at + offsetof(Ip, destination));
+    }
 };
 
-[[gnu::always_inline]] inline ShortHeader read_header(const Packet& packet) {
-    const std::uint8_t* const at = packet.data;
-    if (packet.length >= sizeof(Ipv6Header) && at[0] >> 4 == 6) [[likely]] {
-        return {static_cast<std::uint32_t>(sizeof(Ipv6Header)) + load_be16(at + 4),
-                at[offsetof(Ipv6Header, next_header)],
-                AddressKey::load_ipv6(at + offsetof(Ipv6Header, source)),
-                {AddressKey::load_ipv6(at + offsetof(Ipv6Header, destination)), Family::kIpv6}};
-    }
-    // Options may lie behind it, and other fragments of the packet elsewhere: the protocol is
-    // known.
-    if (packet.length < sizeof(Ipv4Header) || at[0] >> 4 != 4) return {};
-    const auto& ip = *reinterpret_cast<const Ipv4Header*>(at);
-    const std::uint32_t length = ip.total_length.host();
-    if (ip.header_length() < sizeof(Ipv4Header) || length < ip.header_length()) return {};
-    return {length,
-            ip.protocol,
-            AddressKey::load_ipv4(at + offsetof(Ipv4Header, source)),
-            {AddressKey::load_ipv4(at + offsetof(Ipv4Header, destination)), Family::kIpv4}};
+/// Where a packet goes, of which at least a header of IPv4 is there, and one of IPv6 if `is_ipv6`.
+[[gnu::always_inline]] inline AddressKey destination_of(const Packet& packet, bool is_ipv6) {
+    return is_ipv6 ? ShortHeader<Family::kIpv6>::destination(packet.data)
+                   : ShortHeader<Family::kIpv4>::destination(packet.data);
 }
 
 }  // namespace
@@ -206,11 +232,10 @@ template <class Shape>
 [[gnu::always_inline]] inline bool EspEngine::State::prepare_common(SecurityAssociation& sa,
                                                                     std::uint32_t length,
                                                                     Family family, Packet& packet,
-                                                                    std::size_t index,
                                                                     CipherWork& work) {
     constexpr std::uint32_t kOuter = sizeof(Ipv6Header);
     const SaProfile& profile = *sa.profile;
-    const Shape shape(profile.algorithm);
+    const Shape shape(profile);
     const std::uint32_t before = kOuter + kEspHeader + shape.iv();
     const std::uint32_t padding = (0u - (length + 2)) & (shape.block() - 1);
     const std::uint32_t behind = padding + 2 + shape.icv();
@@ -219,7 +244,7 @@ template <class Shape>
     const std::uint32_t path_mtu = sa.path_mtu.load(std::memory_order_relaxed) - 1u;
     std::uint64_t sequence;
     if (total > kMaxIpv6Length || total - 1 > path_mtu || packet.headroom < before ||
-        packet.tailroom < behind || !next_sequence(sa, profile.esn, sequence)) [[unlikely]] {
+        packet.tailroom < behind || !next_sequence(sa, shape.esn(), sequence)) [[unlikely]] {
         return false;
     }
     sa.sequence.store(sequence, std::memory_order_relaxed);
@@ -229,14 +254,18 @@ template <class Shape>
     std::uint8_t* const data = packet.data;
     std::uint8_t* const esp = data - shape.iv() - kEspHeader;
     std::uint8_t* const outer = esp - kOuter;
-    const std::uint8_t inner_class = traffic_class_of(data, family);
-    const std::uint32_t traffic_class =
-        profile.copy_dscp ? inner_class : profile.fixed_dscp << 2 | (inner_class & 3);
-    // What differs from packet to packet is in the header's first eight octets.
-    store_be64(outer, profile.outer_start | std::uint64_t{traffic_class} << 52 |
-                          std::uint64_t{total - kOuter} << 16);
+    // What differs from packet to packet is in the header's first eight octets: traffic class, at
+    // its place there, and length. With an identical class in both headers nothing is shifted.
+    std::uint64_t traffic_class = family == Family::kIpv6
+                                      ? load_be64(data) & std::uint64_t{0xff} << kClassShift
+                                      : std::uint64_t{data[1]} << kClassShift;
+    if (!shape.copies_dscp()) [[unlikely]] {
+        traffic_class = (traffic_class & std::uint64_t{kEcnMask} << kClassShift) |
+                        std::uint64_t{profile.fixed_dscp} << (kClassShift + 2);
+    }
+    store_be64(outer, profile.outer_start | traffic_class | std::uint64_t{total - kOuter} << 16);
     std::memcpy(outer + offsetof(Ipv6Header, source), profile.outer_source.bytes.data(), 16);
-    const AddressKey remote = sa.tunnel_remote();
+    const AddressKey remote = shape.tunnel_remote(sa);
     store_be64(outer + 24, remote.high);
     store_be64(outer + 32, remote.low);
 
@@ -247,18 +276,22 @@ template <class Shape>
     if (shape.is_counter_mode()) {
         const std::uint64_t iv_be = byte_swap(sequence);
         std::memcpy(esp + kEspHeader, &iv_be, sizeof iv_be);
-        set_aead_inputs(work, spi_be, sequence, profile.esn, sa.salt, iv_be);
+        set_aead_inputs(work, spi_be, sequence, shape.esn(), sa.salt, iv_be);
     } else if (shape.iv() != 0) {
         std::memcpy(esp + kEspHeader, ivs.next(*manager), IvSource::kIvLength);
     }
-    write_trailer(data + length, padding,
-                  number(family == Family::kIpv6 ? IpProtocol::kIpv6 : IpProtocol::kIpv4));
+    const std::uint8_t next_header =
+        number(family == Family::kIpv6 ? IpProtocol::kIpv6 : IpProtocol::kIpv4);
+    if (shape.block() == 4) {
+        write_short_trailer(data + length, padding, next_header);
+    } else {
+        write_trailer(data + length, padding, next_header);
+    }
     work.sa = &sa;
     work.esp = esp;
     work.sequence = sequence;
     work.text_offset = static_cast<std::uint8_t>(kEspHeader + shape.iv());
     work.text_length = length + padding + 2;
-    work.packet = static_cast<std::uint8_t>(index);
 
     packet.data = outer;
     packet.headroom -= before;
@@ -267,105 +300,132 @@ template <class Shape>
     return true;
 }
 
-[[gnu::always_inline]] inline bool EspEngine::State::prepare_common(SecurityAssociation& sa,
-                                                                    std::uint32_t length,
-                                                                    Family family, Packet& packet,
-                                                                    std::size_t index,
-                                                                    CipherWork& work) {
-    const SaProfile& profile = *sa.profile;
-    if (!profile.is_common) return false;
-    return profile.algorithm.cipher == Cipher::kAesGcm
-               ? prepare_common<GcmShape>(sa, length, family, packet, index, work)
-               : prepare_common<AnyShape>(sa, length, family, packet, index, work);
-}
+/// What CompiledPolicies knows of packets of one protocol, asked for once for a run of them. A
+/// local variable of the loop.
+class EspEngine::State::QuickRun {
+  public:
+    explicit QuickRun(const CompiledPolicies& compiled) : compiled_(compiled) {}
 
-/// For nearly all packets: the entry of the SPD, told by addresses and next header alone. Null:
-/// select_policy() has to look closer.
-[[gnu::always_inline]] inline const CompiledPolicy* EspEngine::State::quick_policy(
-    const CompiledPolicies& compiled, const Packet& packet, std::size_t index) {
-    const ShortHeader header = read_header(packet);
-    if (header.length == 0 || header.length > packet.length) return nullptr;
-    const CompiledPolicy* const policy = compiled.find_quickly(
-        header.destination.family, header.protocol, header.source, header.destination.address);
-    if (policy == nullptr) return nullptr;
-    lengths[index] = header.length;
-    hashes[index] = PolicyKey{policy->id, header.destination}.hash();
-    return policy;
-}
-
-[[gnu::always_inline]] inline bool EspEngine::State::select_policy(const CompiledPolicies& compiled,
-                                                                   Packet& packet,
-                                                                   std::size_t index,
-                                                                   Verdict& verdict,
-                                                                   PolicyHits::Run& run) {
-    if (const CompiledPolicy* const quick = quick_policy(compiled, packet, index)) [[likely]] {
-        if (lengths[index] < packet.length) packet.set_length(lengths[index]);
-        if (quick->action != Action::kProtect) {
-            run.count(quick->hits, lengths[index]);
-            verdict = quick->action == Action::kBypass ? Verdict::kOutBypass : Verdict::kOutDiscard;
-            return false;
+    [[nodiscard, gnu::always_inline]] const QuickPolicy* of(Family family, std::uint8_t protocol) {
+        const unsigned kind = static_cast<unsigned>(family) << 8 | protocol;
+        if (kind != kind_) [[unlikely]] {
+            quick_ = compiled_.quick_of(family, protocol);
+            kind_ = kind;
         }
-        policies[index] = quick;
-        store.prefetch_outbound(hashes[index]);
-        return true;
+        return quick_;
     }
-    return select_policy_slowly(compiled, packet, index, verdict, run);
-}
 
-bool EspEngine::State::select_policy_slowly(const CompiledPolicies& compiled, Packet& packet,
-                                            std::size_t index, Verdict& verdict,
-                                            PolicyHits::Run& run) {
-    HeaderInfo& header = headers[index];
-    if (!walk_headers(packet.bytes(), header)) {
-        verdict = Verdict::kOutDiscard;
-        return false;
-    }
+  private:
+    const CompiledPolicies& compiled_;
+    unsigned kind_ = 0;  // no family
+    const QuickPolicy* quick_ = nullptr;
+};
+
+/// Looks at all of the headers. The packet's entry of the SPD, and in `to` what it needs to be
+/// sealed; null: it is malformed.
+const CompiledPolicy* EspEngine::State::walk_and_select(Packet& packet, Outgoing& to) {
+    HeaderInfo& header = headers[to.packet];
+    if (!walk_headers(packet.bytes(), header)) return nullptr;
     if (header.ip_length < packet.length) packet.set_length(header.ip_length);
-    const CompiledPolicy& policy = compiled.find(header, Direction::kOutbound);
-    if (policy.action != Action::kProtect) {
-        run.count(policy.hits, header.ip_length);
-        verdict = policy.action == Action::kBypass ? Verdict::kOutBypass : Verdict::kOutDiscard;
-        return false;
-    }
-    walked |= std::uint64_t{1} << index;
-    policies[index] = &policy;
-    hashes[index] = policy_key(policy, header).hash();
-    store.prefetch_outbound(hashes[index]);
-    return true;
+    const CompiledPolicy& policy = spd.compiled().find(header, Direction::kOutbound);
+    to.policy = &policy;
+    to.length = header.ip_length;
+    to.walked = true;
+    to.use = SecurityAssociation::kNoUse;
+    to.hash = policy_key(policy, header).hash();
+    return &policy;
 }
 
-/// The packet's SA; null: none can be used. `guess`: what may be it, or null.
-[[gnu::always_inline]] inline SecurityAssociation* EspEngine::State::association_of(
-    SecurityAssociation* guess, const Packet& packet, std::size_t index) {
-    SecurityAssociation* sa = guess;
-    const bool is_walked = (walked >> index & 1) != 0;
-    const CompiledPolicy& policy = *policies[index];
-    if (sa == nullptr || is_walked || !sa->is_for(policy.id, destination_of(packet))) [[unlikely]] {
-        const PolicyKey key = is_walked ? policy_key(policy, headers[index])
-                                        : PolicyKey{policy.id, destination_of(packet)};
-        sa = store.find_outbound(key, hashes[index]);
-    }
-    const bool is_usable = sa != nullptr && (sa->state.load(std::memory_order_relaxed) &
-                                             SecurityAssociation::kHardExpired) == 0;
-    return is_usable ? sa : nullptr;
+/// The packet's entry of the SPD, for nearly all packets told by addresses and next header alone,
+/// and in `to` what it needs to be sealed; null: the packet is malformed.
+template <Family kFamily>
+[[gnu::always_inline]] inline const CompiledPolicy* EspEngine::State::select_policy(QuickRun& quick,
+                                                                                    Packet& packet,
+                                                                                    Outgoing& to) {
+    using Header = ShortHeader<kFamily>;
+    const std::uint8_t* const at = packet.data;
+    const std::uint32_t length = Header::length(at);
+    const AddressKey destination = Header::destination(at);
+    const QuickPolicy* const decided = CompiledPolicies::decide(
+        quick.of(kFamily, Header::protocol(at)), Header::source(at), destination);
+    if (decided == nullptr || length > packet.length) [[unlikely]]
+        return walk_and_select(packet, to);
+    if (length < packet.length) [[unlikely]]
+        packet.set_length(length);
+    const CompiledPolicy& policy = *decided->policy;
+    to.policy = &policy;
+    to.length = length;
+    to.walked = false;
+    to.use = SecurityAssociation::use_of(policy.id, kFamily);
+    to.hash = PolicyKey::hash_of(PolicyKey::hash_salt(policy.id, kFamily), destination);
+    return &policy;
 }
 
-/// What sealing has to know of the headers of a packet that quick_policy() has taken.
+/// Looks all packets up in the SPD. Those that are to be sealed are put into `outgoing`, and have
+/// the verdict that they were; all others have theirs. How many they are.
+std::size_t EspEngine::State::select_policies(Packet* const* packets, Verdict* verdicts,
+                                              std::size_t count) {
+    PolicyHits::Run run(hits, Direction::kOutbound);
+    QuickRun quick(spd.compiled());
+    Outgoing* to = outgoing.data();
+    for (std::size_t i = 0; i < count; ++i) {
+        Packet& packet = *packets[i];
+        to->packet = static_cast<std::uint8_t>(i);
+        const CompiledPolicy* policy;
+        if (ShortHeader<Family::kIpv6>::is_whole(packet)) [[likely]] {
+            policy = select_policy<Family::kIpv6>(quick, packet, *to);
+        } else if (ShortHeader<Family::kIpv4>::is_whole(packet)) {
+            policy = select_policy<Family::kIpv4>(quick, packet, *to);
+        } else {
+            policy = walk_and_select(packet, *to);
+        }
+        if (policy == nullptr) [[unlikely]] {
+            verdicts[i] = Verdict::kOutDiscard;
+            continue;
+        }
+        if (policy->action != Action::kProtect) {
+            run.count(policy->hits, packet.length);
+            verdicts[i] =
+                policy->action == Action::kBypass ? Verdict::kOutBypass : Verdict::kOutDiscard;
+            continue;
+        }
+        verdicts[i] = Verdict::kOutProtect;
+        store.prefetch_outbound(to->hash);
+        ++to;
+    }
+    return static_cast<std::size_t>(to - outgoing.data());
+}
+
+/// The packet's SA, whatever use it has for the packet's entry of the SPD; null: there is none.
+SecurityAssociation* EspEngine::State::find_association(const Outgoing& of, const Packet& packet) {
+    PolicyKey key{of.policy->id, {}};
+    if (of.walked) {
+        key = policy_key(*of.policy, headers[of.packet]);
+    } else {
+        const bool is_ipv6 = of.is_quick_ipv6();
+        key.remote = {destination_of(packet, is_ipv6), is_ipv6 ? Family::kIpv6 : Family::kIpv4};
+    }
+    return store.find_outbound(key, key.hash());
+}
+
+/// What sealing has to know of the headers of a packet that select_policy() has taken.
 bool EspEngine::State::complete_header(const SaProfile& profile, const Packet& packet,
-                                       std::size_t index) {
-    if ((walked >> index & 1) != 0) return true;
-    if (profile.mode == Mode::kTransport) return walk_headers(packet.bytes(), headers[index]);
-    headers[index].family = packet.data[0] >> 4 == 6 ? Family::kIpv6 : Family::kIpv4;
-    headers[index].ip_length = lengths[index];
+                                       const Outgoing& of) {
+    if (of.walked) return true;
+    HeaderInfo& header = headers[of.packet];
+    if (profile.mode == Mode::kTransport) return walk_headers(packet.bytes(), header);
+    header.family = packet.data[0] >> 4 == 6 ? Family::kIpv6 : Family::kIpv4;
+    header.ip_length = of.length;
     return true;
 }
 
-Verdict EspEngine::State::prepare_seal(SecurityAssociation* sa, Packet& packet, std::size_t index,
+Verdict EspEngine::State::prepare_seal(SecurityAssociation* sa, Packet& packet, const Outgoing& of,
                                        CipherWork& work) {
     const SaProfile& profile = *sa->profile;
-    if (!complete_header(profile, packet, index)) return Verdict::kOutDiscard;
-    const HeaderInfo& header = headers[index];
-    if (prepare_common(*sa, header.ip_length, header.family, packet, index, work)) {
+    if (!complete_header(profile, packet, of)) return Verdict::kOutDiscard;
+    const HeaderInfo& header = headers[of.packet];
+    if (profile.is_common &&
+        prepare_common<AnyShape>(*sa, header.ip_length, header.family, packet, work)) {
         return Verdict::kOutProtect;
     }
     // RFC 4303 section 3.3.4: transport mode is for whole datagrams.
@@ -421,7 +481,6 @@ Verdict EspEngine::State::prepare_seal(SecurityAssociation* sa, Packet& packet, 
     work.esp = esp;
     work.text_offset = static_cast<std::uint8_t>(kEspHeader + iv_length);
     work.text_length = layout.payload + layout.padding + 2;
-    work.packet = static_cast<std::uint8_t>(index);
     work.sequence = sequence;
 
     packet.prepend(static_cast<std::uint32_t>(inner - outer));
@@ -429,48 +488,63 @@ Verdict EspEngine::State::prepare_seal(SecurityAssociation* sa, Packet& packet, 
     return Verdict::kOutProtect;
 }
 
+/// What the shortest way is not for.
+Verdict EspEngine::State::prepare_by_long_way(Packet& packet, const Outgoing& of,
+                                              CipherWork& work) {
+    const bool is_ipv6 = of.is_quick_ipv6();
+    SecurityAssociation* sa = of.guess;
+    if (sa == nullptr || !sa->is_for(of.use, destination_of(packet, is_ipv6))) {
+        sa = find_association(of, packet);
+    }
+    if (sa == nullptr || sa->is_expired()) return Verdict::kOutNoSa;
+    if (worker && sa->owner != *worker) return Verdict::kOutElsewhere;
+    if (is_ipv6 && sa->profile->is_common &&
+        prepare_common<AnyShape>(*sa, of.length, Family::kIpv6, packet, work)) {
+        return Verdict::kOutProtect;
+    }
+    return prepare_seal(sa, packet, of, work);
+}
+
+/// Writes headers and trailers of what is in `outgoing`, and has the rest in `works`. How many they
+/// are; the verdicts of others say why not.
+std::size_t EspEngine::State::prepare_works(Packet* const* packets, Verdict* verdicts,
+                                            std::size_t count) {
+    constexpr unsigned kAnybody = 0x100;
+    const unsigned owner = worker ? *worker : kAnybody;
+    CipherWork* work = works.data();
+    const SecurityAssociation* announced = nullptr;
+    PolicyHits::Run run(hits, Direction::kOutbound);
+    for (const Outgoing& next : std::span(outgoing.data(), count)) {
+        Packet& packet = *packets[next.packet];
+        SecurityAssociation* const sa = next.guess;
+        if (sa == nullptr || !next.is_quick_ipv6() ||
+            !sa->is_for(next.use, destination_of(packet, true)) || sa->is_expired() ||
+            (owner != kAnybody && sa->owner != owner) || !sa->profile->seals_short ||
+            !prepare_common<ShortShape>(*sa, next.length, Family::kIpv6, packet, *work))
+            [[unlikely]] {
+            const Verdict verdict = prepare_by_long_way(packet, next, *work);
+            verdicts[next.packet] = verdict;
+            // What is sealed elsewhere is counted there.
+            if (verdict != Verdict::kOutElsewhere) run.count(next.policy->hits, next.length);
+            if (verdict != Verdict::kOutProtect) continue;
+        } else {
+            run.count(next.policy->hits, next.length);
+        }
+        work->packet = next.packet;
+        if (work->sa != announced) cipher.announce(*work);
+        announced = work->sa;
+        ++work;
+    }
+    return static_cast<std::size_t>(work - works.data());
+}
+
 void EspEngine::State::outbound_burst(Packet* const* packets, Verdict* verdicts,
                                       std::size_t count) {
-    std::array<std::uint8_t, kMaxBurst> protect;
-    std::array<SecurityAssociation*, kMaxBurst> guesses;
-    std::size_t protect_count = 0;
-    walked = 0;
-    const CompiledPolicies& compiled = spd.compiled();
-    PolicyHits::Run run(hits, Direction::kOutbound);
-    for (std::size_t i = 0; i < count; ++i) {
-        if (select_policy(compiled, *packets[i], i, verdicts[i], run)) {
-            protect[protect_count++] = static_cast<std::uint8_t>(i);
-        }
+    const std::size_t protect_count = select_policies(packets, verdicts, count);
+    for (Outgoing& next : std::span(outgoing.data(), protect_count)) {
+        next.guess = store.guess_outbound(next.hash);
     }
-    for (std::size_t k = 0; k < protect_count; ++k) {
-        guesses[k] = store.guess_outbound(hashes[protect[k]]);
-    }
-    std::size_t work_count = 0;
-    const SecurityAssociation* announced = nullptr;
-    for (std::size_t k = 0; k < protect_count; ++k) {
-        const std::size_t i = protect[k];
-        CipherWork& work = works[work_count];
-        SecurityAssociation* const sa = association_of(guesses[k], *packets[i], i);
-        if (sa != nullptr && worker && sa->owner != *worker) [[unlikely]] {
-            verdicts[i] = Verdict::kOutElsewhere;  // counted where it is sealed
-            continue;
-        }
-        run.count(policies[i]->hits, packets[i]->length);
-        if (sa == nullptr) [[unlikely]] {
-            verdicts[i] = Verdict::kOutNoSa;
-            continue;
-        }
-        if (is_quick_ipv6(*packets[i], i) &&
-            prepare_common(*sa, lengths[i], Family::kIpv6, *packets[i], i, work)) [[likely]] {
-            verdicts[i] = Verdict::kOutProtect;
-        } else {
-            verdicts[i] = prepare_seal(sa, *packets[i], i, work);
-            if (verdicts[i] != Verdict::kOutProtect) continue;
-        }
-        if (work.sa != announced) cipher.announce(work);
-        announced = work.sa;
-        ++work_count;
-    }
+    const std::size_t work_count = prepare_works(packets, verdicts, protect_count);
     if (cipher.seal(works.data(), tags.data(), work_count)) [[likely]]
         return;
     for (std::size_t k = 0; k < work_count; ++k) {

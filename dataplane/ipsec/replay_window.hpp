@@ -66,7 +66,7 @@ class ReplayWindow {
         const std::uint64_t top = highest_.load(std::memory_order_relaxed);
         if (sequence > top) [[likely]] {
             // Its own bit is set below.
-            if (sequence - top != 1) clear(top, sequence - 1);
+            if (sequence - top != 1) clear(bitmap_, mask_, top, sequence - 1);
             highest_.store(sequence, std::memory_order_relaxed);
         } else if (!is_new(sequence)) {
             return false;
@@ -90,11 +90,13 @@ class ReplayWindow {
         return (bitmap_[(sequence & mask_) / 64] >> (sequence % 64) & 1) != 0;
     }
 
-    /// Clears the bits of the numbers above `top` up to `sequence`.
-    [[gnu::noinline]] void clear(std::uint64_t top, std::uint64_t sequence) const {
+    /// Clears the bits of the numbers above `top` up to `sequence`. Static, so that who calls it
+    /// seldom need not have the view in memory.
+    [[gnu::noinline]] static void clear(std::uint64_t* bitmap, std::uint64_t mask,
+                                        std::uint64_t top, std::uint64_t sequence) {
         const std::uint64_t count = sequence - top;
-        if (count > mask_) {
-            std::fill_n(bitmap_, (mask_ + 1) / 64, std::uint64_t{0});
+        if (count > mask) {
+            std::fill_n(bitmap, (mask + 1) / 64, std::uint64_t{0});
             return;
         }
         std::uint64_t at = top + 1;
@@ -103,7 +105,7 @@ class ReplayWindow {
             const std::uint64_t here = std::min<std::uint64_t>(left, 64 - first);
             const std::uint64_t bits =
                 here == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << here) - 1;
-            bitmap_[(at & mask_) / 64] &= ~(bits << first);
+            bitmap[(at & mask) / 64] &= ~(bits << first);
             at += here;
             left -= here;
         }

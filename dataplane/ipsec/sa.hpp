@@ -51,6 +51,9 @@ struct alignas(64) SaProfile {
     /// Out into an IPv6 tunnel, without a lifetime that is counted by packet: what nearly all
     /// payload has, and is sealed by a short way.
     bool is_common = false;
+    /// And by the shortest: with AES-GCM, 32-bit sequence numbers and an unchanged traffic class,
+    /// and to the remote address, which each packet is for.
+    bool seals_short = false;
     /// AES-GCM in out of a tunnel, no such lifetime, any protocol and ports, and addresses that are
     /// prefixes: what nearly all payload has, and is opened by a short way.
     bool opens_short = false;
@@ -146,6 +149,27 @@ struct alignas(64) SecurityAssociation {
                                                         profile->bitmap_offset);
         return {sequence, bitmap, profile->replay_window, profile->bitmap_mask};
     }
+    /// Inbound: what is_new() of its replay window says about `sequence`, the low half of a number
+    /// that is extended before if the SA has extended numbers.
+    [[nodiscard]] [[gnu::noinline]] bool extend_if_new(std::uint64_t& sequence_number) {
+        const ReplayWindow view = window();
+        const auto low = static_cast<std::uint32_t>(sequence_number);
+        return (!profile->esn || view.extend(low, sequence_number)) && view.is_new(sequence_number);
+    }
+    /// Inbound, of an authentic packet: accept() of its replay window if it has one; else
+    /// remembers the highest number.
+    [[nodiscard]] [[gnu::always_inline]] bool accept(std::uint64_t sequence_number) {
+        if (profile->replay_window == 0) {
+            if (sequence_number > sequence.load(std::memory_order_relaxed)) {
+                sequence.store(sequence_number, std::memory_order_relaxed);
+            }
+            return true;
+        }
+        return window().accept(sequence_number);
+    }
+    [[nodiscard]] bool is_expired() const {
+        return (state.load(std::memory_order_relaxed) & kHardExpired) != 0;
+    }
     /// Sets bits of `state`; those that were not set before.
     std::uint8_t set_state(unsigned bits) {
         const auto wanted = static_cast<std::uint8_t>(bits);
@@ -168,12 +192,20 @@ struct alignas(64) SecurityAssociation {
         return ((address.high ^ remote.high) | (address.low ^ remote.low)) == 0;
     }
     [[nodiscard]] RemoteKey remote_key() const { return {remote, remote_family}; }
-    /// Outbound: its first use is for this entry, and for this remote address, which the entry is
-    /// populated with.
-    [[nodiscard]] bool is_for(PolicyId entry, const RemoteKey& key) const {
-        return policy == entry && remote_family == key.family && bound_by_remote &&
-               ((remote.high ^ key.address.high) | (remote.low ^ key.address.low)) == 0;
+    /// Outbound: its first use is what use_of() made `use` of, and for this remote address, which
+    /// the entry is populated with.
+    [[nodiscard]] bool is_for(std::uint32_t use, const AddressKey& address) const {
+        std::uint32_t own;
+        __builtin_memcpy(&own, reinterpret_cast<const std::uint8_t*>(this) + kUseOffset, 4);
+        return own == use && is_remote(address);
     }
+    /// `policy`, `remote_family` and `bound_by_remote` as they lie there, to be compared at once.
+    [[nodiscard]] static constexpr std::uint32_t use_of(PolicyId entry, Family family) {
+        return entry | std::uint32_t{static_cast<std::uint8_t>(family)} << 16 | 1u << 24;
+    }
+    /// That of no SA.
+    static constexpr std::uint32_t kNoUse = ~0u;
+    static constexpr std::size_t kUseOffset = 8;
     /// The other end of the tunnel where it is not `remote`, as a VPN client's is not; of an SA
     /// whose profile says kSaTunnel. AES-GCM's keys leave room for it in a line that each packet
     /// needs.
@@ -188,7 +220,11 @@ struct alignas(64) SecurityAssociation {
         return profile->tunnel_remote;
     }
 };
-static_assert(sizeof(SecurityAssociation) == 64);
+static_assert(sizeof(SecurityAssociation) == 64 &&
+              offsetof(SecurityAssociation, policy) == SecurityAssociation::kUseOffset &&
+              offsetof(SecurityAssociation, remote_family) == SecurityAssociation::kUseOffset + 2 &&
+              offsetof(SecurityAssociation, bound_by_remote) ==
+                  SecurityAssociation::kUseOffset + 3);
 
 /// Whether a decapsulated packet is one that the inbound SA `sa` was made for: the entry of the SPD
 /// whose selectors let it pass (kNominalDiscard if the SA belongs to none); nothing: it is not.

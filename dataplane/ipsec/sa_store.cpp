@@ -95,6 +95,9 @@ void make_outer_header(SaProfile& profile) {
                         profile.tunnel_remote_source != AddressSource::kSaTunnel &&
                         !profile.has_lifetime;
     if (!profile.is_common) return;
+    profile.seals_short = profile.algorithm.cipher == Cipher::kAesGcm && !profile.esn &&
+                          profile.copy_dscp &&
+                          profile.tunnel_remote_source == AddressSource::kSaRemote;
     profile.outer_start =
         std::uint64_t{6} << 60 | std::uint64_t{number(IpProtocol::kEsp)} << 8 | profile.hop_limit;
     store_be64(profile.outer_source.bytes.data(), profile.tunnel_local.high);

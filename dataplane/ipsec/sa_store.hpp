@@ -24,12 +24,18 @@ struct PolicyKey {
     RemoteKey remote;
 
     [[nodiscard]] std::uint64_t hash() const {
+        return hash_of(hash_salt(policy, remote.family), remote.address);
+    }
+    /// What the keys of one policy and family have in common.
+    [[nodiscard]] static constexpr std::uint64_t hash_salt(PolicyId policy, Family family) {
+        return std::uint64_t{policy} << 40 ^ static_cast<std::uint64_t>(family) << 56;
+    }
+    [[nodiscard]] static constexpr std::uint64_t hash_of(std::uint64_t salt,
+                                                         const AddressKey& address) {
         // The tag is taken from the upper bits, which see all of the product; the bucket from the
         // lower ones, so the upper half is folded onto them.
         const std::uint64_t product =
-            (remote.address.low ^ remote.address.high * 0x9e37'79b9'7f4a'7c15u ^
-             std::uint64_t{policy} << 40 ^ static_cast<std::uint64_t>(remote.family) << 56) *
-            0xd6e8'feb8'6659'fd93u;
+            (address.low ^ address.high * 0x9e37'79b9'7f4a'7c15u ^ salt) * 0xd6e8'feb8'6659'fd93u;
         return product ^ (product >> 29);
     }
     friend bool operator==(const PolicyKey&, const PolicyKey&) = default;
@@ -70,8 +76,8 @@ class SaStore {
     }
     /// The SA that find_inbound() will find, if any; it has not been looked at.
     [[nodiscard]] SecurityAssociation* guess_inbound(Spi spi) const {
-        if (SecurityAssociation** slot = own_slot(spi)) [[likely]]
-            return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+        if (is_own(spi) && spi_slot(spi) < own_slot_count_) [[likely]]
+            return __atomic_load_n(&own_slots_[spi_slot(spi)], __ATOMIC_ACQUIRE);
         return TaggedTable::pointer<SecurityAssociation>(foreign_.guess(spi_hash(spi)));
     }
     void prefetch_outbound(std::uint64_t hash) const { cache_.prefetch(hash); }

@@ -161,6 +161,7 @@ std::vector<QuickPolicy> CompiledPolicies::make_quick(List list, Family family) 
     constexpr std::size_t kMost = 4;
     std::vector<QuickPolicy> result;
     QuickPolicy quick;  // with what the next one has before it
+    KeyRange others;
     for (std::uint32_t i = list.begin; i != list.end && result.size() < kMost; ++i) {
         const CompiledPolicy& policy = policies_[candidates_[i]];
         const CompiledSelectors& selectors = policy.selectors;
@@ -169,7 +170,9 @@ std::vector<QuickPolicy> CompiledPolicies::make_quick(List list, Family family) 
             selectors.remote.size() <= 1) {
             constexpr AddressKey kLast{~0ull, ~0ull};
             quick.policy = &policy;
-            quick.remote = selectors.remote.empty() ? KeyRange{{}, kLast} : selectors.remote[0];
+            quick.protects = policy.action == Action::kProtect;
+            quick.remote =
+                KeySpan(selectors.remote.empty() ? KeyRange{{}, kLast} : selectors.remote[0]);
             if (!result.empty()) result.back().leads_on = true;
             result.push_back(quick);
             if (selectors.remote.empty()) break;
@@ -178,9 +181,10 @@ std::vector<QuickPolicy> CompiledPolicies::make_quick(List list, Family family) 
         if (selectors.local.empty()) break;
         // One range around all of them: who is inside of it without need only asks in vain.
         const KeyRange around{selectors.local.front().first, selectors.local.back().last};
-        quick.others = quick.has_others ? KeyRange{std::min(quick.others.first, around.first),
-                                                   std::max(quick.others.last, around.last)}
-                                        : around;
+        others = quick.has_others ? KeyRange{std::min(others.first, around.first),
+                                             std::max(others.last, around.last)}
+                                  : around;
+        quick.others = KeySpan(others);
         quick.has_others = true;
     }
     return result;

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "dataplane/channel/counter.hpp"
@@ -250,9 +251,9 @@ class Edges {
             for (unsigned i = 0; i < batch.count; ++i) give(edge, batch.packets[i]);
             return;
         }
-        for (unsigned i = 0; i < batch.count; ++i) {
-            queue.packets[queue.tail + i] = batch.packets[i];
-        }
+        if (batch.count == 0) return;
+        std::memcpy(&queue.packets[queue.tail], batch.packets.data(),
+                    batch.count * sizeof(rte_mbuf*));
         queue.tail += batch.count;
         slot.given += batch.count;
     }

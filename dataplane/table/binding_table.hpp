@@ -2,7 +2,9 @@
 // Home address to binding: the table that every packet to a mobile node asks (P1, P2, P14).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "dataplane/base/address.hpp"
 #include "dataplane/channel/messages.hpp"
@@ -81,9 +83,10 @@ inline constexpr std::uint8_t kNoHomePort = 0xff;
 /// All that the outbound and the reverse path need, in the one cache line that they touch.
 /// Never changed once readers can see it: a change makes a new one in another slot.
 struct alignas(64) Binding {
-    Ipv6Address home_address;        // v4-mapped for an IPv4 home address; of a copy: copy_key()
-    Ipv6Address care_of_address;     // v4-mapped for an IPv4 one; :: while tentative
+    Ipv6Address home_address;  // v4-mapped for an IPv4 home address; of a copy: copy_key()
+    // Ends of the tunnel, in the order of a header's addresses.
     Ipv6Address home_agent_address;  // outer source; v4-mapped for an IPv4 one
+    Ipv6Address care_of_address;     // v4-mapped for an IPv4 one; :: while tentative
     std::uint32_t adjacency;         // next hop to the care-of address; channel::kNoIndex: route it
     std::uint32_t counter_index;     // row of the statistics; channel::kNoIndex: not counted
     std::uint16_t flags;             // channel::BindingFlags
@@ -95,12 +98,22 @@ struct alignas(64) Binding {
 
     [[nodiscard]] channel::Mip4Role mip4_role() const { return channel::mip4_role(flags); }
     [[nodiscard]] bool tentative() const { return (flags & channel::kBindingTentative) != 0; }
+    /// An IPv6 tunnel that is in use; in one compare, since nearly every packet asks.
+    [[nodiscard]] bool is_open_ipv6_tunnel() const {
+        static_assert(channel::Encapsulation::kIpv6 == channel::Encapsulation{});
+        constexpr std::uint64_t kRefused = channel::kBindingTentative | std::uint64_t{0xff} << 56;
+        std::uint64_t word;
+        std::memcpy(&word, &flags, sizeof word);
+        return (word & kRefused) == 0;
+    }
     /// Largest inner packet that needs no outer fragmentation.
     [[nodiscard]] std::uint16_t tunnel_mtu() const {
         return static_cast<std::uint16_t>(path_mtu - overhead_of(encapsulation));
     }
 };
 static_assert(sizeof(Binding) == 64);
+static_assert(offsetof(Binding, flags) == 56 && offsetof(Binding, encapsulation) == 63);
+static_assert(offsetof(Binding, care_of_address) == offsetof(Binding, home_agent_address) + 16);
 
 struct BindingTraits {
     using Entry = Binding;

@@ -41,9 +41,9 @@ namespace homeport::table {
 
 inline constexpr std::uint32_t kNoSlot = 0xffffffff;
 
-/// Hash of an address and a number; the seed makes collisions unpredictable from outside. It is in
-/// both factors: with one that is known, an address could be chosen that makes the product zero
-/// whatever the other.
+/// Hash of an address and a number; the seed, drawn at random, makes collisions unpredictable from
+/// outside. It is in both factors: with one that is known, an address could be chosen that makes
+/// the product zero whatever the other.
 [[nodiscard]] inline std::uint64_t hash_address(const Ipv6Address& address, std::uint64_t extra,
                                                 std::uint64_t seed) {
     std::uint64_t first;
@@ -51,11 +51,11 @@ inline constexpr std::uint32_t kNoSlot = 0xffffffff;
     std::memcpy(&first, address.bytes.data(), 8);
     std::memcpy(&second, address.bytes.data() + 8, 8);
     __extension__ using Wide = unsigned __int128;
-    const Wide product = static_cast<Wide>(first ^ seed ^ 0x9e3779b97f4a7c15u) *
-                         (second ^ (extra << 40) ^ std::rotl(seed, 32) ^ 0xe7037ed1a0b428dbu);
+    const Wide product =
+        static_cast<Wide>(first ^ seed) * (second ^ (extra << 40) ^ std::rotl(seed, 32));
     const auto folded =
         static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-    const Wide again = static_cast<Wide>(folded ^ seed) * 0xa0761d6478bd642fu;
+    const Wide again = static_cast<Wide>(folded) * 0xa0761d6478bd642fu;
     return static_cast<std::uint64_t>(again) ^ static_cast<std::uint64_t>(again >> 64);
 }
 
@@ -116,6 +116,11 @@ class ConcurrentHash {
     void fetch_bulk(const Key* const* keys, unsigned count, std::uint32_t* slots) const;
     [[nodiscard]] const Entry& at(std::uint32_t slot) const { return entries_[slot]; }
 
+    /// The bulk lookup in its three steps, for callers that have loops of their own over a burst:
+    /// what a step prefetches comes while the caller does other work. For one burst: it keeps what
+    /// it needs of the table in copies of its own, which may stay in registers.
+    class Steps;
+
     // -------------------------------------------------------------------------------- writer
 
     /// Adds `entry`, or puts it in the place of the one of the same key.
@@ -155,23 +160,17 @@ class ConcurrentHash {
     };
 
     static std::uint16_t tag_of(std::uint64_t hash) {
-        const auto tag = static_cast<std::uint16_t>(hash);
-        return tag == 0 ? std::uint16_t{1} : tag;
+        return static_cast<std::uint16_t>(hash | 1);  // never 0
+    }
+    static std::size_t index_in(std::uint64_t hash, std::uint64_t bucket_count) {
+        return static_cast<std::size_t>(((hash >> 32) * bucket_count) >> 32);
     }
     [[nodiscard]] std::size_t index_of(std::uint64_t hash) const {
-        return static_cast<std::size_t>(((hash >> 32) * bucket_count_) >> 32);
+        return index_in(hash, bucket_count_);
     }
     [[nodiscard]] const Bucket& bucket_of(std::uint64_t hash) const {
         return buckets_[index_of(hash)];
     }
-    /// Where keys of a bulk may be: bucket, tag, and the places in the bucket that have it.
-    struct Guesses {
-        std::array<const Bucket*, kMaxBulk> buckets;
-        std::array<std::uint16_t, kMaxBulk> tags;
-        std::array<std::uint16_t, kMaxBulk> masks;
-    };
-    /// The two prefetch stages. slots[i]: the first place's, any of the bucket if there is none.
-    void guess(const Key* const* keys, unsigned count, std::uint32_t* slots, Guesses& to) const;
     static unsigned match(const Bucket& bucket, std::uint16_t tag);
     std::uint32_t search(const Bucket& first, unsigned mask, std::uint16_t tag,
                          const Key& key) const;
@@ -239,50 +238,84 @@ inline std::uint32_t ConcurrentHash<Traits>::search(const Bucket& first, unsigne
 }
 
 template <class Traits>
-[[gnu::always_inline]] inline void ConcurrentHash<Traits>::guess(const Key* const* keys,
-                                                                 unsigned count,
-                                                                 std::uint32_t* slots,
-                                                                 Guesses& to) const {
-    auto& [buckets, tags, masks] = to;
-    for (unsigned i = 0; i < count; ++i) {
-        const std::uint64_t hash = Traits::hash(*keys[i], seed_);
-        tags[i] = tag_of(hash);
-        buckets[i] = &bucket_of(hash);
-        __builtin_prefetch(buckets[i]);
+class ConcurrentHash<Traits>::Steps {
+  public:
+    /// What is known of a key between the steps; the caller keeps one for each.
+    struct Guess {
+        const Bucket* bucket;
+        std::uint32_t slot;  // of the first place with this tag; any of the bucket if there is none
+        std::uint16_t tag;
+        std::uint16_t places;  // that have this tag; bit by bit
+    };
+
+    explicit Steps(const ConcurrentHash& table)
+        : table_(table),
+          seed_(table.seed_),
+          bucket_count_(table.bucket_count_),
+          buckets_(&table.buckets_[0]),
+          entries_(&table.entries_[0]) {}
+
+    /// First: where `key` would be.
+    [[gnu::always_inline]] void aim(const Key& key, Guess& guess) const {
+        const std::uint64_t hash = Traits::hash(key, seed_);
+        const Bucket* const bucket = buckets_ + index_in(hash, bucket_count_);
+        __builtin_prefetch(bucket);
+        guess.bucket = bucket;
+        guess.tag = tag_of(hash);
     }
-    for (unsigned i = 0; i < count; ++i) {
-        const unsigned mask = match(*buckets[i], tags[i]);
-        masks[i] = static_cast<std::uint16_t>(mask);
-        // Without a match: some slot of the bucket, never looked at.
-        const auto place = static_cast<unsigned>(std::countr_zero(mask | 1u << (kTags - 1)));
-        slots[i] = __atomic_load_n(&buckets[i]->slots[place], __ATOMIC_ACQUIRE);
-        __builtin_prefetch(&entries_[slots[i]]);
+    /// Second: the place in the bucket that may be its.
+    [[gnu::always_inline]] void approach(Guess& guess) const {
+        const unsigned places = match(*guess.bucket, guess.tag);
+        guess.places = static_cast<std::uint16_t>(places);
+        const auto place = static_cast<unsigned>(std::countr_zero(places | 1u << (kTags - 1)));
+        guess.slot = __atomic_load_n(&guess.bucket->slots[place], __ATOMIC_ACQUIRE);
+        __builtin_prefetch(entries_ + guess.slot);
     }
-}
+    /// Third: the entry of `key`, whose slot is guess.slot then; null: it is not there.
+    [[nodiscard, gnu::always_inline]] const Entry* find(const Key& key, Guess& guess) const {
+        const Entry* const entry = entries_ + guess.slot;
+        if (guess.places != 0 && Traits::matches(*entry, key)) [[likely]]
+            return entry;
+        return search(key, guess);
+    }
+
+  private:
+    [[gnu::noinline]] const Entry* search(const Key& key, Guess& guess) const {
+        guess.slot = table_.search(*guess.bucket, guess.places, guess.tag, key);
+        return guess.slot == kNoSlot ? nullptr : entries_ + guess.slot;
+    }
+
+    const ConcurrentHash& table_;
+    std::uint64_t seed_;
+    std::uint64_t bucket_count_;
+    const Bucket* buckets_;
+    const Entry* entries_;
+};
 
 template <class Traits>
 inline void ConcurrentHash<Traits>::fetch_bulk(const Key* const* keys, unsigned count,
                                                std::uint32_t* slots) const {
-    Guesses guesses;
-    guess(keys, count, slots, guesses);
+    const Steps steps(*this);
+    std::array<typename Steps::Guess, kMaxBulk> guesses;
+    for (unsigned i = 0; i < count; ++i) steps.aim(*keys[i], guesses[i]);
     for (unsigned i = 0; i < count; ++i) {
-        if (guesses.masks[i] == 0) slots[i] = kNoSlot;
+        steps.approach(guesses[i]);
+        slots[i] = guesses[i].places == 0 ? kNoSlot : guesses[i].slot;
     }
 }
 
 template <class Traits>
 inline std::uint64_t ConcurrentHash<Traits>::find_bulk(const Key* const* keys, unsigned count,
                                                        std::uint32_t* slots) const {
-    Guesses guesses;
-    guess(keys, count, slots, guesses);
-    const auto& [buckets, tags, masks] = guesses;
+    const Steps steps(*this);
+    std::array<typename Steps::Guess, kMaxBulk> guesses;
+    for (unsigned i = 0; i < count; ++i) steps.aim(*keys[i], guesses[i]);
+    for (unsigned i = 0; i < count; ++i) steps.approach(guesses[i]);
     std::uint64_t hits = 0;
     for (unsigned i = 0; i < count; ++i) {
-        if (masks[i] == 0 || !Traits::matches(entries_[slots[i]], *keys[i])) [[unlikely]] {
-            slots[i] = search(*buckets[i], masks[i], tags[i], *keys[i]);
-            if (slots[i] == kNoSlot) continue;
-        }
-        hits |= std::uint64_t{1} << i;
+        const bool found = steps.find(*keys[i], guesses[i]) != nullptr;
+        slots[i] = guesses[i].slot;
+        hits |= std::uint64_t{found} << i;
     }
     return hits;
 }

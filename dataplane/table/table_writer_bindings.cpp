@@ -110,8 +110,8 @@ Applied TableWriter::apply(const channel::BindingSet& record) {
     }
     const Binding binding{
         .home_address = copy_key(key_address(record.home_address), record.copy),
-        .care_of_address = key_address(record.care_of_address),
         .home_agent_address = key_address(record.home_agent_address),
+        .care_of_address = key_address(record.care_of_address),
         .adjacency = channel::kNoIndex,
         .counter_index = record.counter_index,
         .flags = record.flags,

@@ -73,13 +73,6 @@ OuterDone put_udp_ipv6(Worker& worker, rte_mbuf* packet, const table::Binding& b
     return {};
 }
 
-/// Sealed packets without NAT follow the last authentic one, if the binding says so: in UDP where a
-/// mapping is known, because a packet in IPv4 alone takes it back.
-bool seals_in_udp(const table::Binding& binding, bool mapped) {
-    return binding.encapsulation == Encapsulation::kUdpIpv4 ||
-           ((binding.flags & channel::kBindingFollowForm) != 0 && mapped);
-}
-
 }  // namespace
 
 OuterDone put_dsmip_headers(Worker& worker, rte_mbuf* packet, const table::Binding& binding) {
@@ -106,30 +99,23 @@ OuterDone put_sealed_dsmip_headers(Worker& worker, rte_mbuf* packet,
     if ((binding.flags & channel::kBindingNestedEsp) != 0) {
         return put_ipv4(worker, packet, binding, true);
     }
-    const auto mapping =
-        worker.tables->return_paths.esp_mapping(stage::meta(packet).binding, binding);
-    const bool in_udp = seals_in_udp(binding, mapping.has_value());
-    if (in_udp && !mapping) {
+    const SealedWay way = sealed_way(*worker.tables, stage::meta(packet).binding, binding);
+    if (!way.known) {
         // Until the node shows its port on UDP 4500: where its binding update came from (S1.19). A
         // packet that was sealed is not lost, and the sequence of its SA has no gap (S1.14).
         const OuterDone nested = put_ipv4(worker, packet, binding, true);
         return nested.drop ? OuterDone{Counter::kDsmipOutNo4500Mapping} : nested;
     }
-    const EspOverIpv4 outer{
-        .source = table::v4_of(binding.home_agent_address),
-        .destination = in_udp ? mapping->address : table::v4_of(binding.care_of_address),
-        .source_port = in_udp ? kNatTraversalPort : std::uint16_t{0},
-        .destination_port = in_udp ? mapping->port : std::uint16_t{0}};
     ipsec::Packet view = view_of(packet);
-    if (!replace_ipv6_by_ipv4(view, outer, next_identification(worker), binding.path_mtu)) {
+    if (!replace_ipv6_by_ipv4(view, way.outer, next_identification(worker), binding.path_mtu)) {
         return {Counter::kTunOutFragFail};
     }
     apply(view, packet);
     PacketMeta& notes = stage::meta(packet);
     notes.family = 4;
-    notes.protocol = number(in_udp ? IpProtocol::kUdp : IpProtocol::kEsp);
+    notes.protocol = number(way.outer.in_udp() ? IpProtocol::kUdp : IpProtocol::kEsp);
     notes.upper_offset = sizeof(Ipv4Header);
-    return {std::nullopt, !in_udp || table::v4_mapped(mapping->address) == binding.care_of_address};
+    return {std::nullopt, way.to_care_of_address};
 }
 
 int sealed_overhead(const table::Tables& tables, std::uint32_t slot,

@@ -11,6 +11,7 @@
 #include "dataplane/channel/counter.hpp"
 #include "dataplane/stage/worker.hpp"
 #include "dataplane/table/tables.hpp"
+#include "dataplane/tunnel/family_change.hpp"
 
 namespace homeport::tunnel {
 
@@ -55,6 +56,36 @@ struct OuterDone {
 /// before it. For kUdpIpv6 sealed packets go as over IPv6 (mipv6.md section 5.4): not for here.
 [[nodiscard]] OuterDone put_sealed_dsmip_headers(stage::Worker& worker, rte_mbuf* packet,
                                                  const table::Binding& binding);
+
+/// Sealed packets without NAT follow the last authentic one, if the binding says so: in UDP where a
+/// mapping is known, because a packet in IPv4 alone takes it back.
+[[nodiscard]] inline bool seals_in_udp(const table::Binding& binding, bool mapped) {
+    return binding.encapsulation == channel::Encapsulation::kUdpIpv4 ||
+           ((binding.flags & channel::kBindingFollowForm) != 0 && mapped);
+}
+
+/// How ESP for a binding over IPv4, found in `slot`, leaves now.
+struct SealedWay {
+    bool known = false;  ///< false: in UDP, and the node's port for it has not been seen yet
+    bool to_care_of_address = true;  ///< and not to another address of a NAT
+    EspOverIpv4 outer;
+};
+[[nodiscard]] inline SealedWay sealed_way(const table::Tables& tables, std::uint32_t slot,
+                                          const table::Binding& binding) {
+    const auto mapping = tables.return_paths.esp_mapping(slot, binding);
+    const Ipv4Address source = table::v4_of(binding.home_agent_address);
+    const Ipv4Address care_of_address = table::v4_of(binding.care_of_address);
+    if (!seals_in_udp(binding, mapping.has_value())) {
+        return {true, true, {.source = source, .destination = care_of_address}};
+    }
+    if (!mapping) return {};
+    return {true,
+            mapping->address.host() == care_of_address.host(),
+            {.source = source,
+             .destination = mapping->address,
+             .source_port = kNatTraversalPort,
+             .destination_port = mapping->port}};
+}
 
 /// Octets that the outer headers of a sealed packet have more (or, below 0, less) than the IPv6
 /// header that IPsec put on: what an SA's path MTU differs from the path's (S1.22).

@@ -30,6 +30,8 @@ enum class DsmipInEdge : std::uint8_t { kTunnelIn, kHomeAddress, kIpsecIn, kPars
 constexpr std::uint16_t kProxyControlPort = 5436;  // RFC 5844: of proxies, not of mobile nodes
 constexpr std::uint16_t kProxyDataPort = 5437;
 
+constexpr std::uint16_t kEspHeader = 8;
+
 class DsmipIn {
   public:
     DsmipIn(Worker& worker, Edges& out) : worker_(worker), tables_(*worker.tables), out_(out) {}
@@ -49,6 +51,7 @@ class DsmipIn {
         bool in_udp;
     };
 
+    [[nodiscard]] bool take_plain_esp(rte_mbuf* packet, const PacketMeta& notes);
     void take_udp(rte_mbuf* packet, PacketMeta& notes);
     void take_tunnel(rte_mbuf* packet, PacketMeta& notes, const UdpDatagram& udp);
     void take_4500(rte_mbuf* packet, PacketMeta& notes, const UdpDatagram& udp);
@@ -66,6 +69,7 @@ class DsmipIn {
     Worker& worker_;
     const table::Tables& tables_;
     Edges& out_;
+    unsigned in_udp_ = 0;  // ESP in UDP that is not counted yet
     unsigned sealed_count_ = 0;
     std::array<Sealed, stage::kBatchSize> sealed_;
 };
@@ -81,6 +85,34 @@ void cut_behind(rte_mbuf* packet, const PacketMeta& notes, const UdpDatagram& ud
 }
 
 // -------------------------------------------------------------------------------------------- UDP
+
+/// ESP in UDP 4500 over IPv4 as it nearly always comes, without a checksum (RFC 3948 section 2.1),
+/// where this worker owns every SA: in one look what take_udp() would come to. False: nothing was
+/// done.
+bool DsmipIn::take_plain_esp(rte_mbuf* packet, const PacketMeta& notes) {
+    constexpr std::uint16_t kUdp = sizeof(UdpHeader);
+    const std::uint32_t least = notes.upper_offset + kUdp + std::uint32_t{kEspHeader};
+    if (notes.protocol != number(IpProtocol::kUdp) || notes.family != 4 ||
+        worker_.worker_count > 1 || stage::length(packet) < least) {
+        return false;
+    }
+    const std::uint8_t* const header = stage::data(packet) + notes.upper_offset;
+    const auto& udp = *reinterpret_cast<const UdpHeader*>(header);
+    const std::uint32_t end = std::uint32_t{notes.upper_offset} + udp.length.host();
+    const std::uint32_t spi = load_be32(header + kUdp);
+    if (udp.destination_port.host() != kNatTraversalPort || udp.checksum.host() != 0 ||
+        end < least || end > stage::length(packet) || spi == 0) {
+        return false;
+    }
+    set_length(packet, static_cast<std::uint16_t>(end));
+    ++in_udp_;
+    sealed_[sealed_count_++] = {.packet = packet,
+                                .spi = spi,
+                                .esp_offset = static_cast<std::uint16_t>(notes.upper_offset + kUdp),
+                                .udp_port = udp.source_port.host(),
+                                .in_udp = true};
+    return true;
+}
 
 void DsmipIn::take_udp(rte_mbuf* packet, PacketMeta& notes) {
     const UdpDatagram udp = read_udp(bytes_of(packet).subspan(notes.upper_offset));
@@ -237,14 +269,13 @@ void DsmipIn::take_other_esp(rte_mbuf* packet, PacketMeta& notes, std::uint16_t 
 /// IPv4.
 void DsmipIn::take_esp(rte_mbuf* packet, PacketMeta& notes, std::uint16_t esp_offset,
                        std::uint16_t udp_port) {
-    constexpr std::uint16_t kEspHeaderLength = 8;
-    if (stage::length(packet) < esp_offset + kEspHeaderLength) {
+    if (stage::length(packet) < esp_offset + kEspHeader) {
         out_.to(DsmipInEdge::kIpsecIn, packet);  // it counts what is wrong with it
         return;
     }
     if (hand_to_owner(packet, esp_offset)) return;
     const bool in_udp = notes.protocol == number(IpProtocol::kUdp);
-    if (in_udp) worker_.count(Counter::kUdp4500Esp);
+    in_udp_ += in_udp ? 1 : 0;
     const std::uint32_t spi = load_be32(stage::data(packet) + esp_offset);
     sealed_[sealed_count_++] = {packet, spi, esp_offset, udp_port, in_udp};
 }
@@ -294,6 +325,7 @@ void DsmipIn::give_sealed() {
     std::array<const Ipv6Address*, stage::kBatchSize> keys;
     std::array<std::uint32_t, stage::kBatchSize> slots;
     if (sealed_count_ == 0) return;
+    if (in_udp_ != 0) worker_.count(Counter::kUdp4500Esp, in_udp_);
     for (unsigned i = 0; i < sealed_count_; ++i) spis[i] = ipsec::Spi{sealed_[i].spi};
     if (worker_.ipsec_queries != nullptr) {
         worker_.ipsec_queries->selectors_for_spi(std::span(spis.data(), sealed_count_),
@@ -323,6 +355,8 @@ void DsmipIn::give_sealed() {
 
 void DsmipIn::take(rte_mbuf* packet) {
     PacketMeta& notes = stage::meta(packet);
+    if (take_plain_esp(packet, notes)) [[likely]]
+        return;
     if (notes.protocol == number(IpProtocol::kEsp)) {
         take_esp(packet, notes, notes.upper_offset, 0);
     } else {

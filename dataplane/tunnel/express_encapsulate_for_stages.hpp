@@ -13,29 +13,10 @@
 #include "dataplane/table/tables.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
 #include "dataplane/tunnel/express_headers.hpp"
+#include "dataplane/tunnel/last_hop_for_stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
 
 namespace homeport::tunnel {
-
-/// The next hop that was asked for last: packets of a burst have few.
-class LastHop {
-  public:
-    explicit LastHop(const table::Tables& tables) : tables_(tables) {}
-
-    [[nodiscard]] bool is_resolved(std::uint32_t adjacency) {
-        if (adjacency != adjacency_) [[unlikely]] {
-            const table::Adjacency* const hop = tables_.adjacencies.find(adjacency);
-            adjacency_ = adjacency;
-            resolved_ = hop != nullptr && hop->resolved != 0;
-        }
-        return resolved_;
-    }
-
-  private:
-    const table::Tables& tables_;
-    std::uint32_t adjacency_ = channel::kNoIndex;
-    bool resolved_ = false;
-};
 
 /// Prefetches the row of counters that a packet of `binding` writes later.
 inline void prefetch_row(const stage::Worker& worker, const table::Binding& binding) {
@@ -87,8 +68,11 @@ class Encapsulator {
         std::uint32_t octets;
     };
 
+    static constexpr unsigned kNone = 256;  // no protocol
+
     [[nodiscard, gnu::always_inline]] bool is_bypassed(std::uint8_t protocol);
-    [[gnu::always_inline]] void end_run();
+    [[gnu::always_inline]] void prefetch_row(const table::Binding& binding) const;
+    void end_run();
 
     stage::Worker& worker_;
     stage::Batch& out_;
@@ -100,8 +84,8 @@ class Encapsulator {
 
     // The outbound policy, asked once for a run of packets of one protocol: where an entry bypasses
     // all of it (S1.1), IPsec need not see them. They are counted under that entry run by run.
-    int protocol_ = -1;
-    bool bypassed_ = false;
+    unsigned bypassed_ = kNone;  // the protocol that is
+    unsigned asked_ = kNone;     // the last one that is not
     ipsec::Processor::BypassEntry entry_ = 0;
     unsigned run_begin_ = 0;
     std::uint64_t run_octets_ = 0;
@@ -119,40 +103,46 @@ inline void Encapsulator::end_run() {
 }
 
 inline bool Encapsulator::is_bypassed(std::uint8_t protocol) {
-    if (protocol != protocol_) [[unlikely]] {
-        end_run();
-        const auto entry = worker_.esp->bypasses_all(ipsec::Family::kIpv6, protocol);
-        protocol_ = protocol;
-        bypassed_ = entry.has_value() && !copies_;
-        entry_ = entry.value_or(0);
-    }
-    return bypassed_;
+    if (protocol == bypassed_) [[likely]]
+        return true;
+    if (protocol == asked_ || copies_) return false;
+    end_run();
+    const auto entry = worker_.esp->bypasses_all(ipsec::Family::kIpv6, protocol);
+    (entry ? bypassed_ : asked_) = protocol;
+    if (entry) entry_ = *entry;
+    return entry.has_value();
+}
+
+/// A row that is not there is an address like any other to a prefetch.
+inline void Encapsulator::prefetch_row(const table::Binding& binding) const {
+    const auto rows = reinterpret_cast<std::uintptr_t>(rows_);
+    __builtin_prefetch(
+        reinterpret_cast<const void*>(rows + binding.counter_index * sizeof(channel::BindingRow)),
+        1);
 }
 
 inline bool Encapsulator::take(rte_mbuf* packet, const Ipv6Header& ip,
                                const table::Binding& binding) {
     const FirstWord first(ip);
     const std::uint32_t length = first.packet_length();
-    if (!is_bypassed(first.next_header()) ||
-        binding.encapsulation != channel::Encapsulation::kIpv6 || binding.tentative() ||
+    if (!is_bypassed(first.next_header()) || !binding.is_open_ipv6_tunnel() ||
         length + kIpv6TunnelOverhead > binding.path_mtu || comes_from_an_end(ip.source, binding) ||
         rte_pktmbuf_headroom(packet) < kEncapsulationLimitOverhead ||
         !hop_.is_resolved(binding.adjacency)) [[unlikely]] {
         return false;
     }
-    if (rows_ != nullptr && binding.counter_index != channel::kNoIndex) {
-        __builtin_prefetch(&rows_[binding.counter_index], 1);
-    }
+    prefetch_row(binding);
     const bool pipe = (binding.flags & channel::kBindingDscpPipe) != 0;
     auto& inner = const_cast<Ipv6Header&>(ip);
     --inner.hop_limit;
     auto* const outer = reinterpret_cast<std::uint8_t*>(&inner) - kIpv6TunnelOverhead;
     store_be64(outer, first.tunnel_word(pipe ? Dscp::kPipe : Dscp::kUniform, hop_limit_));
-    binding.home_agent_address.store(outer + offsetof(Ipv6Header, source));
-    binding.care_of_address.store(outer + offsetof(Ipv6Header, destination));
+    std::memcpy(outer + offsetof(Ipv6Header, source), &binding.home_agent_address,
+                sizeof binding.home_agent_address + sizeof binding.care_of_address);
     packet->data_off =
         static_cast<std::uint16_t>(outer - static_cast<std::uint8_t*>(packet->buf_addr));
-    set_length(packet, static_cast<std::uint16_t>(length + kIpv6TunnelOverhead));
+    packet->pkt_len = length + kIpv6TunnelOverhead;
+    packet->data_len = static_cast<std::uint16_t>(length + kIpv6TunnelOverhead);
 
     stage::PacketMeta& notes = stage::meta(packet);
     notes.family = 6;

@@ -36,9 +36,11 @@ class FirstWord {
     /// The word of a tunnel header before this packet, host order: version and what of the traffic
     /// class the outer header copies (RFC 2983, RFC 6040 section 4.1), flow label 0.
     [[nodiscard]] std::uint64_t tunnel_word(Dscp dscp, std::uint8_t hop_limit) const {
-        const std::uint64_t kept = std::uint64_t{dscp == Dscp::kUniform ? 0xfffu : 0xf03u} << 52;
-        return (word_ & kept) | std::uint64_t{packet_length()} << 16 |
-               std::uint64_t{number(IpProtocol::kIpv6)} << 8 | hop_limit;
+        std::uint64_t kept = word_ >> 52 << 52;
+        if (dscp == Dscp::kPipe) [[unlikely]]
+            kept &= std::uint64_t{0xf03} << 52;
+        return kept | std::uint64_t{packet_length()} << 16 |
+               (std::uint64_t{number(IpProtocol::kIpv6)} << 8 | hop_limit);
     }
 
   private:
@@ -72,8 +74,8 @@ class FrameStart {
 
 /// What a packet may be by its next header.
 enum class Kind : std::uint8_t {
-    kOther,          // signalling, errors, extension headers: parse sees to it
     kPassesThrough,  // means nothing to this host, whatever is in it
+    kOther,          // signalling, errors, extension headers: parse sees to it
     kTunnel,         // the same; to this host, it is for tunnel-in
     kEsp,            // to this host, it is for ipsec-in
 };
@@ -81,6 +83,7 @@ enum class Kind : std::uint8_t {
 inline constexpr auto kKinds = [] {
     constexpr std::uint8_t kSctp = 132;
     std::array<Kind, 256> kinds{};
+    kinds.fill(Kind::kOther);
     for (const std::uint8_t passing :
          {number(IpProtocol::kIpv4), number(IpProtocol::kTcp), number(IpProtocol::kUdp),
           number(IpProtocol::kGre), number(IpProtocol::kNoNextHeader), kSctp}) {
@@ -103,9 +106,11 @@ constexpr bool is_ordinary(std::uint8_t first_octet) {
     return static_cast<std::uint8_t>(first_octet - 1) < 0xfd;
 }
 
-/// Whether a header of version 6 that `room` octets begin with can be forwarded.
-[[nodiscard]] inline bool is_sound(const Ipv6Header& ip, FirstWord first, std::uint32_t room) {
-    return first.packet_length() <= room && first.hop_limit() > 1 &&
+/// Whether a packet of version 6, `before` octets behind the beginning of `room` octets, is whole
+/// and can be forwarded.
+[[nodiscard]] inline bool is_sound(const Ipv6Header& ip, FirstWord first, std::uint32_t room,
+                                   std::uint32_t before) {
+    return first.packet_length() + before <= room && first.hop_limit() > 1 &&
            is_ordinary(ip.source.bytes[0]) && is_ordinary(ip.destination.bytes[0]);
 }
 
@@ -117,10 +122,9 @@ constexpr bool is_ordinary(std::uint8_t first_octet) {
     if (room < kIpv6HeaderLength) return nullptr;
     const Ipv6Header& inner = *(&outer + 1);
     const FirstWord within(inner);
-    const bool ordinary = within.version() == 6 && is_sound(inner, within, room) &&
+    const bool ordinary = within.version() == 6 && is_sound(inner, within, room, 0) &&
                           passes_through(kind_of(within.next_header())) &&
-                          egress_ecn(within.traffic_class(), first.traffic_class()) ==
-                              (within.traffic_class() & kEcnMask);
+                          keeps_ecn(within.traffic_class(), first.traffic_class());
     return ordinary ? &inner : nullptr;
 }
 

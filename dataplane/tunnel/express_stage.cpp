@@ -12,9 +12,10 @@
 //   settle          all other destinations: bound (P1, P14, P3), or routed. What goes into a tunnel
 //                   by policy and binding gets its header here (express_encapsulate_for_stages.hpp)
 //
-// Between them are lists, in the order of the burst, of the packets that go the same way. Loops
-// count in local variables: the compiler must believe that a store into a packet changes members.
-#include "dataplane/base/hop_limit.hpp"
+// Between them are lists, in the order of the burst, of the packets that go the same way. The table
+// of bindings is asked in steps, the first as soon as an address is known, so that its lines come
+// while headers of other packets are looked at. Loops count in local variables: the compiler must
+// believe that a store into a packet changes members.
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/table/route_cache.hpp"
 #include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
@@ -40,11 +41,14 @@ void add(Batch& batch, rte_mbuf* packet) {
     batch.packets[batch.count++] = packet;
 }
 
-const Ipv6Header& header_at(const Ipv6Address& destination) {
-    return *reinterpret_cast<const Ipv6Header*>(
-        reinterpret_cast<const std::uint8_t*>(&destination) - offsetof(Ipv6Header, destination));
-}
+using Steps = table::BindingTable::Steps;
 
+/// A packet whose binding is asked for.
+struct Asked {
+    rte_mbuf* packet;
+    const Ipv6Header* ip;  // its first header
+    Steps::Guess guess;
+};
 /// One call of the stage.
 class Express {
   public:
@@ -52,14 +56,16 @@ class Express {
         : worker_(worker),
           tables_(*worker.tables),
           generation_(tables_.generation()),
+          bindings_(tables_.bindings),
           hop_(tables_) {}
 
-    void run(const Batch& in, Edges& out);
+    void run(Batch& in, Edges& out);
 
   private:
-    [[nodiscard]] std::uint64_t home_sources(const Batch& in) const;
-    void sort(const Batch& in, std::uint64_t left_out);
-    [[nodiscard]] const Ipv6Header* frame_header(rte_mbuf* packet, std::uint16_t in_port);
+    void set_home_sources_aside(Batch& in);
+    void sort(const Batch& in);
+    [[nodiscard, gnu::always_inline]] const Ipv6Header* frame_header(rte_mbuf* packet,
+                                                                     std::uint16_t in_port);
     [[nodiscard, gnu::always_inline]] bool is_local(const Ipv6Address& address, Kind kind);
     void sort_returned(rte_mbuf* packet);
     void sort_local(rte_mbuf* packet, const Ipv6Header& ip, Kind kind);
@@ -68,21 +74,22 @@ class Express {
     [[gnu::always_inline]] void go_on(rte_mbuf* packet, const Ipv6Header& ip,
                                       const table::Binding* from);
     void settle();
-    void settle_other(unsigned number, std::uint32_t slot);
-    [[nodiscard]] bool intercept(rte_mbuf* packet, const Ipv6Header& ip, std::uint32_t slot);
+    void settle_other(const Asked& asked, const table::Binding* binding);
+    void settle_inner();
+    [[nodiscard]] bool intercept(rte_mbuf* packet, const Ipv6Header& ip,
+                                 const table::Binding& binding, std::uint32_t slot);
     [[nodiscard]] bool forward(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding* from);
-    [[nodiscard]] bool send(rte_mbuf* packet, const Ipv6Header& ip, const RouteCache::Entry& route,
-                            const table::Binding* from);
+    [[nodiscard, gnu::always_inline]] bool send(rte_mbuf* packet, const Ipv6Header& ip,
+                                                const RouteCache::Entry& route,
+                                                const table::Binding* from);
     void leave(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding* from);
-    static void take(rte_mbuf* packet, PacketMeta& notes, const Ipv6Header& ip);
-    void add_candidate(rte_mbuf* packet, const Ipv6Header& ip) {
-        destinations_[candidates_.count] = &ip.destination;
-        add(candidates_, packet);
-    }
+    [[gnu::always_inline]] static void take(rte_mbuf* packet, PacketMeta& notes,
+                                            const Ipv6Header& ip);
 
     Worker& worker_;
     const table::Tables& tables_;
     const std::uint64_t generation_;  // read before any table is asked
+    const Steps bindings_;
     LastHop hop_;
 
     std::uint16_t port_ = channel::kNoPort;  // that frame_start_ is of
@@ -90,17 +97,21 @@ class Express {
     const Ipv6Address* asked_ = nullptr;          // the last one that was looked up
     const table::LocalAddress* local_ = nullptr;  // the last one that is ours
 
-    Batch slow_;     // to parse
-    Batch arrived_;  // tunnel packets that end here
-    std::array<const Ipv6Header*, stage::kBatchSize> outers_;
-    Batch tunnelled_;  // those of them that tunnel-in has to look at
-    Batch sealed_;     // ESP for us
-    Batch returned_;   // bare packets, that came out of IPsec
-    Batch candidates_;
-    std::array<const Ipv6Address*, stage::kBatchSize> destinations_;
-    /// Bit i: candidate i came out of the tunnel of binding from_[i].
-    std::uint64_t out_of_tunnel_ = 0;
-    std::array<const table::Binding*, stage::kBatchSize> from_;
+    Batch slow_;  // to parse
+    unsigned arrived_count_ = 0;
+    std::array<Asked, stage::kBatchSize> arrived_;  // tunnel packets that end here: their sources
+    Batch tunnelled_;                               // those of them that tunnel-in has to look at
+    Batch sealed_;                                  // ESP for us
+    Batch returned_;                                // bare packets, that came out of IPsec
+    unsigned candidate_count_ = 0;
+    std::array<Asked, stage::kBatchSize> candidates_;  // for others: their destinations
+    struct Inner {
+        rte_mbuf* packet;
+        const Ipv6Header* ip;
+        const table::Binding* from;
+    };
+    unsigned inner_count_ = 0;
+    std::array<Inner, stage::kBatchSize> inner_;  // out of a tunnel, and not simply to be sent
     Batch encapsulated_;
     Batch intercepted_;  // to bound destinations, and IPsec or other tunnels are concerned
     Batch sent_;
@@ -115,8 +126,8 @@ class Express {
 // ------------------------------------------------------------------------------------------- sort
 
 /// S1.35: where payload is protected, classify asks of what seems to come from a home address
-/// whether it came out of an SA. Bit i: packet i seems to, or is no IPv6 packet at all.
-std::uint64_t Express::home_sources(const Batch& in) const {
+/// whether it came out of an SA. Gives it what seems to, or is no IPv6 packet at all.
+void Express::set_home_sources_aside(Batch& in) {
     std::array<std::uint8_t, stage::kBatchSize> numbers;
     std::array<const Ipv6Address*, stage::kBatchSize> sources{};
     std::array<const table::HomePrefix*, stage::kBatchSize> homes;
@@ -132,17 +143,25 @@ std::uint64_t Express::home_sources(const Batch& in) const {
             stage::data(packet) + kEthernetLength + offsetof(Ipv6Header, source));
     }
     tables_.home_prefixes.find_bulk(sources.data(), count, homes.data());
-    std::uint64_t found = 0;
+    std::uint64_t aside = 0;
     for (unsigned k = 0; k < count; ++k) {
-        if (homes[k] != nullptr) found |= std::uint64_t{1} << numbers[k];
+        if (homes[k] != nullptr) aside |= std::uint64_t{1} << numbers[k];
     }
-    return found;
+    if (aside == 0) return;
+    unsigned kept = 0;
+    for (unsigned i = 0; i < in.count; ++i) {
+        if ((aside >> i & 1) != 0) {
+            add(slow_, in.packets[i]);
+        } else {
+            in.packets[kept++] = in.packets[i];
+        }
+    }
+    in.count = kept;
 }
 
-/// The IPv6 header of a frame for us whose headers have room; null: somebody else must look at it.
-const Ipv6Header* Express::frame_header(rte_mbuf* packet, std::uint16_t in_port) {
-    if (stage::length(packet) < kEthernetLength + kIpv6HeaderLength) [[unlikely]]
-        return nullptr;
+/// The IPv6 header of a frame for us; null: somebody else must look at it. How long the frame is
+/// was not asked yet: its buffer has room for the headers in any case.
+inline const Ipv6Header* Express::frame_header(rte_mbuf* packet, std::uint16_t in_port) {
     if (in_port != port_) [[unlikely]] {
         if (in_port >= channel::kMaxPorts) return nullptr;
         port_ = in_port;
@@ -173,8 +192,16 @@ inline bool Express::is_local(const Ipv6Address& address, Kind kind) {
 void Express::sort_local(rte_mbuf* packet, const Ipv6Header& ip, Kind kind) {
     const bool serves = local_->is_home_agent_address != 0;
     if (serves && kind == Kind::kTunnel) {
-        outers_[arrived_.count] = &ip;
-        add(arrived_, packet);
+        const Ipv6Header* const inner = ordinary_inner_of(ip);
+        if (inner == nullptr) [[unlikely]] {
+            take(packet, stage::meta(packet), ip);
+            add(tunnelled_, packet);
+            return;
+        }
+        Asked& asked = arrived_[arrived_count_++];
+        asked.packet = packet;
+        asked.ip = &ip;
+        bindings_.aim(inner->source, asked.guess);
     } else if (serves && kind == Kind::kEsp && worker_.worker_count == 1) {
         take(packet, stage::meta(packet), ip);
         add(sealed_, packet);
@@ -183,7 +210,8 @@ void Express::sort_local(rte_mbuf* packet, const Ipv6Header& ip, Kind kind) {
     }
 }
 
-void Express::sort(const Batch& in, std::uint64_t left_out) {
+void Express::sort(const Batch& in) {
+    const Steps bindings(tables_.bindings);
     unsigned candidates = 0;
     bool ask_local = true;  // false: nothing is ours so far, only what may end here is asked for
     for (unsigned i = 0, count = in.count; i < count; ++i) {
@@ -194,19 +222,21 @@ void Express::sort(const Batch& in, std::uint64_t left_out) {
             continue;
         }
         const Ipv6Header* const ip = frame_header(packet, notes.in_port);
-        if (ip == nullptr || (left_out >> i & 1) != 0) [[unlikely]] {
+        if (ip == nullptr) [[unlikely]] {
             add(slow_, packet);
             continue;
         }
         const FirstWord first(*ip);
         const Kind kind = kind_of(first.next_header());
-        if (kind == Kind::kOther ||
-            !is_sound(*ip, first, stage::length(packet) - std::uint32_t{kEthernetLength}))
-            [[unlikely]] {
+        if (!is_sound(*ip, first, stage::length(packet), kEthernetLength)) [[unlikely]] {
             add(slow_, packet);
             continue;
         }
         if (ask_local || kind != Kind::kPassesThrough) {
+            if (kind == Kind::kOther) [[unlikely]] {
+                add(slow_, packet);
+                continue;
+            }
             const bool local = is_local(ip->destination, kind);
             ask_local = local_ != nullptr;
             if (local || kind == Kind::kEsp) {
@@ -214,10 +244,12 @@ void Express::sort(const Batch& in, std::uint64_t left_out) {
                 continue;
             }
         }
-        destinations_[candidates] = &ip->destination;
-        candidates_.packets[candidates++] = packet;
+        Asked& asked = candidates_[candidates++];
+        asked.packet = packet;
+        asked.ip = ip;
+        bindings.aim(ip->destination, asked.guess);
     }
-    candidates_.count = candidates;
+    candidate_count_ = candidates;
 }
 
 /// A bare packet that another stage gave back; no Ethernet header stands before it. Those for us
@@ -227,20 +259,22 @@ void Express::sort_returned(rte_mbuf* packet) {
     const std::uint32_t room = stage::length(packet);
     const FirstWord first(ip);
     const bool ordinary = room >= kIpv6HeaderLength && first.version() == 6 &&
-                          is_sound(ip, first, room) &&
+                          is_sound(ip, first, room, 0) &&
                           passes_through(kind_of(first.next_header())) &&
                           !is_local(ip.destination, kind_of(first.next_header()));
     add(ordinary ? returned_ : slow_, packet);
 }
 
 /// Notes and bounds of a packet that goes on behind parse; it begins with `ip` from now on.
-void Express::take(rte_mbuf* packet, PacketMeta& notes, const Ipv6Header& ip) {
-    if (notes.passes == 0) notes.flags |= stage::kMetaL2Intact;
+inline void Express::take(rte_mbuf* packet, PacketMeta& notes, const Ipv6Header& ip) {
+    const FirstWord first(ip);
+    const std::uint32_t length = first.packet_length();
     packet->data_off =
         static_cast<std::uint16_t>(reinterpret_cast<const std::uint8_t*>(&ip) -
                                    static_cast<const std::uint8_t*>(packet->buf_addr));
-    const FirstWord first(ip);
-    set_length(packet, static_cast<std::uint16_t>(first.packet_length()));
+    packet->pkt_len = length;
+    packet->data_len = static_cast<std::uint16_t>(length);
+    if (notes.passes == 0) notes.flags |= stage::kMetaL2Intact;
     notes.family = 6;
     notes.protocol = first.next_header();
     notes.upper_offset = kIpv6HeaderLength;
@@ -259,37 +293,28 @@ inline void Express::go_on(rte_mbuf* packet, const Ipv6Header& ip, const table::
         return;
     }
     if (from != nullptr) {
-        from_[candidates_.count] = from;
-        out_of_tunnel_ |= std::uint64_t{1} << candidates_.count;
+        inner_[inner_count_++] = {packet, &ip, from};
+        return;
     }
-    add_candidate(packet, ip);
+    Asked& asked = candidates_[candidate_count_++];
+    asked.packet = packet;
+    asked.ip = &ip;
+    bindings_.aim(ip.destination, asked.guess);
 }
 
 /// Those that tunnel-in would decapsulate go on with what is inside.
 void Express::open_tunnels() {
-    if (arrived_.count == 0) return;
-    std::array<const Ipv6Address*, stage::kBatchSize> sources;
-    std::array<std::uint32_t, stage::kBatchSize> slots;
-    unsigned count = 0;
-    for (unsigned i = 0; i < arrived_.count; ++i) {
-        const Ipv6Header* const inner = ordinary_inner_of(*outers_[i]);
-        if (inner == nullptr) [[unlikely]] {
-            take(arrived_.packets[i], stage::meta(arrived_.packets[i]), *outers_[i]);
-            add(tunnelled_, arrived_.packets[i]);
-            continue;
-        }
-        arrived_.packets[count] = arrived_.packets[i];
-        outers_[count] = outers_[i];
-        sources[count++] = &inner->source;
-    }
-    tables_.bindings.find_bulk(sources.data(), count, slots.data());
+    const unsigned count = arrived_count_;
+    if (count == 0) return;
+    const Steps bindings(tables_.bindings);
+    for (unsigned i = 0; i < count; ++i) bindings.approach(arrived_[i].guess);
     constexpr std::uint16_t kPolicyIsAsked =
         channel::kBindingTentative | channel::kBindingProtected | channel::kBindingRequireEsp;
     for (unsigned i = 0; i < count; ++i) {
-        rte_mbuf* const packet = arrived_.packets[i];
-        const Ipv6Header& outer = *outers_[i];
-        const table::Binding* const binding =
-            slots[i] == table::kNoSlot ? nullptr : &tables_.bindings.at(slots[i]);
+        rte_mbuf* const packet = arrived_[i].packet;
+        const Ipv6Header& outer = *arrived_[i].ip;
+        const Ipv6Header& inner = *(&outer + 1);
+        const table::Binding* const binding = bindings.find(inner.source, arrived_[i].guess);
         if (binding == nullptr || (binding->flags & kPolicyIsAsked) != 0 ||
             !table::same_address(outer.source, binding->care_of_address)) [[unlikely]] {
             take(packet, stage::meta(packet), outer);
@@ -297,54 +322,65 @@ void Express::open_tunnels() {
             continue;
         }
         prefetch_row(worker_, *binding);
-        go_on(packet, *(&outer + 1), binding);
+        go_on(packet, inner, binding);
     }
 }
 
 // ----------------------------------------------------------------------------------- destinations
 
 void Express::settle() {
-    if (candidates_.count == 0) return;
-    std::array<std::uint32_t, stage::kBatchSize> slots;
-    tables_.bindings.find_bulk(destinations_.data(), candidates_.count, slots.data());
+    const unsigned count = candidate_count_;
+    if (count == 0) return;
+    const Steps bindings(tables_.bindings);
+    for (unsigned i = 0; i < count; ++i) bindings.approach(candidates_[i].guess);
     Encapsulator encapsulator(worker_, encapsulated_);
-    for (unsigned i = 0, count = candidates_.count; i < count; ++i) {
-        const std::uint32_t slot = slots[i];
-        const bool inner = (out_of_tunnel_ >> i & 1) != 0;
-        if (inner || slot == table::kNoSlot ||
-            !encapsulator.take(candidates_.packets[i], header_at(*destinations_[i]),
-                               tables_.bindings.at(slot))) [[unlikely]] {
-            settle_other(i, slot);
-        }
+    for (unsigned i = 0; i < count; ++i) {
+        Asked& asked = candidates_[i];
+        const table::Binding* const binding = bindings.find(asked.ip->destination, asked.guess);
+        if (binding == nullptr || !encapsulator.take(asked.packet, *asked.ip, *binding))
+            [[unlikely]]
+            settle_other(asked, binding);
     }
     encapsulator.finish();
 }
 
 /// What does not simply go into a tunnel.
-void Express::settle_other(unsigned number, std::uint32_t slot) {
-    rte_mbuf* const packet = candidates_.packets[number];
-    const Ipv6Header& ip = header_at(*destinations_[number]);
-    const bool bound = slot != table::kNoSlot;
-    if ((out_of_tunnel_ >> number & 1) != 0) {
-        // P14, from one tunnel into another, is for tunnel-in.
-        if (bound || !forward(packet, ip, from_[number])) leave(packet, ip, from_[number]);
-    } else if (!(bound ? intercept(packet, ip, slot) : forward(packet, ip, nullptr))) {
-        add(slow_, packet);
+void Express::settle_other(const Asked& asked, const table::Binding* binding) {
+    const bool settled = binding != nullptr
+                             ? intercept(asked.packet, *asked.ip, *binding, asked.guess.slot)
+                             : forward(asked.packet, *asked.ip, nullptr);
+    if (!settled) add(slow_, asked.packet);
+}
+
+/// P14, from one tunnel into another, is for tunnel-in.
+void Express::settle_inner() {
+    if (inner_count_ == 0) return;
+    std::array<const Ipv6Address*, stage::kBatchSize> destinations;
+    std::array<std::uint32_t, stage::kBatchSize> slots;
+    for (unsigned i = 0; i < inner_count_; ++i) destinations[i] = &inner_[i].ip->destination;
+    tables_.bindings.find_bulk(destinations.data(), inner_count_, slots.data());
+    for (unsigned i = 0; i < inner_count_; ++i) {
+        const auto& [packet, ip, from] = inner_[i];
+        if (slots[i] != table::kNoSlot || !forward(packet, *ip, from)) leave(packet, *ip, from);
     }
 }
 
 /// True: what the stage of this name would let pass unsaid, to IPsec.
-bool Express::intercept(rte_mbuf* packet, const Ipv6Header& ip, std::uint32_t slot) {
-    const table::Binding& binding = tables_.bindings.at(slot);
+bool Express::intercept(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding& binding,
+                        std::uint32_t slot) {
+    const bool follows_form = (binding.flags & channel::kBindingFollowForm) != 0;
+    const std::uint32_t mtu = binding.is_open_ipv6_tunnel() && !follows_form
+                                  ? binding.path_mtu - std::uint32_t{kIpv6TunnelOverhead}
+                                  : tunnel_mtu_now(tables_, slot, binding);
     if (binding.tentative() || comes_from_an_end(ip.source, binding) ||
-        FirstWord(ip).packet_length() > tunnel_mtu_now(tables_, slot, binding)) [[unlikely]] {
+        FirstWord(ip).packet_length() > mtu) [[unlikely]] {
         return false;
     }
     prefetch_row(worker_, binding);
     PacketMeta& notes = stage::meta(packet);
     take(packet, notes, ip);
     notes.binding = slot;
-    decrement_hop_limit(stage::data(packet), 6);
+    --const_cast<Ipv6Header&>(ip).hop_limit;
     add(intercepted_, packet);
     return true;
 }
@@ -360,8 +396,8 @@ bool Express::forward(rte_mbuf* packet, const Ipv6Header& ip, const table::Bindi
 }
 
 /// False: nothing has happened to the packet.
-bool Express::send(rte_mbuf* packet, const Ipv6Header& ip, const RouteCache::Entry& route,
-                   const table::Binding* from) {
+inline bool Express::send(rte_mbuf* packet, const Ipv6Header& ip, const RouteCache::Entry& route,
+                          const table::Binding* from) {
     if (!hop_.is_resolved(route.adjacency) || FirstWord(ip).packet_length() > route.mtu)
         [[unlikely]]
         return false;
@@ -397,14 +433,16 @@ void Express::leave(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding
     add(tunnelled_, packet);
 }
 
-void Express::run(const Batch& in, Edges& out) {
-    sort(in, worker_.parameters->protect_payload != 0 ? home_sources(in) : 0);
+void Express::run(Batch& in, Edges& out) {
+    if (worker_.parameters->protect_payload != 0) set_home_sources_aside(in);
+    sort(in);
     open_tunnels();
     for (unsigned i = 0; i < returned_.count; ++i) {
         rte_mbuf* const packet = returned_.packets[i];
         go_on(packet, *reinterpret_cast<const Ipv6Header*>(stage::data(packet)), nullptr);
     }
     settle();
+    settle_inner();
     count_decapsulated();
     out.to_all(ExpressEdge::kParse, slow_);
     out.to_all(ExpressEdge::kIpsecOut, intercepted_);

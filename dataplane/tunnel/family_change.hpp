@@ -13,6 +13,7 @@
 #include "dataplane/base/address.hpp"
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/base/packet.hpp"
+#include "dataplane/tunnel/ipv4_tunnel.hpp"
 
 namespace homeport::tunnel {
 
@@ -30,10 +31,40 @@ struct EspOverIpv4 {
     }
 };
 
-/// TTL, DSCP and ECN are those of the IPv6 header; the flow label is lost; no UDP checksum (RFC
-/// 3948 section 2.1). DF is set where the packet fits `path_mtu`, unless the path is so narrow that
-/// IPv6 could not live on it. False: not an IPv6 header with ESP right behind it, or too long; it
-/// is unchanged.
+/// Writes the headers of `outer` right before ESP, over the end of the IPv6 header that begins at
+/// `ip` and which has `payload` octets of ESP behind it. TTL, DSCP and ECN are those of the IPv6
+/// header; the flow label is lost; no UDP checksum (RFC 3948 section 2.1). DF is set where the
+/// packet fits `path_mtu`, unless the path is so narrow that IPv6 could not live on it. Octets of
+/// the packet, which ends where it did; 0: it would be too long, and nothing is written.
+[[nodiscard]] inline std::uint16_t write_ipv4_before_esp(std::uint8_t* ip, std::uint32_t payload,
+                                                         const EspOverIpv4& outer,
+                                                         std::uint16_t identification,
+                                                         std::uint32_t path_mtu) {
+    /// Most that ESP in tunnel mode adds to an inner packet: SPI and sequence number, IV, padding,
+    /// trailer and ICV of the algorithms that are there.
+    constexpr std::uint32_t kMostEspOverhead = 8 + 16 + 15 + 2 + 32;
+    const std::uint16_t header_length = outer.header_length();
+    const std::uint32_t total = payload + header_length;
+    if (total > 0xffff) return 0;
+    const Ipv4Fields fields{
+        .tos = traffic_class_of(ip),
+        .ttl = ip[offsetof(Ipv6Header, hop_limit)],
+        .protocol = number(outer.in_udp() ? IpProtocol::kUdp : IpProtocol::kEsp),
+        .dont_fragment =
+            total <= path_mtu && path_mtu >= kIpv6MinimumMtu + kMostEspOverhead + header_length,
+        .identification = identification,
+        .total_length = static_cast<std::uint16_t>(total)};
+    std::uint8_t* const at = ip + sizeof(Ipv6Header) - header_length;
+    if (outer.in_udp()) {
+        write_udp_header(at + sizeof(Ipv4Header), outer.source_port, outer.destination_port,
+                         static_cast<std::uint16_t>(total - sizeof(Ipv4Header)));
+    }
+    write_ipv4_header(at, outer.source, outer.destination, fields);
+    return fields.total_length;
+}
+
+/// Does that to a packet. False: not an IPv6 header with ESP right behind it, or too long; it is
+/// unchanged.
 [[nodiscard]] bool replace_ipv6_by_ipv4(Packet& packet, const EspOverIpv4& outer,
                                         std::uint16_t identification, std::uint32_t path_mtu);
 

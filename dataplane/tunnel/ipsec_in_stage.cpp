@@ -2,7 +2,9 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <new>
 #include <optional>
+#include <type_traits>
 
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/ipsec/interface.hpp"
@@ -67,8 +69,7 @@ bool is_no_binding_update(const Worker& worker, rte_mbuf* packet, const PacketMe
 bool has_to_wait(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edges& out) {
     if (notes.family != 6 || (notes.flags & stage::kMetaSourceSettled) != 0) return false;
     const Ipv6Address& source = reinterpret_cast<const Ipv6Header*>(stage::data(packet))->source;
-    if (!worker.reply_to->is_busy(source, worker.now_tsc)) [[likely]]
-        return false;
+    if (!worker.reply_to->is_busy(source, worker.now_tsc)) return false;
     if (is_no_binding_update(worker, packet, notes)) return false;
     if (worker.reply_to->wait(source, packet)) {
         out.kept(packet, "waits");
@@ -175,45 +176,82 @@ bool is_message(const Worker& worker, const std::uint8_t* ip) {
            is_own(worker, reinterpret_cast<const Ipv6Header*>(ip)->destination);
 }
 
-/// Adds opened packets to their bindings' rows. `guesses`: as in Sealed; the table is asked about
-/// those that are wrong.
-void count_payload(const Worker& worker, rte_mbuf* const* packets, const std::uint32_t* guesses,
-                   unsigned count) {
-    if (worker.binding_rows == nullptr) return;
-    const table::BindingTable& bindings = worker.tables->bindings;
-    std::array<const Ipv6Address*, stage::kBatchSize> keys;
-    std::array<Ipv6Address, stage::kBatchSize> mapped;
-    std::array<rte_mbuf*, stage::kBatchSize> asked;
-    std::array<std::uint32_t, stage::kBatchSize> slots;
-    unsigned asked_count = 0;
-    const auto add_to_row = [&](rte_mbuf* packet, std::uint32_t slot) {
-        if (!is_message(worker, stage::data(packet))) [[likely]]
-            count_in(worker, bindings.at(slot), stage::length(packet));
-    };
-    for (unsigned i = 0; i < count; ++i) {
-        const std::uint8_t* const ip = stage::data(packets[i]);
+/// Room for objects that are made one by one, each before it is used.
+template <class T>
+class Room {
+  public:
+    static_assert(std::is_trivially_destructible_v<T>);
+    T& make(unsigned at, const T& value) { return *new (octets_ + at * sizeof(T)) T(value); }
+    T& operator[](unsigned at) { return reinterpret_cast<T*>(octets_)[at]; }
+
+  private:
+    alignas(T) std::byte octets_[stage::kBatchSize * sizeof(T)];
+};
+
+/// Adds opened packets of a batch to their bindings' rows: the table is asked about all of them, in
+/// steps.
+class PayloadCount {
+  public:
+    explicit PayloadCount(const Worker& worker)
+        : worker_(worker),
+          bindings_(worker.tables->bindings),
+          steps_(bindings_),
+          counts_(worker.binding_rows != nullptr) {}
+
+    /// `slot`: as in Sealed.
+    [[gnu::always_inline]] void add(rte_mbuf* packet, std::uint32_t slot) {
+        const std::uint8_t* const ip = stage::data(packet);
+        if (!counts_ || is_message(worker_, ip)) [[unlikely]]
+            return;
         const Ipv6Address* key = &reinterpret_cast<const Ipv6Header*>(ip)->source;
-        if (ip[0] >> 4 != 6) {
-            mapped[i] = table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->source);
-            key = &mapped[i];
+        if (ip[0] >> 4 != 6) [[unlikely]] {
+            const auto place = static_cast<unsigned>(end_ - asked_.data());
+            key = &mapped_.make(place,
+                                table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->source));
         }
-        if (guesses[i] != table::kNoSlot &&
-            table::same_address(bindings.at(guesses[i]).home_address, *key)) {
-            add_to_row(packets[i], guesses[i]);
-            continue;
+        const std::uint32_t octets = stage::length(packet);
+        if (slot != table::kNoSlot && table::same_address(bindings_.at(slot).home_address, *key)) {
+            count_in(worker_, bindings_.at(slot), octets);
+            return;
         }
-        asked[asked_count] = packets[i];
-        keys[asked_count++] = key;
+        Asked& asked = *end_++;
+        asked.key = key;
+        asked.octets = octets;
+        steps_.aim(*key, asked.guess);
     }
-    if (asked_count == 0) return;
-    bindings.find_bulk(keys.data(), asked_count, slots.data());
-    for (unsigned i = 0; i < asked_count; ++i) {
-        if (slots[i] == table::kNoSlot) [[unlikely]]
-            slots[i] = worker.tables->mobile_network_of(*keys[i]);
-        if (slots[i] != table::kNoSlot) [[likely]]
-            add_to_row(asked[i], slots[i]);
+
+    /// Those that were added.
+    void finish() {
+        const Steps steps = steps_;  // which a call leaves alone
+        Asked* const end = end_;
+        for (Asked* asked = asked_.data(); asked != end; ++asked) steps.approach(asked->guess);
+        for (Asked* asked = asked_.data(); asked != end; ++asked) {
+            const table::Binding* binding = steps.find(*asked->key, asked->guess);
+            if (binding == nullptr) [[unlikely]] {
+                const std::uint32_t slot = worker_.tables->mobile_network_of(*asked->key);
+                if (slot == table::kNoSlot) continue;
+                binding = &bindings_.at(slot);
+            }
+            count_in(worker_, *binding, asked->octets);
+        }
     }
-}
+
+  private:
+    using Steps = table::BindingTable::Steps;
+    struct Asked {
+        const Ipv6Address* key;
+        Steps::Guess guess;
+        std::uint32_t octets;
+    };
+
+    const Worker& worker_;
+    const table::BindingTable& bindings_;
+    Steps steps_;
+    bool counts_;
+    std::array<Asked, stage::kBatchSize> asked_;
+    Asked* end_ = asked_.data();
+    Room<Ipv6Address> mapped_;  // of IPv4 packets
+};
 
 /// Behind IPsec a packet is like one that was just received, but for what the driver notes.
 void note_opened(PacketMeta& notes) {
@@ -245,17 +283,17 @@ void copy_opened(Worker& worker, Batch& opened, Edges& out) {
 
 /// Gives sealed packets to IPsec, and on what it opened. Returns how many were authentic.
 unsigned open(Worker& worker, Sealed& sealed, Edges& out) {
-    std::array<ipsec::Packet, stage::kBatchSize> views;
+    Room<ipsec::Packet> views;
     std::array<ipsec::Packet*, stage::kBatchSize> pointers;
     std::array<Verdict, stage::kBatchSize> verdicts;
     Batch opened;
     const unsigned count = sealed.count;
     if (count == 0) return 0;
     for (unsigned i = 0; i < count; ++i) {
-        views[i] = view_of(sealed.packets[i]);
-        pointers[i] = &views[i];
+        pointers[i] = &views.make(i, view_of(sealed.packets[i]));
     }
     worker.esp->inbound(std::span(pointers.data(), count), std::span(verdicts.data(), count));
+    PayloadCount payload(worker);
     unsigned ok = 0;
     unsigned dummies = 0;
     for (unsigned i = 0; i < count; ++i) {
@@ -263,8 +301,8 @@ unsigned open(Worker& worker, Sealed& sealed, Edges& out) {
         if (verdicts[i] == Verdict::kInOk) [[likely]] {
             apply(views[i], packet);
             note_opened(stage::meta(packet));
-            sealed.slots[ok] = sealed.slots[i];
             opened.packets[ok++] = packet;
+            payload.add(packet, sealed.slots[i]);
         } else if (verdicts[i] == Verdict::kInDummy) {
             out.absorb(packet, counter_of(verdicts[i]));
             ++dummies;
@@ -275,7 +313,7 @@ unsigned open(Worker& worker, Sealed& sealed, Edges& out) {
     sealed.count = 0;
     if (ok == 0) return dummies;
     worker.count(Counter::kIpsecInOk, ok);
-    count_payload(worker, opened.packets.data(), sealed.slots.data(), ok);
+    payload.finish();
     opened.count = ok;
     if (worker.ipsec_copy_mode) [[unlikely]] {
         copy_opened(worker, opened, out);
@@ -321,21 +359,25 @@ void open_one_by_one(Worker& worker, const Sealed& sealed, Edges& out) {
 
 void ipsec_in(Worker& worker, Batch& in, Edges& out) {
     Sealed sealed;
-    unsigned news = 0;
+    std::uint16_t flags = 0;
+    unsigned count = 0;
+    const bool somebody_is_busy = worker.reply_to->is_somebody_busy();
     for (unsigned i = 0; i < in.count; ++i) {
-        rte_mbuf* packet = in.packets[i];
+        rte_mbuf* const packet = in.packets[i];
         PacketMeta& notes = stage::meta(packet);
-        if (has_to_wait(worker, packet, notes, out)) [[unlikely]]
+        if (somebody_is_busy && has_to_wait(worker, packet, notes, out)) [[unlikely]]
             continue;
         if (notes.protocol != number(IpProtocol::kEsp)) [[unlikely]] {
             check_policy(worker, packet, notes, out);
             continue;
         }
-        news += notes.flags & stage::kMetaNewSource;
-        sealed.add(packet, noted_slot(notes));
+        flags |= notes.flags;
+        sealed.packets[count] = packet;
+        sealed.slots[count++] = noted_slot(notes);
     }
+    sealed.count = count;
     check_sources(worker, sealed, out);
-    if (news != 0 || worker.ipsec_copy_mode) [[unlikely]] {
+    if ((flags & stage::kMetaNewSource) != 0 || worker.ipsec_copy_mode) [[unlikely]] {
         open_one_by_one(worker, sealed, out);
     } else {
         (void)open(worker, sealed, out);

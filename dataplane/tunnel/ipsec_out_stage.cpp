@@ -170,58 +170,85 @@ rte_mbuf* settle(Worker& worker, rte_mbuf* packet, const ipsec::Packet& view, Ve
     return packet;
 }
 
-void ipsec_out(Worker& worker, Batch& in, Edges& out) {
+/// A batch inside IPsec.
+struct Views {
+    unsigned count = 0;
     std::array<rte_mbuf*, stage::kBatchSize> packets;
     std::array<ipsec::Packet, stage::kBatchSize> views;
-    std::array<ipsec::Packet*, stage::kBatchSize> pointers;
+    std::array<ipsec::Packet*, stage::kBatchSize> pointers;  // to `views`
     std::array<Verdict, stage::kBatchSize> verdicts;
-    const bool in_place = !worker.ipsec_copy_mode;
+};
+
+/// Those that IPsec has to do with; others leave at once.
+void enter(Worker& worker, const Batch& in, Edges& out, Views& to) {
     unsigned count = 0;
-    for (unsigned i = 0; i < in.count; ++i) {
+    for (unsigned i = 0, end = in.count; i < end; ++i) {
         rte_mbuf* packet = in.packets[i];
         if (is_for_a_node_at_home(worker, packet)) [[unlikely]] {
             out.to(IpsecOutEdge::kTunnelOut, packet);
             continue;
         }
-        if (!in_place) [[unlikely]] {
+        if (worker.ipsec_copy_mode) [[unlikely]] {
             packet = in_own_buffer(worker, packet, out);
             if (packet == nullptr) continue;
         }
-        packets[count] = packet;
-        views[count] = view_of(packet);
-        pointers[count] = &views[count];
+        to.packets[count] = packet;
+        to.views[count] = view_of(packet);
+        to.pointers[count] = &to.views[count];
         ++count;
     }
-    if (count == 0) return;
-    worker.esp->outbound(std::span(pointers.data(), count), std::span(verdicts.data(), count));
-    if (worker.tables->vpn_clients.worth_fetching()) {
-        table::VpnClients::Fetch fetch(worker.tables->vpn_clients);
-        for (unsigned i = 0; i < count; ++i) {
-            if (verdicts[i] == Verdict::kOutProtect) fetch_sealed(fetch, views[i].data);
-        }
-    }
+    to.count = count;
+}
+
+/// Gives the packets to where they go, in `batch`.
+void leave(Worker& worker, const Views& from, Edges& out, Batch& batch) {
+    const bool in_place = !worker.ipsec_copy_mode;
     unsigned bypassed = 0;
     unsigned sealed = 0;
     unsigned kept = 0;
-    for (unsigned i = 0; i < count; ++i) {
-        rte_mbuf* packet = packets[i];
-        if (verdicts[i] == Verdict::kOutProtect) ++sealed;
-        if (verdicts[i] == Verdict::kOutBypass) ++bypassed;
-        if (verdicts[i] == Verdict::kOutProtect && in_place && is_bare_esp(views[i].data))
-            [[likely]] {
-            apply(views[i], packet);
-            note_bare_esp(stage::meta(packet));
-        } else if (verdicts[i] != Verdict::kOutBypass || !in_place ||
-                   views[i].length != stage::length(packet)) {
-            packet = settle(worker, packet, views[i], verdicts[i], out);
-            if (packet == nullptr) continue;
+    for (unsigned i = 0, end = from.count; i < end; ++i) {
+        rte_mbuf* packet = from.packets[i];
+        const ipsec::Packet& view = from.views[i];
+        const Verdict verdict = from.verdicts[i];
+        if (verdict == Verdict::kOutProtect) [[likely]] {
+            ++sealed;
+            if (in_place && is_bare_esp(view.data)) [[likely]] {
+                apply(view, packet);
+                note_bare_esp(stage::meta(packet));
+                batch.packets[kept++] = packet;
+                continue;
+            }
+        } else if (verdict == Verdict::kOutBypass) {
+            ++bypassed;
+            if (in_place && view.length == stage::length(packet)) {
+                batch.packets[kept++] = packet;
+                continue;
+            }
         }
-        in.packets[kept++] = packet;
+        packet = settle(worker, packet, view, verdict, out);
+        if (packet != nullptr) batch.packets[kept++] = packet;
     }
+    batch.count = kept;
     if (bypassed != 0) worker.count(Counter::kIpsecOutBypass, bypassed);
     if (sealed != 0) worker.count(Counter::kIpsecOutProtect, sealed);
-    in.count = kept;
-    out.to_all(IpsecOutEdge::kTunnelOut, in);
+    out.to_all(IpsecOutEdge::kTunnelOut, batch);
+}
+
+void ipsec_out(Worker& worker, Batch& in, Edges& out) {
+    Views inside;
+    enter(worker, in, out, inside);
+    if (inside.count == 0) return;
+    worker.esp->outbound(std::span(inside.pointers.data(), inside.count),
+                         std::span(inside.verdicts.data(), inside.count));
+    if (worker.tables->vpn_clients.worth_fetching()) {
+        table::VpnClients::Fetch fetch(worker.tables->vpn_clients);
+        for (unsigned i = 0; i < inside.count; ++i) {
+            if (inside.verdicts[i] == Verdict::kOutProtect) {
+                fetch_sealed(fetch, inside.views[i].data);
+            }
+        }
+    }
+    leave(worker, inside, out, in);
 }
 
 }  // namespace

@@ -62,6 +62,8 @@ class ReplyToTable {
     [[nodiscard]] bool is_busy(const Ipv6Address& home_address, std::uint64_t now) const {
         return sources_.is_locked(home_address, now);
     }
+    /// False: nothing is_busy(), so nobody need be asked for.
+    [[nodiscard]] bool is_somebody_busy() const { return sources_.live() != 0; }
     /// Behind IPsec, when the binding update is delivered. Nothing: it was not recorded.
     std::optional<WireEndpoint> take_source(const Ipv6Address& home_address, std::uint64_t now) {
         return sources_.take(home_address, now);

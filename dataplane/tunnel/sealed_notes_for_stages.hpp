@@ -30,11 +30,16 @@ inline constexpr auto kBareEspNotes = std::bit_cast<std::uint64_t>(BareEspNotes{
     return ip[0] >> 4 == 6 && ip[offsetof(Ipv6Header, next_header)] == number(IpProtocol::kEsp);
 }
 
-/// Writes the notes of such a packet anew; what is the driver's stays.
+/// Writes the notes of such a packet anew, in few wide stores; what is the driver's stays.
 inline void note_bare_esp(stage::PacketMeta& notes) {
-    std::memcpy(&notes, &kBareEspNotes, sizeof kBareEspNotes);
-    notes.adjacency = channel::kNoIndex;
-    notes.binding = channel::kNoIndex;
+    struct Start {
+        std::uint64_t first;
+        std::uint32_t adjacency;
+        std::uint32_t binding;
+    };
+    static_assert(sizeof(Start) == offsetof(stage::PacketMeta, parameter));
+    constexpr Start kStart{kBareEspNotes, channel::kNoIndex, channel::kNoIndex};
+    std::memcpy(&notes, &kStart, sizeof kStart);
     notes.parameter = 0;
     notes.reason = 0;
     notes.code = 0;

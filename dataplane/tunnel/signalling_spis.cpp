@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstring>
 #include <ranges>
+#include <span>
 #include <utility>
 
 namespace homeport::tunnel {
@@ -66,9 +67,11 @@ bool SignallingSpis::ask(const Ipv6Address& home_address, std::uint32_t spi,
 
 /// In the place of an older answer to the same question, or of one that is out of date, or of any.
 void SignallingSpis::keep(Answers& bucket, const Answer& answer) {
-    Answer* place = &bucket.answers[next_victim_++ % bucket.answers.size()];
-    // From the back, so that the first place, which is looked at first, is taken first.
-    for (Answer& kept : bucket.answers | std::views::reverse) {
+    // The first place, which is looked at first, is for data; there is more of it.
+    const std::span places = std::span(bucket.answers).subspan(answer.stamp & 1);
+    Answer* place = &places[next_victim_++ % places.size()];
+    // From the back, so that the first is taken first.
+    for (Answer& kept : places | std::views::reverse) {
         if ((kept.stamp | 1) != (answer.stamp | 1) || kept.tag == 0) place = &kept;
         if (kept.tag == answer.tag && kept.spi == answer.spi) {
             place = &kept;
@@ -85,7 +88,8 @@ bool SignallingSpis::is_signalling_slowly(const Ipv6Address& home_address, std::
         return guess(*find_or_make(home_address, now), spi, now);
     }
     if (!question.asks_) return false;
-    Answer answer{.tag = tag_of(home_address, question), .spi = spi, .stamp = question.stamp_};
+    Answer answer{
+        .tag = tag_of(home_address, question.salt_), .spi = spi, .stamp = question.stamp_};
     Answers& bucket = answers_[place & answer_mask_];
     for (const Answer& kept : bucket.answers) {
         if (kept.tag == answer.tag && kept.spi == spi && (kept.stamp & ~1u) == answer.stamp)

@@ -95,7 +95,7 @@ class SignallingSpis {
         if (settings_.technique == Technique::kApi) [[likely]] {
             if (!question.asks_) return false;
             const Answer& first = answers_[place & answer_mask_].answers[0];
-            if (first.tag == tag_of(home_address, question) && first.spi == spi &&
+            if (first.tag == tag_of(home_address, question.salt_) && first.spi == spi &&
                 (first.stamp & ~1u) == question.stamp_) [[likely]] {
                 return (first.stamp & 1) != 0;
             }
@@ -107,6 +107,8 @@ class SignallingSpis {
     void prefetch(std::uint64_t place) const {
         __builtin_prefetch(&answers_[place & answer_mask_]);
     }
+
+    class Known;
 
     /// There are windows that expire() may have to close.
     [[nodiscard]] bool awaits() const { return window_count_ != 0; }
@@ -123,7 +125,7 @@ class SignallingSpis {
 
     /// What IPsec said about an SPI.
     struct Answer {
-        std::uint64_t tag;  // of home address and list of policies; 0: empty
+        std::uint64_t tag;  // of home address and list of policies; 0: perhaps empty
         std::uint32_t spi;
         std::uint32_t stamp;  // lower bits of the generation, times 2; plus 1 for signalling
     };
@@ -156,9 +158,9 @@ class SignallingSpis {
         MessageKind kind{};
     };
 
-    [[nodiscard]] static std::uint64_t tag_of(const Ipv6Address& home_address,
-                                              const Question& question) {
-        return (std::hash<Ipv6Address>{}(home_address) ^ question.salt_) | 1;
+    /// Only ever compared, so nothing has to be mixed.
+    [[nodiscard]] static std::uint64_t tag_of(const Ipv6Address& home_address, std::uint64_t salt) {
+        return home_address.high() * 0x9e3779b97f4a7c15u ^ home_address.low() ^ salt;
     }
     [[nodiscard]] bool is_signalling_slowly(const Ipv6Address& home_address, std::uint64_t place,
                                             std::uint32_t spi, std::uint64_t now,
@@ -183,6 +185,35 @@ class SignallingSpis {
     std::size_t window_count_ = 0;
     Events events_;
     bool has_events_ = false;
+};
+
+/// What is known without asking anybody, for the loop over a burst; `question` is of its batch.
+class SignallingSpis::Known {
+  public:
+    Known(const SignallingSpis& spis, const Question& question)
+        : answers_(spis.answers_.get()),
+          mask_(spis.answer_mask_),
+          salt_(question.salt_),
+          stamp_(question.stamp_),
+          all_(spis.settings_.technique == Technique::kApi && !question.asks_),
+          none_(spis.settings_.technique != Technique::kApi) {}
+    void prefetch(std::uint64_t place) const { __builtin_prefetch(&answers_[place & mask_]); }
+    /// That this is no signalling. False: is_signalling() has to say.
+    [[nodiscard]] bool is_data(const Ipv6Address& home_address, std::uint64_t place,
+                               std::uint32_t spi) const {
+        if (all_) return true;
+        const Answer& first = answers_[place & mask_].answers[0];
+        return first.tag == tag_of(home_address, salt_) && first.spi == spi &&
+               first.stamp == stamp_ && !none_;
+    }
+
+  private:
+    const Answers* answers_;
+    std::size_t mask_;
+    std::uint64_t salt_;
+    std::uint32_t stamp_;
+    bool all_;   // nothing is signalling
+    bool none_;  // nothing is known
 };
 
 }  // namespace homeport::tunnel

@@ -36,4 +36,21 @@ inline constexpr std::uint8_t kEcnDrop = 0xff;
     return kTable[inner & kEcnMask][outer & kEcnMask];
 }
 
+/// Bit 4 * inner + outer: leaving the tunnel changes nothing.
+inline constexpr std::uint16_t kEcnKept = [] {
+    unsigned kept = 0;
+    for (unsigned inner = 0; inner < 4; ++inner) {
+        for (unsigned outer = 0; outer < 4; ++outer) {
+            const std::uint8_t ecn =
+                egress_ecn(static_cast<std::uint8_t>(inner), static_cast<std::uint8_t>(outer));
+            if (ecn == inner) kept |= 1u << (4 * inner + outer);
+        }
+    }
+    return static_cast<std::uint16_t>(kept);
+}();
+/// Whether egress_ecn() gives the inner field back.
+[[nodiscard]] constexpr bool keeps_ecn(std::uint8_t inner, std::uint8_t outer) {
+    return (kEcnKept >> (4 * (inner & kEcnMask) + (outer & kEcnMask)) & 1) != 0;
+}
+
 }  // namespace homeport::tunnel

@@ -2,6 +2,8 @@
 // Behind IPsec: everything that goes to a home address goes to the care-of address from here on.
 // The binding is looked at here and nowhere before, so a packet that was inside IPsec when the
 // mobile node moved takes the new way (S1.13).
+#include <bit>
+
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
@@ -11,7 +13,7 @@
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
 #include "dataplane/tunnel/routing_header.hpp"
-#include "dataplane/tunnel/sealed_notes_for_stages.hpp"
+#include "dataplane/tunnel/sealed_sender_for_stages.hpp"
 #include "dataplane/tunnel/signalling.hpp"
 #include "dataplane/tunnel/signalling_spis.hpp"
 #include "dataplane/tunnel/stages.hpp"
@@ -29,6 +31,8 @@ using stage::PacketMeta;
 using stage::StageId;
 using stage::Worker;
 
+constexpr std::uint16_t kEspHeaderLength = 8;
+
 enum class TunnelOutEdge : std::uint8_t { kTx, kForward, kFragment, kVpnOut };
 
 class TunnelOut {
@@ -38,7 +42,8 @@ class TunnelOut {
           tables_(*worker.tables),
           question_(worker.ipsec_queries, worker.signalling),
           hop_limit_(worker.parameters->tunnel_hop_limit),
-          out_(out) {}
+          out_(out),
+          hop_(tables_) {}
 
     void run(Batch& in);
 
@@ -50,13 +55,11 @@ class TunnelOut {
     void find_bindings(const Batch& in);
     void fetch_clients(const Batch& in) const;
     void take(rte_mbuf* packet);
-    [[nodiscard]] bool take_sealed(rte_mbuf* packet, PacketMeta& notes);
+    void take_sealed(Batch& in);
+    [[nodiscard]] bool send_sealed(rte_mbuf* packet);
     [[nodiscard]] bool is_ours(rte_mbuf* packet, const PacketMeta& notes,
                                const table::Binding* binding) const;
     [[nodiscard]] bool is_signalling(rte_mbuf* packet, const PacketMeta& notes) const;
-    [[nodiscard]] bool is_sealed(rte_mbuf* packet, const PacketMeta& notes,
-                                 const table::Binding& binding) const;
-    void send_sealed(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
     void send_signalling(rte_mbuf* packet, PacketMeta& notes, const table::Binding* binding);
     void send_over_udp(rte_mbuf* packet, PacketMeta& notes, const table::Binding* binding,
                        const WireEndpoint& reply);
@@ -73,7 +76,6 @@ class TunnelOut {
     [[nodiscard]] bool goes_on_inside(rte_mbuf* packet, PacketMeta& notes,
                                       const table::Binding& binding);
     [[nodiscard]] bool put_limited_header(rte_mbuf* packet, const table::Binding& binding);
-    [[nodiscard]] bool is_resolved(std::uint32_t adjacency);
     void send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacency, std::uint16_t mtu);
 
     Worker& worker_;
@@ -84,8 +86,7 @@ class TunnelOut {
     unsigned encapsulated_ = 0;
     unsigned rewritten_ = 0;
     std::array<unsigned, 4> by_role_{};  // of Mobile IPv4; Mip4Role
-    std::uint32_t last_adjacency_ = channel::kNoIndex;
-    bool resolved_ = false;  // the last adjacency
+    LastHop hop_;
     Batch to_tx_;
 };
 
@@ -146,29 +147,6 @@ bool TunnelOut::is_signalling(rte_mbuf* packet, const PacketMeta& notes) const {
         notes.binding != channel::kNoIndex ? notes.binding : std::hash<Ipv6Address>{}(home_address);
     return worker_.signalling_spis->is_signalling(home_address, place, load_be32(upper.data()),
                                                   worker_.now_tsc, question_);
-}
-
-/// Sealed by this host for a bound home address, as nearly all that comes here under ESP.
-bool TunnelOut::is_sealed(rte_mbuf* packet, const PacketMeta& notes,
-                          const table::Binding& binding) const {
-    if (notes.family != 6 || notes.upper_offset != sizeof(Ipv6Header) ||
-        stage::length(packet) < sizeof(Ipv6Header) + 8) {
-        return false;
-    }
-    const auto& ip = *reinterpret_cast<const Ipv6Header*>(stage::data(packet));
-    return table::same_address(ip.source, binding.home_agent_address);
-}
-
-void TunnelOut::send_sealed(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding) {
-    const std::uint8_t* const at = stage::data(packet);
-    const Ipv6Address& home_address = reinterpret_cast<const Ipv6Header*>(at)->destination;
-    if (worker_.signalling_spis->is_signalling(home_address, notes.binding,
-                                               load_be32(at + sizeof(Ipv6Header)), worker_.now_tsc,
-                                               question_)) [[unlikely]] {
-        send_signalling(packet, notes, &binding);
-    } else {
-        rewrite(packet, notes, binding);
-    }
 }
 
 /// P6, P12, S1.50: to where the request came from, or else to where the mobile node is.
@@ -451,15 +429,6 @@ void TunnelOut::send_by_mip4(rte_mbuf* packet, PacketMeta& notes, const table::B
     send_to_care_of(packet, notes, binding);
 }
 
-bool TunnelOut::is_resolved(std::uint32_t adjacency) {
-    if (adjacency != last_adjacency_) {
-        last_adjacency_ = adjacency;
-        const table::Adjacency* const hop = tables_.adjacencies.find(adjacency);
-        resolved_ = hop != nullptr && hop->resolved != 0;
-    }
-    return resolved_;
-}
-
 /// `adjacency`: of the care-of address, or kNoIndex. `mtu`: octets that get there.
 void TunnelOut::send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacency,
                      std::uint16_t mtu) {
@@ -471,53 +440,81 @@ void TunnelOut::send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacenc
         out_.to(TunnelOutEdge::kFragment, packet);
         return;
     }
-    if (is_resolved(adjacency)) [[likely]] {
+    if (hop_.is_resolved(adjacency)) [[likely]] {
         to_tx_.packets[to_tx_.count++] = packet;
     } else {
         out_.to(TunnelOutEdge::kForward, packet);
     }
 }
 
-/// Nearly every packet that was sealed: P3 over IPv6 and nothing else, with no question left but
-/// those that are asked here. False: take() goes through all of them, and nothing has changed.
-bool TunnelOut::take_sealed(rte_mbuf* packet, PacketMeta& notes) {
-    if (!are_of_bare_esp(notes) || notes.binding == channel::kNoIndex) return false;
-    const table::Binding& binding = tables_.bindings.at(notes.binding);
-    auto& ip = *reinterpret_cast<Ipv6Header*>(stage::data(packet));
-    const std::uint16_t length = stage::length(packet);
-    if (goes_by_dsmip(binding) || length < sizeof ip + 8 || length > binding.path_mtu ||
-        !table::same_address(ip.source, binding.home_agent_address) ||
-        !is_resolved(binding.adjacency)) [[unlikely]] {
-        return false;
+/// P3, P13: what was sealed for bound home addresses, which is nearly all that comes here under
+/// ESP, in loops that know of nothing else. `in` keeps the others, in their order.
+void TunnelOut::take_sealed(Batch& in) {
+    std::array<std::uint8_t, stage::kBatchSize> numbers;
+    std::array<const Ipv6Address*, stage::kBatchSize> destinations;
+    std::array<std::uint32_t, stage::kBatchSize> slots;
+    unsigned count = 0;
+    std::uint64_t left = 0;  // bit by bit: what `in` keeps
+    for (unsigned i = 0, end = in.count; i < end; ++i) {
+        rte_mbuf* const packet = in.packets[i];
+        if (!are_of_bare_esp(stage::meta(packet)) ||
+            stage::length(packet) < sizeof(Ipv6Header) + kEspHeaderLength) [[unlikely]] {
+            left |= std::uint64_t{1} << i;
+            continue;
+        }
+        numbers[count] = static_cast<std::uint8_t>(i);
+        destinations[count] =
+            &reinterpret_cast<const Ipv6Header*>(stage::data(packet))->destination;
+        ++count;
     }
-    if (worker_.signalling_spis->is_signalling(
-            ip.destination, notes.binding,
-            load_be32(reinterpret_cast<const std::uint8_t*>(&ip + 1)), worker_.now_tsc, question_))
-        [[unlikely]] {
+    if (count == 0) return;
+    tables_.bindings.fetch_bulk(destinations.data(), count, slots.data());
+    const SignallingSpis::Known known(*worker_.signalling_spis, question_);
+    for (unsigned k = 0; k < count; ++k) known.prefetch(slots[k]);
+    std::uint64_t special = 0;
+    SealedSender sender(worker_, known, to_tx_);
+    for (unsigned k = 0; k < count; ++k) {
+        rte_mbuf* const packet = in.packets[numbers[k]];
+        auto& ip = *reinterpret_cast<Ipv6Header*>(stage::data(packet));
+        if (!sender.take(packet, ip, slots[k])) [[unlikely]]
+            special |= std::uint64_t{1} << numbers[k];
+    }
+    sender.finish();
+    for (; special != 0; special &= special - 1) {
+        if (!send_sealed(in.packets[static_cast<unsigned>(std::countr_zero(special))])) {
+            left |= special & -special;
+        }
+    }
+    in.count = 0;
+    for (; left != 0; left &= left - 1) {
+        in.packets[in.count++] = in.packets[static_cast<unsigned>(std::countr_zero(left))];
+    }
+}
+
+/// What SealedSender did not take. False: take() has to look at it, and nothing has changed.
+bool TunnelOut::send_sealed(rte_mbuf* packet) {
+    const auto& ip = *reinterpret_cast<const Ipv6Header*>(stage::data(packet));
+    const std::uint32_t slot = tables_.bindings.find(ip.destination);
+    if (slot == table::kNoSlot) return false;
+    const table::Binding& binding = tables_.bindings.at(slot);
+    if (binding.tentative() || !is_own(worker_, ip.source)) return false;
+    PacketMeta& notes = stage::meta(packet);
+    notes.binding = slot;
+    const std::uint32_t spi = load_be32(reinterpret_cast<const std::uint8_t*>(&ip + 1));
+    if (worker_.signalling_spis->is_signalling(ip.destination, slot, spi, worker_.now_tsc,
+                                               question_)) [[unlikely]] {
         send_signalling(packet, notes, &binding);
-        return true;
+    } else {
+        rewrite(packet, notes, binding);
     }
-    count_out(worker_, binding, length);
-    ip.destination = binding.care_of_address;
-    ++rewritten_;
-    notes.flags = static_cast<std::uint16_t>(BareEspNotes{}.flags | stage::kMetaEncapsulated |
-                                             stage::kMetaMayFragmentOuter);
-    notes.adjacency = binding.adjacency;
-    notes.parameter = binding.path_mtu;
-    to_tx_.packets[to_tx_.count++] = packet;
     return true;
 }
 
 void TunnelOut::take(rte_mbuf* packet) {
     PacketMeta& notes = stage::meta(packet);
-    if (take_sealed(packet, notes)) return;
     const table::Binding* const binding =
         notes.binding == channel::kNoIndex ? nullptr : &tables_.bindings.at(notes.binding);
     const bool esp = notes.protocol == number(IpProtocol::kEsp);
-    if (esp && binding != nullptr && is_sealed(packet, notes, *binding)) {
-        send_sealed(packet, notes, *binding);
-        return;
-    }
     // Packets that can be signalling of this home agent are few.
     if (esp || notes.protocol == number(IpProtocol::kMobility) ||
         notes.protocol == number(IpProtocol::kIcmpv6)) [[unlikely]] {
@@ -562,9 +559,12 @@ void TunnelOut::fetch_clients(const Batch& in) const {
 }
 
 void TunnelOut::run(Batch& in) {
-    find_bindings(in);
-    if (tables_.vpn_clients.worth_fetching()) fetch_clients(in);
-    for (unsigned i = 0; i < in.count; ++i) take(in.packets[i]);
+    take_sealed(in);
+    if (in.count != 0) {
+        find_bindings(in);
+        if (tables_.vpn_clients.worth_fetching()) fetch_clients(in);
+        for (unsigned i = 0; i < in.count; ++i) take(in.packets[i]);
+    }
     flush_tx();
     if (encapsulated_ != 0) worker_.count(Counter::kTunOutEncapsulated, encapsulated_);
     if (rewritten_ != 0) worker_.count(Counter::kTunOutRewritten, rewritten_);

@@ -160,6 +160,7 @@ TEST(Decapsulate, RFC6040_egress_table) {
             const std::uint8_t outer_ecn = kOrder[column];
             const std::uint8_t expected = kExpected[row][column];
             EXPECT_EQ(egress_ecn(inner_ecn, outer_ecn), expected) << row << column;
+            EXPECT_EQ(keeps_ecn(inner_ecn, outer_ecn), expected == inner_ecn) << row << column;
             const auto inner_class = static_cast<std::uint8_t>(0xb8 | inner_ecn);
             const auto outer_class = static_cast<std::uint8_t>(0x28 | outer_ecn);
             const Bytes inner6 = ipv6(kHomeAddress, kCorrespondent, 17, Bytes(8),

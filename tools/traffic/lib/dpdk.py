@@ -7,6 +7,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -44,13 +45,21 @@ def run(command, log, **more):
 
 
 def require(packages, what):
-    """Ends with the command that installs what is missing of `packages`."""
+    """Installs what is missing of `packages`, and says so; without the right to, ends with the
+    command that would."""
     missing = [name for name in packages if subprocess.run(
         ["dpkg-query", "-W", "-f", "${db:Status-Status}", name],
         capture_output=True, text=True).stdout != "installed"]
-    if missing:
-        raise SystemExit(f"{what} needs packages that are missing: apt-get install "
-                         f"{' '.join(missing)}")
+    if not missing:
+        return
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    if os.geteuid() != 0:
+        raise SystemExit(f"{what} needs packages that are missing: {' '.join(command)}")
+    print(f"Installing {len(missing)} packages for {what}: {' '.join(missing)}", file=sys.stderr)
+    done = subprocess.run(command, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-3000:]}")
 
 
 def release():

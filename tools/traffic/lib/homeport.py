@@ -74,7 +74,19 @@ class DataPlane:
 """)
         self.process = machine.Process([self.build / "dataplane/core/homeport-dataplane",
                                         "--config", config], self.directory / "dataplane.log",
-                                       env=environment)
+                                       env=self.taught(environment, source))
+
+    def taught(self, environment, source):
+        """P13u: as soon as all is loaded the nodes show their ports on UDP 4500, on the device that
+        the packets come from."""
+        (self.directory / "loaded").unlink(missing_ok=True)
+        if self.path != "P13u":
+            return environment
+        return (environment or os.environ) | {
+            "HOMEPORT_LESSONS":
+                f"{source.split(',')[0]} {self.bindings} {self.algorithm} {self.workers} "
+                f"{self.directory}/loaded",
+            "LD_PRELOAD": str(self.build / "tools/traffic/libhomeport-source.so")}
 
     def __enter__(self):
         try:
@@ -86,6 +98,8 @@ class DataPlane:
                     os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))
             self.telemetry = machine.Telemetry(self.prefix)
             self.hz = self.telemetry.ask("/homeport/status")["tsc_hz"]
+            if self.path == "P13u":
+                self.wait_for_lessons()
             return self
         except BaseException:
             self.process.__exit__()
@@ -111,6 +125,14 @@ class DataPlane:
                 self.load_seconds = time.monotonic() - start
                 return
         raise SystemExit("the client ended")
+
+    def wait_for_lessons(self):
+        (self.directory / "loaded").touch()
+        end = time.monotonic() + 10
+        while self.telemetry.ask("/homeport/counters").get("ipsec/in/ok", 0) < self.bindings:
+            if time.monotonic() > end:
+                raise SystemExit("P13u: the nodes' ports on UDP 4500 were not learnt")
+            time.sleep(0.01)
 
     def start_churn(self, seconds, per_second):
         """SAs of nodes that send nothing come and go."""

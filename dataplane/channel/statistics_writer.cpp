@@ -68,7 +68,9 @@ std::expected<StatisticsHeader, Error> lay_out_statistics(const StatisticsShape&
     layout.adjacency_count = shape.adjacencies;
     layout.sa_count = shape.sas;
     layout.policy_count = shape.policies;
-    layout.binding_count = shape.bindings;
+    // An even number: a worker's rows are whole cache lines, and none is of two workers.
+    static_assert(2 * sizeof(BindingRow) == 64);
+    layout.binding_count = (shape.bindings + 1) / 2 * 2;
 
     std::uint64_t offset = align_to_line(sizeof(StatisticsHeader));
     const auto take = [&offset](std::uint64_t count, std::uint64_t size) {

@@ -162,16 +162,14 @@ Program::Started Program::make_state() {
     state_ = std::move(*state);
     ipsec_ = std::make_unique<IpsecWriter>(*state_, workers, config_.max_sas);
     // One block more than workers: the main lcore counts, too.
-    auto statistics =
-        channel::StatisticsWriter::create({.stages = stage::stage_names(),
-                                           .edges = stage::edge_names(all_stages()),
-                                           .workers = workers + 1,
-                                           .adjacencies = config_.max_adjacencies,
-                                           .sas = config_.max_sas,
-                                           .policies = ipsec::kHitSlots,
-                                           // A worker's rows are whole cache lines.
-                                           .bindings = (config_.max_bindings + 1) / 2 * 2,
-                                           .tsc_hz = rte_get_tsc_hz()});
+    auto statistics = channel::StatisticsWriter::create({.stages = stage::stage_names(),
+                                                         .edges = stage::edge_names(all_stages()),
+                                                         .workers = workers + 1,
+                                                         .adjacencies = config_.max_adjacencies,
+                                                         .sas = config_.max_sas,
+                                                         .policies = ipsec::kHitSlots,
+                                                         .bindings = config_.max_bindings,
+                                                         .tsc_hz = rte_get_tsc_hz()});
     if (!statistics) return fail(Message::kNoMemory, statistics.error().text);
     statistics_ = std::make_unique<channel::StatisticsWriter>(std::move(*statistics));
     return {};

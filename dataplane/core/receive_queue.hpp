@@ -10,15 +10,17 @@
 #include <memory>
 #include <span>
 
+#include "dataplane/base/cache_line.hpp"
+
 namespace homeport::core {
 
 /// Frames in the order in which they came, at most `capacity`.
-class FrameQueue {
+class alignas(kCacheLine) FrameQueue {
   public:
     explicit FrameQueue(std::uint32_t capacity)
         : capacity_(capacity),
           mask_(std::bit_ceil(capacity) - 1),
-          frames_(std::make_unique<rte_mbuf*[]>(std::size_t{mask_} + 1)) {}
+          frames_(std::size_t{mask_} + 1) {}
     ~FrameQueue() {
         while (head_ != tail_) rte_pktmbuf_free(frames_[head_++ & mask_]);
     }
@@ -46,8 +48,9 @@ class FrameQueue {
     std::uint32_t mask_;
     std::uint32_t head_ = 0;  // both only rise, and are cut to places by the mask
     std::uint32_t tail_ = 0;
-    std::unique_ptr<rte_mbuf*[]> frames_;
+    LineVector<rte_mbuf*> frames_;
 };
+static_assert(kFillsLines<FrameQueue>);
 
 struct ReceiveOptions {
     bool first = false;            // polled before those that are not

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "dataplane/base/cache_line.hpp"
 #include "dataplane/channel/messages.hpp"
 #include "dataplane/config/config.hpp"
 #include "dataplane/ipsec/database_queries.hpp"
@@ -35,7 +36,8 @@ class IpsecReclaimer final : public ipsec::Reclaimer {
     table::Reclaimer& reclaimer_;
 };
 
-class SharedState {
+/// Alone on its cache lines: workers read it in every round.
+class alignas(kCacheLine) SharedState {
   public:
     /// `workers` threads may register as readers. The error is a sentence.
     [[nodiscard]] static std::expected<std::unique_ptr<SharedState>, std::string> create(
@@ -83,5 +85,6 @@ class SharedState {
     std::atomic<const channel::ParametersSet*> parameters_{nullptr};
     std::atomic<const tunnel::SignallingPolicies*> signalling_{nullptr};
 };
+static_assert(kFillsLines<SharedState>);
 
 }  // namespace homeport::core

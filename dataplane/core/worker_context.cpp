@@ -25,14 +25,9 @@ namespace {
 // share for writing are rings (DPDK keeps producers and consumers on lines of their own), the locks
 // of transmit queues that are fewer than workers (a line each), and the pool behind their caches.
 // Associations and replay windows are whole lines (ipsec/sa.hpp) and belong to one worker; counters
-// are blocks of whole lines (channel/statistics.hpp).
-static_assert(alignof(WorkerContext) == 64 && sizeof(WorkerContext) % 64 == 0);
-static_assert(alignof(stage::Worker) == 64 && sizeof(stage::Worker) % 64 == 0);
-static_assert(alignof(stage::Driver) == 64 && sizeof(stage::Driver) % 64 == 0);
-static_assert(alignof(ipsec::SecurityAssociation) == 64 &&
-              sizeof(ipsec::SecurityAssociation) == 64);
-static_assert(sizeof(port::TransmitPort::QueueLock) == 64);
-static_assert(sizeof(channel::WorkerRow) % 64 == 0 && 2 * sizeof(channel::BindingRow) == 64);
+// are blocks of whole lines (channel/statistics.hpp). Asserts stand beside the types;
+// tests/golden/workers/lines_test.cpp looks at the memory of workers that carry packets.
+static_assert(RTE_CACHE_LINE_SIZE == kCacheLine);
 
 constexpr unsigned kRequestRingSize = 1024;
 constexpr std::size_t kMaxDeferred = 256;

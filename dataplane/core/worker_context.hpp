@@ -10,8 +10,8 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <vector>
 
+#include "dataplane/base/cache_line.hpp"
 #include "dataplane/channel/statistics_writer.hpp"
 #include "dataplane/config/config.hpp"
 #include "dataplane/core/receive_queue.hpp"
@@ -29,8 +29,8 @@
 
 namespace homeport::core {
 
-/// Wakes the main lcore up when it sleeps. Any thread.
-class Waker {
+/// Wakes the main lcore up when it sleeps. Any thread; written when it goes to sleep alone.
+class alignas(kCacheLine) Waker {
   public:
     [[nodiscard]] static std::expected<std::unique_ptr<Waker>, std::string> create();
     ~Waker();
@@ -92,7 +92,7 @@ struct WorkerSetup {
 };
 
 /// Alone on its cache lines, with all that is made into it.
-class alignas(64) WorkerContext {
+class alignas(kCacheLine) WorkerContext {
   public:
     /// The error is a sentence.
     [[nodiscard]] static std::expected<std::unique_ptr<WorkerContext>, std::string> create(
@@ -175,14 +175,15 @@ class alignas(64) WorkerContext {
     std::unique_ptr<stage::Tracer> tracer_;
     port::Transmitter transmitter_;
     std::unique_ptr<stage::Driver> driver_;
-    std::vector<ReceiveQueue> receive_queues_;
+    LineVector<ReceiveQueue> receive_queues_;
     const channel::ParametersSet* parameters_ = nullptr;
     rte_ring* from_main_ = nullptr;
     rte_ring* handed_over_ = nullptr;
     rte_ring* signalling_handed_over_ = nullptr;
     FrameQueue signalling_{kSignallingQueueSize};
     std::uint64_t* adjacency_packets_ = nullptr;
-    std::vector<rte_mbuf*> deferred_;  // replies that wait for an earlier one of their address
+    LineVector<rte_mbuf*> deferred_;  // replies that wait for an earlier one of their address
 };
+static_assert(kFillsLines<WorkerContext> && kFillsLines<Waker>);
 
 }  // namespace homeport::core

@@ -11,9 +11,9 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
 #include "dataplane/base/address.hpp"
+#include "dataplane/base/cache_line.hpp"
 #include "dataplane/channel/counter.hpp"
 #include "dataplane/parse/header_walk.hpp"
 #include "dataplane/stage/worker.hpp"
@@ -27,7 +27,7 @@ struct ReassemblyLimits {
     std::uint64_t timeout_cycles = 0;  // TSC cycles from the first fragment that came
 };
 
-class Reassembler {
+class alignas(kCacheLine) Reassembler {
   public:
     static constexpr unsigned kMaxFragments = 32;  // of one packet
     /// Octets before the fragmentable part of a packet, the IP header included.
@@ -127,14 +127,15 @@ class Reassembler {
                                        channel::Counter counter);
 
     ReassemblyLimits limits_;
-    std::vector<Entry> entries_;
-    std::vector<std::uint32_t> buckets_;
-    std::vector<std::uint16_t> per_source_;  // packets by hash of the source
+    LineVector<Entry> entries_;
+    LineVector<std::uint32_t> buckets_;
+    LineVector<std::uint16_t> per_source_;  // packets by hash of the source
     std::uint32_t free_ = kNone;
     std::uint32_t oldest_ = kNone;
     std::uint32_t newest_ = kNone;
     std::uint32_t used_ = 0;
     std::uint32_t held_ = 0;
 };
+static_assert(kFillsLines<Reassembler>);
 
 }  // namespace homeport::forward

@@ -44,7 +44,7 @@ class EventRing {
 
 /// Written by one worker, burst after burst; on whole cache lines, because the allocator would put
 /// that of another worker beside it.
-struct alignas(64) EspEngine::State {
+struct alignas(kCacheLine) EspEngine::State {
     State(const SecurityPolicyDatabase& policy_database, const SecurityAssociationDatabase& sad,
           MbManager mb_manager)
         : spd(policy_database),
@@ -58,9 +58,9 @@ struct alignas(64) EspEngine::State {
     CipherBurst cipher;
     IvSource ivs;
     std::uint16_t next_ipv4_id = 0;
-    std::optional<std::uint8_t> worker;  ///< the owner of SAs that this engine seals by; or any
-    alignas(64) EventRing events;        ///< looked at by another thread each millisecond
-    alignas(64) PolicyHits hits;
+    std::optional<std::uint8_t> worker;    ///< the owner of SAs that this engine seals by; or any
+    alignas(kCacheLine) EventRing events;  ///< looked at by another thread each millisecond
+    alignas(kCacheLine) PolicyHits hits;
     std::array<std::atomic<std::uint64_t>, kVerdictCount> counts{};
     std::array<CipherWork, kMaxBurst> works;
     std::array<CipherTag, kMaxBurst> tags;  ///< of `works`

@@ -15,6 +15,7 @@ EspEngine::~EspEngine() = default;
 Result<std::unique_ptr<EspEngine>> EspEngine::create(const SecurityPolicyDatabase& spd,
                                                      const SecurityAssociationDatabase& sad,
                                                      std::optional<std::uint8_t> worker) {
+    static_assert(kFillsLines<State>);
     CpuArchitecture architecture = sad.architecture();
     auto manager = make_mb_manager(architecture);
     if (!manager) return std::unexpected(manager.error());

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 
+#include "dataplane/base/cache_line.hpp"
 #include "dataplane/ipsec/error.hpp"
 #include "dataplane/ipsec/interface.hpp"
 #include "dataplane/ipsec/policy_hits.hpp"
@@ -17,7 +18,8 @@
 
 namespace homeport::ipsec {
 
-class EspEngine final : public Processor {
+/// Each packet reads it, so nothing that anybody writes is beside it.
+class alignas(kCacheLine) EspEngine final : public Processor {
   public:
     static constexpr std::size_t kBurst = 64;
 
@@ -56,5 +58,6 @@ class EspEngine final : public Processor {
     explicit EspEngine(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };
+static_assert(kFillsLines<EspEngine>);
 
 }  // namespace homeport::ipsec

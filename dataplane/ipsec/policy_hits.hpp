@@ -6,8 +6,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 
+#include "dataplane/base/cache_line.hpp"
 #include "dataplane/ipsec/selector.hpp"
 
 namespace homeport::ipsec {
@@ -27,7 +27,7 @@ class PolicyHits {
         std::uint64_t octets = 0;
     };
 
-    PolicyHits() : cells_(std::make_unique<Cell[]>(2 * kHitSlots)) {}
+    PolicyHits() : cells_(2 * kHitSlots) {}
 
     /// A load, an add and a store each: nothing is locked, no line is shared with another writer.
     void count(Direction direction, HitSlot slot, std::uint64_t octets, std::uint64_t packets = 1) {
@@ -81,7 +81,7 @@ class PolicyHits {
     static std::size_t index(Direction direction, HitSlot slot) {
         return std::size_t{slot} * 2 + (direction == Direction::kOutbound ? 1 : 0);
     }
-    std::unique_ptr<Cell[]> cells_;
+    LineVector<Cell> cells_;
 };
 
 }  // namespace homeport::ipsec

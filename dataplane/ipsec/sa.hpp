@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/base/cache_line.hpp"
 #include "dataplane/ipsec/address_key.hpp"
 #include "dataplane/ipsec/compiled_selectors.hpp"
 #include "dataplane/ipsec/replay_window.hpp"
@@ -115,7 +116,7 @@ static_assert(sizeof(SaCold) <= SecureArena::kNoteSize);
 
 /// The hot line. `sequence`, `packets`, `bytes` and the bitmap have one writer, the owner's engine;
 /// anyone may read the atomics. Bits of `state` are set by the engine and by the database's writer.
-struct alignas(64) SecurityAssociation {
+struct alignas(kCacheLine) SecurityAssociation {
     static constexpr unsigned kHandleIndexBits = 24;
     enum State : std::uint8_t { kSoftExpired = 1, kHardExpired = 2, kSoftTold = 4, kHardTold = 8 };
 
@@ -220,7 +221,7 @@ struct alignas(64) SecurityAssociation {
         return profile->tunnel_remote;
     }
 };
-static_assert(sizeof(SecurityAssociation) == 64 &&
+static_assert(sizeof(SecurityAssociation) == kCacheLine && kFillsLines<SecurityAssociation> &&
               offsetof(SecurityAssociation, policy) == SecurityAssociation::kUseOffset &&
               offsetof(SecurityAssociation, remote_family) == SecurityAssociation::kUseOffset + 2 &&
               offsetof(SecurityAssociation, bound_by_remote) ==

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "dataplane/base/cache_line.hpp"
 #include "dataplane/channel/counter.hpp"
 #include "dataplane/channel/messages.hpp"
 
@@ -19,13 +20,13 @@ namespace homeport::port {
 /// What the workers share about sending on one port.
 struct TransmitPort {
     /// A cache line each: workers that send by different queues write no common line.
-    struct alignas(64) QueueLock {
+    struct alignas(kCacheLine) QueueLock {
         rte_spinlock_t lock{};
     };
     std::atomic<bool> link_up{true};           // read by all, written when the link changes
     std::array<QueueLock, 128> queue_locks{};  // used where workers share a queue
 };
-static_assert(sizeof(TransmitPort::QueueLock) == 64);
+static_assert(kFillsLines<TransmitPort> && kFillsLines<TransmitPort::QueueLock>);
 
 class Transmitter {
   public:
@@ -73,7 +74,7 @@ class Transmitter {
     bool flush() { return waiting_ == 0 || flush_waiting(); }
 
   private:
-    struct alignas(64) Queue {
+    struct alignas(kCacheLine) Queue {
         std::uint16_t device = 0;
         std::uint16_t queue = 0;
         bool shared_queue = false;
@@ -82,6 +83,7 @@ class Transmitter {
         unsigned futile = 0;
         std::array<rte_mbuf*, kCapacity> frames;
     };
+    static_assert(kFillsLines<Queue>);
     static_assert(channel::kMaxPorts <= 32);
 
     void refuse(std::uint16_t port, rte_mbuf* frame);

@@ -46,11 +46,10 @@ std::vector<std::string> edge_names(std::span<const StageDescription> stages) {
     return names;
 }
 
-Driver::Driver(Worker& worker)
-    : worker_(worker), edges_(*this), queues_(new std::array<Queue, kStageCount>) {}
+Driver::Driver(Worker& worker) : worker_(worker), edges_(*this), queues_(kStageCount) {}
 
 Driver::~Driver() {
-    for (Queue& queue : *queues_) {
+    for (Queue& queue : queues_) {
         rte_pktmbuf_free_bulk(queue.packets.data() + queue.head, queue.tail - queue.head);
     }
 }
@@ -93,7 +92,7 @@ std::expected<void, std::string> Driver::build(std::span<const StageDescription>
                                        " has no name or no target");
             }
             Edges::Slot& slot = stage.slots[edge];
-            slot.queue = &(*queues_)[index_of(description.target)];
+            slot.queue = &queues_[index_of(description.target)];
             slot.target = description.target;
             slot.back = index_of(description.target) <= id;
             stage.has_back_edge |= slot.back;
@@ -120,7 +119,7 @@ std::expected<void, std::string> Driver::build(std::span<const StageDescription>
 
 void Driver::inject(StageId stage, std::span<rte_mbuf* const> packets) {
     const std::size_t id = index_of(stage);
-    Queue& queue = (*queues_)[id];
+    Queue& queue = queues_[id];
     const auto room = Queue::kCapacity - queue.tail;
     const std::size_t count = packets.size() < room ? packets.size() : room;
     std::memcpy(queue.packets.data() + queue.tail, packets.data(), count * sizeof(rte_mbuf*));
@@ -156,7 +155,7 @@ void Driver::take(Queue& queue) {
 
 void Driver::run_stage(unsigned id) {
     Stage& stage = stages_[id];
-    Queue& queue = (*queues_)[id];
+    Queue& queue = queues_[id];
     take(queue);
     if (queue.tail == 0) ready_ &= ~(1u << id);
     const unsigned count = batch_.count;

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dataplane/base/cache_line.hpp"
 #include "dataplane/channel/statistics.hpp"
 #include "dataplane/stage/stage.hpp"
 #include "dataplane/stage/worker.hpp"
@@ -38,7 +39,7 @@ struct DriverStatistics {
 /// "stage.edge" of all edges, in the order in which they are counted.
 [[nodiscard]] std::vector<std::string> edge_names(std::span<const StageDescription> stages);
 
-class alignas(64) Driver {
+class alignas(kCacheLine) Driver {
   public:
     /// Checks the graph: each stage once, edges named, their targets present. `stages` must have
     /// static storage. The error says what is wrong.
@@ -87,8 +88,9 @@ class alignas(64) Driver {
     Batch batch_;
     Edges edges_;
     std::array<Stage, kStageCount> stages_;
-    std::vector<Edges::Handover> handovers_;  // of data by worker, then of signalling by worker
-    std::unique_ptr<std::array<Queue, kStageCount>> queues_;
+    LineVector<Edges::Handover> handovers_;  // of data by worker, then of signalling by worker
+    LineVector<Queue> queues_;               // by StageId
 };
+static_assert(kFillsLines<Driver>);
 
 }  // namespace homeport::stage

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "dataplane/base/cache_line.hpp"
 #include "dataplane/channel/messages.hpp"
 #include "dataplane/stage/stage.hpp"
 
@@ -38,7 +39,8 @@ struct TraceStep {
 };
 
 /// How many packets are still to be traced, and their numbers. Shared by all workers.
-class TraceSession {
+/// Read in each run; written while packets are traced.
+class alignas(kCacheLine) TraceSession {
   public:
     void start(std::uint32_t packets) { left_.store(packets, std::memory_order_release); }
     void stop() { left_.store(0, std::memory_order_release); }
@@ -54,7 +56,7 @@ class TraceSession {
     std::array<std::atomic<std::uint32_t>, 256> numbers_{};
 };
 
-class Tracer {
+class alignas(kCacheLine) Tracer {
   public:
     /// A ring of `steps` steps (rounded up to a power of two) named `name`.
     [[nodiscard]] static std::expected<std::unique_ptr<Tracer>, std::string> create(
@@ -88,5 +90,6 @@ class Tracer {
     std::atomic<std::uint32_t> seen_number_{0};
     std::atomic<std::uint64_t> lost_{0};
 };
+static_assert(kFillsLines<TraceSession> && kFillsLines<Tracer>);
 
 }  // namespace homeport::stage

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 
+#include "dataplane/base/cache_line.hpp"
 #include "dataplane/channel/counter.hpp"
 #include "dataplane/channel/messages.hpp"
 #include "dataplane/channel/statistics.hpp"
@@ -90,7 +91,7 @@ struct PortView {
 
 /// Starts a cache line of its own and fills its last one: nothing that another thread writes is
 /// beside it.
-struct alignas(64) Worker {
+struct alignas(kCacheLine) Worker {
     unsigned index = 0;
     unsigned lcore = 0;
     unsigned worker_count = 1;
@@ -138,6 +139,7 @@ struct alignas(64) Worker {
         __atomic_store_n(&word, word + n, __ATOMIC_RELAXED);
     }
 };
+static_assert(kFillsLines<Worker>);
 
 /// Checksums that a stage left to the port that the packet leaves by (port/tx_stage.hpp).
 inline constexpr std::uint64_t kLeftToTx = RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_UDP_CKSUM;

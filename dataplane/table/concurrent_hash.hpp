@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "dataplane/base/address.hpp"
+#include "dataplane/base/cache_line.hpp"
 #include "dataplane/table/memory.hpp"
 #include "dataplane/table/reclaimer.hpp"
 
@@ -189,7 +190,8 @@ class ConcurrentHash {
     MappedArray<Entry> entries_;
     MappedArray<Bucket> buckets_;
     MappedArray<Bucket> overflow_;
-    std::uint32_t size_ = 0;
+    // The writer's own from here on: on lines that no reader looks at.
+    alignas(kCacheLine) std::uint32_t size_ = 0;
     std::uint32_t fresh_slot_ = 0;
     std::uint32_t fresh_overflow_ = 0;
     std::vector<std::uint32_t> free_slots_;

@@ -7,13 +7,16 @@
 #include <cstdint>
 #include <vector>
 
+#include "dataplane/base/cache_line.hpp"
+
 struct rte_rcu_qsbr;
 
 namespace homeport::table {
 
 /// Used by the writer's thread alone. That thread must not itself be registered with the QSBR
 /// variable.
-class Reclaimer {
+/// Alone on its cache lines: it changes with every change of a table, and tables stand beside it.
+class alignas(kCacheLine) Reclaimer {
   public:
     /// Frees `object`; `owner` is what the object came from. Must not throw.
     using Deleter = void (*)(void* object, void* owner);
@@ -52,5 +55,6 @@ class Reclaimer {
     std::vector<Retired> waiting_;     // free once token_ has passed
     std::uint64_t token_ = 0;
 };
+static_assert(kFillsLines<Reclaimer>);
 
 }  // namespace homeport::table

@@ -20,23 +20,22 @@ OneShotRecords::OneShotRecords() {
 void OneShotRecords::reserve(std::uint32_t count) {
     capacity_ = std::max(count, kLeast);
     const std::uint32_t buckets = std::bit_ceil(capacity_);
-    records_ = std::make_unique_for_overwrite<Record[]>(capacity_);
-    buckets_ = std::make_unique_for_overwrite<std::uint32_t[]>(buckets);
-    std::fill_n(buckets_.get(), buckets, kNone);
+    records_ = LineVector<Record>(capacity_);
+    buckets_.assign(buckets, kNone);
     bucket_mask_ = buckets - 1;
     live_ = unused_ = 0;
     free_ = kNone;
     lists_[0] = lists_[1] = {};
 }
 
-std::uint32_t& OneShotRecords::bucket_of(const Ipv6Address& home_address) const {
+std::size_t OneShotRecords::bucket_of(const Ipv6Address& home_address) const {
     std::uint64_t x = (home_address.high() ^ seed_) * 0x9e3779b97f4a7c15u;
     x = (x ^ (x >> 32) ^ home_address.low()) * 0xd6e8feb86659fd93u;
-    return buckets_[static_cast<std::uint32_t>(x ^ (x >> 32)) & bucket_mask_];
+    return static_cast<std::uint32_t>(x ^ (x >> 32)) & bucket_mask_;
 }
 
 std::uint32_t OneShotRecords::find(const Ipv6Address& home_address) const {
-    std::uint32_t index = bucket_of(home_address);
+    std::uint32_t index = buckets_[bucket_of(home_address)];
     while (index != kNone && records_[index].home_address != home_address) {
         index = records_[index].next_in_bucket;
     }
@@ -70,7 +69,7 @@ OneShotRecords::Result OneShotRecords::put(const Ipv6Address& home_address,
         index = unused_++;
     }
     List& list = list_of(kind);
-    std::uint32_t& bucket = bucket_of(home_address);
+    std::uint32_t& bucket = buckets_[bucket_of(home_address)];
     records_[index] = {.home_address = home_address,
                        .endpoint = endpoint,
                        .made = now,
@@ -105,7 +104,7 @@ bool OneShotRecords::forget_oldest(List& list, std::uint64_t now) {
 
 void OneShotRecords::forget(std::uint32_t index) {
     Record& record = records_[index];
-    std::uint32_t* at = &bucket_of(record.home_address);
+    std::uint32_t* at = &buckets_[bucket_of(record.home_address)];
     while (*at != index) at = &records_[*at].next_in_bucket;
     *at = record.next_in_bucket;
     List& list = list_of(record.kind);

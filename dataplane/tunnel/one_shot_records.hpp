@@ -20,10 +20,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 
 #include "dataplane/base/address.hpp"
+#include "dataplane/base/cache_line.hpp"
 
 namespace homeport::tunnel {
 
@@ -103,7 +103,7 @@ class OneShotRecords {
         std::uint32_t count = 0;
     };
 
-    [[nodiscard]] std::uint32_t& bucket_of(const Ipv6Address& home_address) const;
+    [[nodiscard]] std::size_t bucket_of(const Ipv6Address& home_address) const;
     [[nodiscard]] std::uint32_t find(const Ipv6Address& home_address) const;
     [[nodiscard]] bool locked(const Record& record, std::uint64_t now) const {
         return limits_.synchronous || now - record.made < limits_.lock_timeout;
@@ -128,8 +128,8 @@ class OneShotRecords {
     std::uint32_t unused_ = 0;    // records from here on were never used
     std::uint32_t free_ = kNone;  // records that were used before
     List lists_[2];               // by Kind, in the order in which they were made
-    std::unique_ptr<Record[]> records_;
-    std::unique_ptr<std::uint32_t[]> buckets_;  // first record of each
+    LineVector<Record> records_;
+    LineVector<std::uint32_t> buckets_;  // first record of each
 };
 
 }  // namespace homeport::tunnel

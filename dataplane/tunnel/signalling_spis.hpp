@@ -17,9 +17,9 @@
 #include <functional>
 #include <memory>
 #include <new>
-#include <vector>
 
 #include "dataplane/base/address.hpp"
+#include "dataplane/base/cache_line.hpp"
 #include "dataplane/ipsec/queries.hpp"
 #include "dataplane/tunnel/signalling.hpp"
 #include "dataplane/tunnel/spi_heuristic.hpp"
@@ -179,8 +179,8 @@ class SignallingSpis {
     std::unique_ptr<Answers[], FreeAligned> answers_;
     std::size_t answer_mask_ = 0;
     unsigned next_victim_ = 0;
-    std::vector<Peer> peers_;
-    std::vector<Window> windows_;  // in the order of their ends: a ring
+    LineVector<Peer> peers_;
+    LineVector<Window> windows_;  // in the order of their ends: a ring
     std::size_t first_window_ = 0;
     std::size_t window_count_ = 0;
     Events events_;

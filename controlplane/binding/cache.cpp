@@ -34,13 +34,13 @@ const char* to_string(Encapsulation encapsulation) {
 Cache::Cache(Limits limits, TimePoint origin) : limits_(limits), wheel_(origin) {}
 
 Entry* Cache::find(const Ipv6Address& home_address) {
-    const auto found = index_.find(home_address);
-    return found == index_.end() ? nullptr : slots_[found->second].get();
+    const TimerWheel::Id id = slot_of(home_address);
+    return id == kNone ? nullptr : slots_[id].get();
 }
 
 const Entry* Cache::find(const Ipv6Address& home_address) const {
-    const auto found = index_.find(home_address);
-    return found == index_.end() ? nullptr : slots_[found->second].get();
+    const TimerWheel::Id id = slot_of(home_address);
+    return id == kNone ? nullptr : slots_[id].get();
 }
 
 std::size_t Cache::count_of_node(const std::string& node) const {
@@ -57,7 +57,7 @@ std::optional<InsertRefusal> Cache::refusal_for(const std::string& node) const {
 }
 
 std::expected<Entry*, InsertRefusal> Cache::insert(Entry entry) {
-    if (index_.contains(entry.home_address)) return std::unexpected(InsertRefusal::kExists);
+    if (slot_of(entry.home_address) != kNone) return std::unexpected(InsertRefusal::kExists);
     if (const auto refusal = refusal_for(entry.node)) return std::unexpected(*refusal);
     auto id = static_cast<TimerWheel::Id>(slots_.size());
     if (free_.empty()) {
@@ -68,29 +68,27 @@ std::expected<Entry*, InsertRefusal> Cache::insert(Entry entry) {
     }
     slots_[id] = std::make_unique<Entry>(std::move(entry));
     Entry* const placed = slots_[id].get();
-    index_.emplace(placed->home_address, id);
+    index_.insert(placed->home_address, id);
     if (!placed->node.empty()) ++per_node_[key_of(placed->node)];
     wheel_.schedule(id, placed->deadline);
     return placed;
 }
 
 void Cache::erase(const Ipv6Address& home_address) {
-    const auto found = index_.find(home_address);
-    if (found == index_.end()) return;
-    const TimerWheel::Id id = found->second;
+    const TimerWheel::Id id = index_.erase(home_address, address_in_slot());
+    if (id == kNone) return;
     const auto node =
         slots_[id]->node.empty() ? per_node_.end() : per_node_.find(key_of(slots_[id]->node));
     if (node != per_node_.end() && --node->second == 0) per_node_.erase(node);
     wheel_.cancel(id);
-    index_.erase(found);
     slots_[id].reset();
     free_.push_back(id);
 }
 
 void Cache::set_deadline(Entry& entry, TimePoint deadline) {
     entry.deadline = deadline;
-    const auto found = index_.find(entry.home_address);
-    if (found != index_.end()) wheel_.schedule(found->second, deadline);
+    const TimerWheel::Id id = slot_of(entry.home_address);
+    if (id != kNone) wheel_.schedule(id, deadline);
 }
 
 void Cache::collect_due(TimePoint now, std::vector<Ipv6Address>& due) {

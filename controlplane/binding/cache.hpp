@@ -8,9 +8,11 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "controlplane/binding/entry.hpp"
+#include "controlplane/binding/id_index.hpp"
 #include "controlplane/binding/timer_wheel.hpp"
 
 namespace homeport::binding {
@@ -51,17 +53,26 @@ class Cache {
     /// Calls `visit(const Entry&)` for each entry, in no order. It must not change the cache.
     template <class Visit>
     void for_each(Visit&& visit) const {
-        for (const auto& [address, id] : index_) visit(static_cast<const Entry&>(*slots_[id]));
+        index_.for_each([&](TimerWheel::Id id) { visit(std::as_const(*slots_[id])); });
     }
 
   private:
     [[nodiscard]] static std::uint64_t key_of(const std::string& node) {
         return std::hash<std::string>{}(node);
     }
+    /// For the index.
+    [[nodiscard]] auto address_in_slot() const {
+        return [this](TimerWheel::Id id) -> const Ipv6Address& { return slots_[id]->home_address; };
+    }
+    /// kNone: there is none.
+    [[nodiscard]] TimerWheel::Id slot_of(const Ipv6Address& home_address) const {
+        return index_.find(home_address, address_in_slot());
+    }
+    static constexpr TimerWheel::Id kNone = IdIndex<Ipv6Address>::kNone;
 
     Limits limits_;
     TimerWheel wheel_;
-    std::unordered_map<Ipv6Address, TimerWheel::Id> index_;
+    IdIndex<Ipv6Address> index_;                 // of slots_, by home address
     std::vector<std::unique_ptr<Entry>> slots_;  // by timer number
     std::vector<TimerWheel::Id> free_;
     /// By the hash of the node's name: a name again beside each binding would take more than the

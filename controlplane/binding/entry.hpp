@@ -74,9 +74,9 @@ struct Entry {
     /// Port of the real home link; meaningless if `virtual_home_link`.
     std::uint16_t home_port = 0;
     bool virtual_home_link = true;
+    PrefixMode prefix_mode = PrefixMode::kNone;
     std::string node{};  // identity from the configuration; empty if unknown
 
-    PrefixMode prefix_mode = PrefixMode::kNone;
     std::vector<Ipv6Prefix> mobile_prefixes{};
     std::vector<Ipv4Home> ipv4_homes{};
 
@@ -96,6 +96,8 @@ struct Entry {
     [[nodiscard]] bool has_tunnel() const { return !is_over_ipv4() || outer_source.has_value(); }
     friend bool operator==(const Entry&, const Entry&) = default;
 };
+/// There is one for each mobile node, and the allocator gives out steps of 16 octets.
+static_assert(sizeof(Entry) <= 216);
 
 /// What is left of the lifetime, never negative.
 [[nodiscard]] inline Duration remaining(const Entry& entry, TimePoint now) {

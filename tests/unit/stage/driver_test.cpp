@@ -181,6 +181,21 @@ TEST_F(DriverTest, a_loop_of_stages_ends_and_is_counted) {
     EXPECT_EQ(row(StageId::kParse).packets, 2 * (kMaxPasses + 1));
 }
 
+TEST_F(DriverTest, of_packets_that_go_back_together_only_those_in_a_loop_end) {
+    build(kGraph);
+    constexpr std::array<std::uint8_t, 6> kPassesBefore{0,          kMaxPasses, kMaxPasses - 1,
+                                                        kMaxPasses, kMaxPasses, 1};
+    for (const std::uint8_t passes : kPassesBefore) {
+        rte_mbuf* const back = packet({0xfe, 1});  // classify -> parse, where it ends
+        meta(back).passes = passes;
+        inject(back, StageId::kClassify);
+    }
+    driver_->run();
+    EXPECT_EQ(counted(Counter::kTunInMalformed), 3u);
+    EXPECT_EQ(counted(Counter::kAbsorbed), 3u);
+    EXPECT_EQ(row(StageId::kParse).packets, 3u);
+}
+
 TEST_F(DriverTest, the_largest_amplification_fits_the_queues) {
     static constexpr std::array<StageDescription, 2> graph{{
         {StageId::kFragment, "fragment", amplify, {{{"tx", StageId::kTx}}}, 1},

@@ -9,7 +9,9 @@
 //
 // The order of the stores (entry, slot number, tag) and of the loads (tag, slot number, entry)
 // makes a tag imply its slot; a reader compares the key in the slot, so a place that was used again
-// in between gives a miss for a key that was removed, never a wrong entry.
+// in between gives a miss for a key that was removed, never a wrong entry. Who remembers slots
+// asks a bit for each whether there is an entry in it: set when readers can find the entry, cleared
+// when they cannot any more and before the slot waits for them.
 #pragma once
 
 #include <emmintrin.h>
@@ -135,14 +137,16 @@ class ConcurrentHash {
     /// Slots beyond this number have never been used.
     [[nodiscard]] std::uint32_t high_water() const { return fresh_slot_; }
     /// Writer's view: whether `slot` holds an entry that find() can return.
-    [[nodiscard]] bool in_use(std::uint32_t slot) const { return in_use_[slot]; }
+    [[nodiscard]] bool in_use(std::uint32_t slot) const {
+        return (in_use_[slot / 64] >> (slot % 64) & 1) != 0;
+    }
     /// Calls function(slot, entry) for each entry. It may erase or put the entry it is given; new
     /// entries may or may not be visited.
     template <class Function>
     void for_each(Function&& function) const {
         const std::uint32_t end = fresh_slot_;
         for (std::uint32_t slot = 0; slot < end; ++slot) {
-            if (in_use_[slot]) function(slot, entries_[slot]);
+            if (in_use(slot)) function(slot, entries_[slot]);
         }
     }
 
@@ -180,6 +184,7 @@ class ConcurrentHash {
     std::uint32_t allocate_slot();
     std::uint32_t allocate_overflow();
     void retire_slot(std::uint32_t slot);
+    void set_in_use(std::uint32_t slot, bool value);
     void unlink_if_empty(const Place& place);
 
     std::uint32_t capacity_;
@@ -190,13 +195,13 @@ class ConcurrentHash {
     MappedArray<Entry> entries_;
     MappedArray<Bucket> buckets_;
     MappedArray<Bucket> overflow_;
+    LineVector<std::uint64_t> in_use_;  // bit by slot; of entries that find() can return
     // The writer's own from here on: on lines that no reader looks at.
     alignas(kCacheLine) std::uint32_t size_ = 0;
     std::uint32_t fresh_slot_ = 0;
     std::uint32_t fresh_overflow_ = 0;
     std::vector<std::uint32_t> free_slots_;
     std::vector<std::uint32_t> free_overflow_;
-    std::vector<bool> in_use_;
 };
 
 // ---------------------------------------------------------------------------------------- readers
@@ -255,7 +260,17 @@ class ConcurrentHash<Traits>::Steps {
           seed_(table.seed_),
           bucket_count_(table.bucket_count_),
           buckets_(&table.buckets_[0]),
-          entries_(&table.entries_[0]) {}
+          entries_(&table.entries_[0]),
+          in_use_(table.in_use_.data()) {}
+
+    /// Instead of the three, for who remembers from earlier bursts that the key was in `slot`,
+    /// which is below slot_limit(): the entry that is in it now, whatever its key; null: none is.
+    [[nodiscard, gnu::always_inline]] const Entry* current(std::uint32_t slot) const {
+        const std::uint64_t word = __atomic_load_n(in_use_ + slot / 64, __ATOMIC_ACQUIRE);
+        return (word >> (slot % 64) & 1) != 0 ? entries_ + slot : nullptr;
+    }
+    /// Brings nearer what current() would give.
+    void prefetch(std::uint32_t slot) const { __builtin_prefetch(entries_ + slot); }
 
     /// First: where `key` would be.
     [[gnu::always_inline]] void aim(const Key& key, Guess& guess) const {
@@ -292,6 +307,7 @@ class ConcurrentHash<Traits>::Steps {
     std::uint64_t bucket_count_;
     const Bucket* buckets_;
     const Entry* entries_;
+    const std::uint64_t* in_use_;
 };
 
 template <class Traits>
@@ -334,7 +350,7 @@ ConcurrentHash<Traits>::ConcurrentHash(std::uint32_t capacity, Reclaimer& reclai
       entries_(slot_count_, pages),
       buckets_(bucket_count_, pages),
       overflow_(slot_count_, PageChoice::kNormal),
-      in_use_(slot_count_, false) {}
+      in_use_((slot_count_ + 63) / 64) {}
 
 template <class Traits>
 std::uint32_t ConcurrentHash<Traits>::allocate_slot() {
@@ -360,8 +376,15 @@ std::uint32_t ConcurrentHash<Traits>::allocate_overflow() {
 }
 
 template <class Traits>
+void ConcurrentHash<Traits>::set_in_use(std::uint32_t slot, bool value) {
+    std::uint64_t& word = in_use_[slot / 64];
+    const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
+    __atomic_store_n(&word, value ? word | bit : word & ~bit, __ATOMIC_RELEASE);
+}
+
+template <class Traits>
 void ConcurrentHash<Traits>::retire_slot(std::uint32_t slot) {
-    in_use_[slot] = false;
+    set_in_use(slot, false);
     reclaimer_.retire(
         reinterpret_cast<void*>(std::uintptr_t{slot}),
         [](void* object, void* owner) {
@@ -412,16 +435,17 @@ auto ConcurrentHash<Traits>::put(const Entry& entry) -> std::expected<Inserted, 
 
     const std::uint32_t slot = allocate_slot();
     entries_[slot] = entry;
-    in_use_[slot] = true;
     if (old.bucket != nullptr) {
         const std::uint32_t replaced = old.bucket->slots[old.index];
         __atomic_store_n(&old.bucket->slots[old.index], slot, __ATOMIC_RELEASE);
+        set_in_use(slot, true);
         retire_slot(replaced);
         return Inserted{slot, replaced};
     }
     const Place place = empty_place(hash);
     __atomic_store_n(&place.bucket->slots[place.index], slot, __ATOMIC_RELEASE);
     __atomic_store_n(&place.bucket->tags[place.index], tag_of(hash), __ATOMIC_RELEASE);
+    set_in_use(slot, true);
     ++size_;
     return Inserted{slot, kNoSlot};
 }

@@ -117,6 +117,34 @@ TEST(BindingTable, a_change_is_seen_at_once_and_the_old_slot_stays_readable) {
     reclaimer.free_now();
 }
 
+/// What a slot holds for who remembers it: an entry that find() returns, or none.
+TEST(BindingTable, a_remembered_slot_is_current_as_long_as_its_entry_is_found) {
+    constexpr std::uint32_t kCapacity = 200;
+    std::mt19937 random(11);
+    Reclaimer reclaimer(nullptr);
+    BindingTable table(kCapacity, reclaimer);
+    for (std::uint32_t step = 0; step < 5000; ++step) {
+        const Ipv6Address address = home(random() % kCapacity);
+        if (random() % 3 != 0) {
+            ASSERT_TRUE(table.put(make(address, step)));
+        } else {
+            (void)table.erase(address);
+        }
+        if (random() % 8 == 0) reclaimer.poll();
+        if (step % 16 != 0) continue;
+        const BindingTable::Steps steps(table);
+        std::uint32_t current = 0;
+        for (std::uint32_t slot = 0; slot < table.slot_limit(); ++slot) {
+            const Binding* const entry = steps.current(slot);
+            if (entry == nullptr) continue;
+            ++current;
+            ASSERT_EQ(table.find(entry->home_address), slot);
+            ASSERT_EQ(entry, &table.at(slot));
+        }
+        ASSERT_EQ(current, table.size());
+    }
+}
+
 TEST(BindingTable, changes_without_end_use_bounded_memory) {
     Reclaimer reclaimer(nullptr);
     BindingTable table(100, reclaimer);

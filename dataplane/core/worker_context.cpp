@@ -101,6 +101,8 @@ std::expected<void, std::string> WorkerContext::build(const config::DataplaneCon
     worker_.ipsec_queries = &state_.queries();
     worker_.ipsec_copy_mode = config.ipsec.copy_mode;
     worker_.reply_to = &reply_to_;
+    payload_owners_.reserve(config.max_bindings);
+    worker_.payload_owners = &payload_owners_;
     signalling_spis_.reserve(config.max_bindings);
     worker_.signalling_spis = &signalling_spis_;
     worker_.transmitter = &transmitter_;

@@ -24,6 +24,7 @@
 #include "dataplane/stage/trace.hpp"
 #include "dataplane/stage/worker.hpp"
 #include "dataplane/table/route_cache.hpp"
+#include "dataplane/tunnel/payload_owners.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/signalling_spis.hpp"
 
@@ -169,6 +170,7 @@ class alignas(kCacheLine) WorkerContext {
     Waker* waker_;
     std::unique_ptr<ipsec::EspEngine> esp_;
     tunnel::ReplyToTable reply_to_;
+    tunnel::PayloadOwners payload_owners_;
     table::RouteCache route_cache_;
     tunnel::SignallingSpis signalling_spis_;
     std::unique_ptr<forward::Reassembler> reassembler_;

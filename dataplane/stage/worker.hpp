@@ -30,6 +30,7 @@ class RouteCache;
 struct Tables;
 }  // namespace homeport::table
 namespace homeport::tunnel {
+class PayloadOwners;
 class ReplyToTable;
 class SignallingSpis;
 struct SignallingPolicies;
@@ -105,6 +106,7 @@ struct alignas(kCacheLine) Worker {
     const tunnel::SignallingPolicies* signalling = nullptr;
     tunnel::SignallingSpis* signalling_spis = nullptr;
     tunnel::ReplyToTable* reply_to = nullptr;
+    tunnel::PayloadOwners* payload_owners = nullptr;
     port::Transmitter* transmitter = nullptr;
     forward::Reassembler* reassembler = nullptr;
     const channel::ParametersSet* parameters = nullptr;  // swapped by the main lcore under RCU

@@ -11,6 +11,7 @@
 #include "dataplane/ipsec/queries.hpp"
 #include "dataplane/tunnel/dsmip_source_for_stages.hpp"
 #include "dataplane/tunnel/nat_detection.hpp"
+#include "dataplane/tunnel/payload_owners.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
 #include "dataplane/tunnel/stages.hpp"
@@ -79,17 +80,41 @@ bool has_to_wait(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edge
     return true;
 }
 
+/// Room for objects that are made one by one, each before it is used.
+template <class T>
+class Room {
+  public:
+    static_assert(std::is_trivially_destructible_v<T>);
+    T& make(unsigned at, const T& value) { return *new (octets_ + at * sizeof(T)) T(value); }
+    T& operator[](unsigned at) { return reinterpret_cast<T*>(octets_)[at]; }
+
+  private:
+    alignas(T) std::byte octets_[stage::kBatchSize * sizeof(T)];
+};
+
 /// Sealed packets of a batch on their way into IPsec, and what this stage knows of each.
 struct Sealed {
     unsigned count = 0;
     std::array<rte_mbuf*, stage::kBatchSize> packets;
-    /// The binding of the home address that the packet's SA is for, where somebody looked: only a
-    /// guess at whose the packet inside is, as nothing goes through IPsec beside it (S1.9).
+    /// The binding whose payload it may be: of the home address that the packet's SA is for, where
+    /// somebody looked, or of the last packet with its SPI. Only a guess at whose the packet inside
+    /// is, as nothing goes through IPsec beside it (S1.9).
     std::array<std::uint32_t, stage::kBatchSize> slots;
+    /// Of the guess, among PayloadOwners. Any, where somebody looked: that seldom errs.
+    std::array<std::uint32_t, stage::kBatchSize> places;
+    /// The packets as IPsec sees them.
+    Room<ipsec::Packet> views;
+    std::array<ipsec::Packet*, stage::kBatchSize> pointers;
 
-    void add(rte_mbuf* packet, std::uint32_t slot) {
-        packets[count] = packet;
-        slots[count++] = slot;
+    [[gnu::always_inline]] void put(unsigned at, rte_mbuf* packet, std::uint32_t slot,
+                                    std::uint32_t place) {
+        packets[at] = packet;
+        slots[at] = slot;
+        places[at] = place;
+        pointers[at] = &views.make(at, view_of(packet));
+    }
+    void add(rte_mbuf* packet, std::uint32_t slot, std::uint32_t place) {
+        put(count++, packet, slot, place);
     }
 };
 
@@ -151,7 +176,7 @@ void check_sources(Worker& worker, Sealed& sealed, Edges& out) {
     bool dropped = false;
     for (unsigned i = 0; i < known; ++i) {
         rte_mbuf*& packet = sealed.packets[owners.places[i]];
-        sealed.slots[owners.places[i]] = owners.slots[i];
+        if (owners.slots[i] != table::kNoSlot) sealed.slots[owners.places[i]] = owners.slots[i];
         if (is_from_care_of_address(bindings, packet, owners.slots[i])) [[likely]]
             continue;
         if (refuse_payload_from_elsewhere(worker, packet, owners.spis[i].value,
@@ -162,59 +187,48 @@ void check_sources(Worker& worker, Sealed& sealed, Edges& out) {
     }
     if (!dropped) [[likely]]
         return;
-    const Sealed all = sealed;
+    const unsigned count = sealed.count;
     sealed.count = 0;
-    for (unsigned i = 0; i < all.count; ++i) {
-        if (all.packets[i] != nullptr) sealed.add(all.packets[i], all.slots[i]);
+    for (unsigned i = 0; i < count; ++i) {
+        if (sealed.packets[i] == nullptr) continue;
+        sealed.add(sealed.packets[i], sealed.slots[i], sealed.places[i]);
     }
 }
 
-/// A message to this home agent, which is not payload.
+/// An IPv6 packet that is a message to this home agent, which is not payload.
 bool is_message(const Worker& worker, const std::uint8_t* ip) {
-    return ip[0] >> 4 == 6 &&
-           ip[offsetof(Ipv6Header, next_header)] == number(IpProtocol::kMobility) &&
+    return ip[offsetof(Ipv6Header, next_header)] == number(IpProtocol::kMobility) &&
            is_own(worker, reinterpret_cast<const Ipv6Header*>(ip)->destination);
 }
 
-/// Room for objects that are made one by one, each before it is used.
-template <class T>
-class Room {
-  public:
-    static_assert(std::is_trivially_destructible_v<T>);
-    T& make(unsigned at, const T& value) { return *new (octets_ + at * sizeof(T)) T(value); }
-    T& operator[](unsigned at) { return reinterpret_cast<T*>(octets_)[at]; }
-
-  private:
-    alignas(T) std::byte octets_[stage::kBatchSize * sizeof(T)];
-};
-
-/// Adds opened packets of a batch to their bindings' rows: the table is asked about all of them, in
-/// steps.
+/// Adds opened packets of a batch to their bindings' rows. Where the guess does not hold, the table
+/// is asked, in steps.
 class PayloadCount {
   public:
     explicit PayloadCount(const Worker& worker)
-        : worker_(worker),
-          bindings_(worker.tables->bindings),
-          steps_(bindings_),
-          counts_(worker.binding_rows != nullptr) {}
+        : worker_(worker), steps_(worker.tables->bindings), rows_(worker.binding_rows) {}
 
-    /// `slot`: as in Sealed.
-    [[gnu::always_inline]] void add(rte_mbuf* packet, std::uint32_t slot) {
-        const std::uint8_t* const ip = stage::data(packet);
-        if (!counts_ || is_message(worker_, ip)) [[unlikely]]
+    /// `slot`, `place`: as in Sealed.
+    [[gnu::always_inline]] void add(rte_mbuf* packet, std::uint32_t slot, std::uint32_t place) {
+        if (rows_ == nullptr) [[unlikely]]
             return;
+        const std::uint8_t* const ip = stage::data(packet);
         const Ipv6Address* key = &reinterpret_cast<const Ipv6Header*>(ip)->source;
         if (ip[0] >> 4 != 6) [[unlikely]] {
-            const auto place = static_cast<unsigned>(end_ - asked_.data());
-            key = &mapped_.make(place,
+            const auto at = static_cast<unsigned>(end_ - asked_.data());
+            key = &mapped_.make(at,
                                 table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->source));
+        } else if (is_message(worker_, ip)) [[unlikely]] {
+            return;
         }
         const std::uint32_t octets = stage::length(packet);
-        if (slot != table::kNoSlot && table::same_address(bindings_.at(slot).home_address, *key)) {
-            count_in(worker_, bindings_.at(slot), octets);
+        const table::Binding* const guess = steps_.current(slot);
+        if (guess != nullptr && table::same_address(guess->home_address, *key)) [[likely]] {
+            count(*guess, octets);
             return;
         }
         Asked& asked = *end_++;
+        asked.place = place;
         asked.key = key;
         asked.octets = octets;
         steps_.aim(*key, asked.guess);
@@ -222,17 +236,21 @@ class PayloadCount {
 
     /// Those that were added.
     void finish() {
-        const Steps steps = steps_;  // which a call leaves alone
         Asked* const end = end_;
+        if (end == asked_.data()) [[likely]]
+            return;
+        const Steps steps = steps_;  // which a call leaves alone
         for (Asked* asked = asked_.data(); asked != end; ++asked) steps.approach(asked->guess);
         for (Asked* asked = asked_.data(); asked != end; ++asked) {
             const table::Binding* binding = steps.find(*asked->key, asked->guess);
             if (binding == nullptr) [[unlikely]] {
                 const std::uint32_t slot = worker_.tables->mobile_network_of(*asked->key);
                 if (slot == table::kNoSlot) continue;
-                binding = &bindings_.at(slot);
+                binding = &worker_.tables->bindings.at(slot);
+            } else {
+                worker_.payload_owners->set(asked->place, asked->guess.slot);
             }
-            count_in(worker_, *binding, asked->octets);
+            count(*binding, asked->octets);
         }
     }
 
@@ -242,12 +260,21 @@ class PayloadCount {
         const Ipv6Address* key;
         Steps::Guess guess;
         std::uint32_t octets;
+        std::uint32_t place;
     };
 
+    /// count_in(), where it is known that there are rows.
+    [[gnu::always_inline]] void count(const table::Binding& binding, std::uint32_t octets) {
+        if (binding.counter_index == channel::kNoIndex) [[unlikely]]
+            return;
+        channel::BindingRow& row = rows_[binding.counter_index];
+        __atomic_store_n(&row.in_packets, row.in_packets + 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&row.in_bytes, row.in_bytes + octets, __ATOMIC_RELAXED);
+    }
+
     const Worker& worker_;
-    const table::BindingTable& bindings_;
     Steps steps_;
-    bool counts_;
+    channel::BindingRow* const rows_;
     std::array<Asked, stage::kBatchSize> asked_;
     Asked* end_ = asked_.data();
     Room<Ipv6Address> mapped_;  // of IPv4 packets
@@ -283,26 +310,22 @@ void copy_opened(Worker& worker, Batch& opened, Edges& out) {
 
 /// Gives sealed packets to IPsec, and on what it opened. Returns how many were authentic.
 unsigned open(Worker& worker, Sealed& sealed, Edges& out) {
-    Room<ipsec::Packet> views;
-    std::array<ipsec::Packet*, stage::kBatchSize> pointers;
     std::array<Verdict, stage::kBatchSize> verdicts;
     Batch opened;
     const unsigned count = sealed.count;
     if (count == 0) return 0;
-    for (unsigned i = 0; i < count; ++i) {
-        pointers[i] = &views.make(i, view_of(sealed.packets[i]));
-    }
-    worker.esp->inbound(std::span(pointers.data(), count), std::span(verdicts.data(), count));
+    worker.esp->inbound(std::span(sealed.pointers.data(), count),
+                        std::span(verdicts.data(), count));
     PayloadCount payload(worker);
     unsigned ok = 0;
     unsigned dummies = 0;
     for (unsigned i = 0; i < count; ++i) {
         rte_mbuf* const packet = sealed.packets[i];
         if (verdicts[i] == Verdict::kInOk) [[likely]] {
-            apply(views[i], packet);
+            apply(sealed.views[i], packet);
             note_opened(stage::meta(packet));
             opened.packets[ok++] = packet;
-            payload.add(packet, sealed.slots[i]);
+            payload.add(packet, sealed.slots[i], sealed.places[i]);
         } else if (verdicts[i] == Verdict::kInDummy) {
             out.absorb(packet, counter_of(verdicts[i]));
             ++dummies;
@@ -341,12 +364,12 @@ void open_one_by_one(Worker& worker, const Sealed& sealed, Edges& out) {
             packet = fresh;
         }
         if (!is_news) {
-            together.add(packet, sealed.slots[i]);
+            together.add(packet, sealed.slots[i], sealed.places[i]);
             continue;
         }
         (void)open(worker, together, out);
         Sealed alone;
-        alone.add(packet, table::kNoSlot);
+        alone.add(packet, sealed.slots[i], sealed.places[i]);
         if (open(worker, alone, out) != 1) continue;
         if (is_vpn_slot(source.slot)) {
             learn_vpn_source(worker, source);
@@ -357,7 +380,15 @@ void open_one_by_one(Worker& worker, const Sealed& sealed, Edges& out) {
     (void)open(worker, together, out);
 }
 
+/// What ESP begins with; 0 if it is too short for that.
+std::uint32_t spi_of(rte_mbuf* packet, const PacketMeta& notes) {
+    const std::uint32_t at = notes.upper_offset;
+    return stage::length(packet) < at + 4 ? 0 : load_be32(stage::data(packet) + at);
+}
+
 void ipsec_in(Worker& worker, Batch& in, Edges& out) {
+    const PayloadOwners& owners = *worker.payload_owners;
+    const table::BindingTable::Steps bindings(worker.tables->bindings);
     Sealed sealed;
     std::uint16_t flags = 0;
     unsigned count = 0;
@@ -372,8 +403,14 @@ void ipsec_in(Worker& worker, Batch& in, Edges& out) {
             continue;
         }
         flags |= notes.flags;
-        sealed.packets[count] = packet;
-        sealed.slots[count++] = noted_slot(notes);
+        std::uint32_t place = 0;
+        std::uint32_t slot = noted_slot(notes);
+        if (slot == table::kNoSlot) {
+            place = owners.place_of(spi_of(packet, notes));
+            slot = owners.slot_at(place);
+            bindings.prefetch(slot);
+        }
+        sealed.put(count++, packet, slot, place);
     }
     sealed.count = count;
     check_sources(worker, sealed, out);

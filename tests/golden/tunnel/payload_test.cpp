@@ -190,6 +190,33 @@ TEST_P(Payload, P4_opened_and_forwarded) {
     }
 }
 
+/// Where the last packet of an SA was counted is only a guess at where the next one is.
+TEST_P(Payload, P4_counts_for_the_binding_that_is_there_now) {
+    const auto counted = [&](std::uint32_t row) { return worker().binding_rows[row].in_packets; };
+    const auto open_one = [&] {
+        const Result result = feed_packet(kOutside, mobile_node_.send(from_mobile()));
+        EXPECT_EQ(result.count("ipsec.in.ok"), 1u) << result.to_string();
+    };
+    check_outer(EspOuterCheck::kOff);
+    open_one();
+    open_one();
+    EXPECT_EQ(counted(0), 2u);
+    unbind();
+    bind(v6("2001:db8:1::101"));  // gets the row, and perhaps the slot
+    open_one();
+    EXPECT_EQ(counted(0), 2u) << "of no binding";
+    channel::BindingSet record = binding();
+    for (const std::uint32_t row : {2u, 3u}) {
+        record.counter_index = row;
+        apply(record);
+        open_one();
+        open_one();
+        EXPECT_EQ(counted(row), 2u);
+    }
+    EXPECT_EQ(counted(2), 2u) << "replaced";
+    EXPECT_EQ(counted(0), 2u);
+}
+
 TEST_P(Payload, P4_between_two_mobile_nodes_one_hop_and_both_seals) {
     const Ipv6Address other = v6("2001:db8:1::101");
     channel::BindingSet second = binding(other, kMovedTo);

@@ -178,8 +178,11 @@ constexpr auto kTrailers = [] {
     } else if (!profile.remote_prefix.contains(source)) {
         return false;
     }
-    const AddressKey destination = AddressKey::load_ipv6(inner + offsetof(Ipv6Header, destination));
-    if (!profile.local_prefix.contains(destination) || !sa.accept(work.sequence)) return false;
+    if (!profile.local_is_any && !profile.local_prefix.contains(AddressKey::load_ipv6(
+                                     inner + offsetof(Ipv6Header, destination)))) {
+        return false;
+    }
+    if (!sa.accept(work.sequence)) return false;
     packet.cut_front(kBareEsp + kGcmText);
     // What is left behind the inner packet is TFC padding (RFC 4303 section 2.7).
     packet.set_length(total);
@@ -227,22 +230,24 @@ void EspEngine::State::inbound_burst(Packet* const* packets, Verdict* verdicts, 
     const auto work_count = static_cast<std::size_t>(ready - works.data());
     const bool all_done = cipher.open(works.data(), tags.data(), work_count);
     PolicyHits::Run run(hits, Direction::kInbound);
-    for (std::size_t k = 0; k < work_count; ++k) {
-        const CipherWork& work = works[k];
+    CipherTag* tag = tags.data();
+    for (const CipherWork *next = works.data(), *const last = next + work_count; next != last;
+         ++tag, long_way >>= 1) {
+        const CipherWork& work = *next++;
         const std::size_t i = work.packet;
-        if ((long_way >> k & 1) == 0) [[likely]] {
-            if (finish_ordinary(*packets[i], work, tags[k], run)) [[likely]] {
+        if ((long_way & 1) == 0) [[likely]] {
+            if (finish_ordinary(*packets[i], work, *tag, run)) [[likely]] {
                 verdicts[i] = Verdict::kInOk;
                 continue;
             }
             describe_bare_esp(*packets[i], headers[i]);
-            std::memcpy(tags[k].received, work.icv(), kGcmIcv);
-        } else if (!all_done && CipherBurst::failed(work, tags[k])) {
+            std::memcpy(tag->received, work.icv(), kGcmIcv);
+        } else if (!all_done && CipherBurst::failed(work, *tag)) {
             work.sa->count_error(SaCold::kIcv);
             verdicts[i] = Verdict::kInIcv;
             continue;
         }
-        verdicts[i] = finish_open(*packets[i], headers[i], work, tags[k]);
+        verdicts[i] = finish_open(*packets[i], headers[i], work, *tag);
     }
 }
 

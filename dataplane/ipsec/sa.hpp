@@ -66,6 +66,7 @@ struct alignas(64) SaProfile {
     std::uint8_t fixed_dscp = 0;
     Family tunnel_family = Family::kNone;
     AddressSource tunnel_remote_source = AddressSource::kNone;
+    bool local_is_any = false;        ///< what is opened by the short way may be for any address
     std::uint32_t tunnel_offset = 0;  ///< of kSaTunnel's address, from the start of the SA
     std::uint32_t bitmap_offset = 0;  ///< of the replay bitmap, likewise
     std::uint32_t block_size = 0;     ///< octets of the whole SA

@@ -121,6 +121,7 @@ void note_short_way(SaProfile& profile) {
     profile.opens_short = true;
     profile.remote_is_of_sa = entry.remote == AddressSource::kSaRemote;
     profile.local_prefix = *local;
+    profile.local_is_any = local->mask == AddressKey{};
     profile.remote_prefix = *remote;
 }
 

@@ -118,6 +118,11 @@ class ConcurrentHash {
     /// is there at all, readable but perhaps another's; kNoSlot: nothing is known.
     void fetch_bulk(const Key* const* keys, unsigned count, std::uint32_t* slots) const;
     [[nodiscard]] const Entry& at(std::uint32_t slot) const { return entries_[slot]; }
+    /// How often an entry went or was replaced; never 0 in its first 2^64. While it stays what it
+    /// was before find() gave a slot, that slot is still the key's.
+    [[nodiscard]] std::uint64_t changes() const {
+        return __atomic_load_n(&changes_, __ATOMIC_ACQUIRE);
+    }
 
     /// The bulk lookup in its three steps, for callers that have loops of their own over a burst:
     /// what a step prefetches comes while the caller does other work. For one burst: it keeps what
@@ -187,7 +192,8 @@ class ConcurrentHash {
     void set_in_use(std::uint32_t slot, bool value);
     void unlink_if_empty(const Place& place);
 
-    std::uint32_t capacity_;
+    alignas(64) std::uint64_t changes_ = 1;  // read by all, so nothing else that changes is near
+    alignas(64) std::uint32_t capacity_;
     std::uint32_t slot_count_;
     std::uint64_t bucket_count_;
     std::uint64_t seed_ = hash_seed();
@@ -384,6 +390,7 @@ void ConcurrentHash<Traits>::set_in_use(std::uint32_t slot, bool value) {
 
 template <class Traits>
 void ConcurrentHash<Traits>::retire_slot(std::uint32_t slot) {
+    __atomic_store_n(&changes_, changes_ + 1, __ATOMIC_RELEASE);
     set_in_use(slot, false);
     reclaimer_.retire(
         reinterpret_cast<void*>(std::uintptr_t{slot}),

@@ -21,6 +21,7 @@
 #include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
 #include "dataplane/tunnel/express_encapsulate_for_stages.hpp"
 #include "dataplane/tunnel/express_headers.hpp"
+#include "dataplane/tunnel/sealed_notes_for_stages.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
 
@@ -56,6 +57,7 @@ class Express {
         : worker_(worker),
           tables_(*worker.tables),
           generation_(tables_.generation()),
+          changes_(tables_.bindings.changes()),
           bindings_(tables_.bindings),
           hop_(tables_) {}
 
@@ -90,6 +92,7 @@ class Express {
     Worker& worker_;
     const table::Tables& tables_;
     const std::uint64_t generation_;  // read before any table is asked
+    const std::uint64_t changes_;     // of bindings, likewise
     const Steps bindings_;
     LastHop hop_;
 
@@ -419,7 +422,7 @@ bool Express::intercept(rte_mbuf* packet, const Ipv6Header& ip, const table::Bin
     prefetch_row(worker_, binding);
     PacketMeta& notes = stage::meta(packet);
     take(packet, notes, ip);
-    notes.binding = slot;
+    GuessedBinding::note(notes, slot, changes_);
     --const_cast<Ipv6Header&>(ip).hop_limit;
     add(intercepted_, packet);
     return true;

@@ -63,6 +63,7 @@ bool is_for_a_node_at_home(const Worker& worker, rte_mbuf* packet) {
 /// Writes anew, from the packet alone, what the stages behind IPsec have to know of it.
 bool note_sealed(Worker& worker, rte_mbuf* packet) {
     if (is_bare_esp(stage::data(packet))) {
+        GuessedBinding::forget(stage::meta(packet));
         note_bare_esp(stage::meta(packet));
         return true;
     }

@@ -9,6 +9,7 @@
 
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/stage/stage.hpp"
+#include "dataplane/table/binding_table.hpp"
 
 namespace homeport::tunnel {
 
@@ -30,24 +31,42 @@ inline constexpr auto kBareEspNotes = std::bit_cast<std::uint64_t>(BareEspNotes{
     return ip[0] >> 4 == 6 && ip[offsetof(Ipv6Header, next_header)] == number(IpProtocol::kEsp);
 }
 
-/// Writes the notes of such a packet anew, in few wide stores; what is the driver's stays.
+/// Writes the notes of such a packet anew, in few wide stores; what is the driver's stays, and
+/// where express found the packet's binding: see GuessedBinding.
 inline void note_bare_esp(stage::PacketMeta& notes) {
-    struct Start {
-        std::uint64_t first;
-        std::uint32_t adjacency;
-        std::uint32_t binding;
-    };
-    static_assert(sizeof(Start) == offsetof(stage::PacketMeta, parameter));
-    constexpr Start kStart{kBareEspNotes, channel::kNoIndex, channel::kNoIndex};
-    std::memcpy(&notes, &kStart, sizeof kStart);
-    notes.parameter = 0;
+    static_assert(offsetof(stage::PacketMeta, adjacency) == sizeof kBareEspNotes);
+    std::memcpy(&notes, &kBareEspNotes, sizeof kBareEspNotes);
+    notes.adjacency = channel::kNoIndex;
     notes.reason = 0;
     notes.code = 0;
     notes.resume = 0;
     notes.drop = 0;
 }
 
-/// They are still as note_bare_esp() left them, but perhaps for the binding.
+/// Where the binding of a packet's destination was found before IPsec, and what
+/// BindingTable::changes() was then. Behind IPsec it is a guess, as nothing goes through IPsec
+/// beside the octets (S1.9): it spares a look into the table if no binding went since, so that all
+/// packets take the way that is right when they get it (S1.13), and if the binding there is that of
+/// the destination that the packet has now.
+struct GuessedBinding {
+    static void note(stage::PacketMeta& notes, std::uint32_t slot, std::uint64_t changes) {
+        notes.binding = slot;
+        notes.parameter = static_cast<std::uint32_t>(changes);
+    }
+    /// Nothing is known of where it may be.
+    static void forget(stage::PacketMeta& notes) {
+        notes.binding = channel::kNoIndex;
+        notes.parameter = 0;
+    }
+    /// A slot that may be read; kNoSlot: there is none.
+    [[nodiscard]] static std::uint32_t of(const stage::PacketMeta& notes, std::uint64_t changes) {
+        static_assert(table::kNoSlot == channel::kNoIndex);
+        return notes.parameter == static_cast<std::uint32_t>(changes) ? notes.binding
+                                                                      : table::kNoSlot;
+    }
+};
+
+/// They are still as note_bare_esp() left them.
 [[nodiscard]] inline bool are_of_bare_esp(const stage::PacketMeta& notes) {
     std::uint64_t first;
     std::memcpy(&first, &notes, sizeof first);

@@ -56,6 +56,9 @@ class TunnelOut {
     void fetch_clients(const Batch& in) const;
     void take(rte_mbuf* packet);
     void take_sealed(Batch& in);
+    void fetch_slots(const Batch& in, const std::array<std::uint8_t, stage::kBatchSize>& numbers,
+                     std::uint64_t asked,
+                     std::array<std::uint32_t, stage::kBatchSize>& slots) const;
     [[nodiscard]] bool send_sealed(rte_mbuf* packet);
     [[nodiscard]] bool is_ours(rte_mbuf* packet, const PacketMeta& notes,
                                const table::Binding* binding) const;
@@ -450,27 +453,30 @@ void TunnelOut::send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacenc
 /// P3, P13: what was sealed for bound home addresses, which is nearly all that comes here under
 /// ESP, in loops that know of nothing else. `in` keeps the others, in their order.
 void TunnelOut::take_sealed(Batch& in) {
+    const SignallingSpis::Known known(*worker_.signalling_spis, question_);
+    const std::uint64_t changes = tables_.bindings.changes();
     std::array<std::uint8_t, stage::kBatchSize> numbers;
-    std::array<const Ipv6Address*, stage::kBatchSize> destinations;
     std::array<std::uint32_t, stage::kBatchSize> slots;
     unsigned count = 0;
-    std::uint64_t left = 0;  // bit by bit: what `in` keeps
+    std::uint64_t left = 0;   // bit by bit: what `in` keeps
+    std::uint64_t asked = 0;  // those of which nobody knows where their bindings may be
     for (unsigned i = 0, end = in.count; i < end; ++i) {
         rte_mbuf* const packet = in.packets[i];
-        if (!are_of_bare_esp(stage::meta(packet)) ||
+        const PacketMeta& notes = stage::meta(packet);
+        if (!are_of_bare_esp(notes) ||
             stage::length(packet) < sizeof(Ipv6Header) + kEspHeaderLength) [[unlikely]] {
             left |= std::uint64_t{1} << i;
             continue;
         }
+        const std::uint32_t slot = GuessedBinding::of(notes, changes);
+        if (slot == table::kNoSlot) [[unlikely]]
+            asked |= std::uint64_t{1} << count;
+        known.prefetch(slot);
         numbers[count] = static_cast<std::uint8_t>(i);
-        destinations[count] =
-            &reinterpret_cast<const Ipv6Header*>(stage::data(packet))->destination;
-        ++count;
+        slots[count++] = slot;
     }
-    if (count == 0) return;
-    tables_.bindings.fetch_bulk(destinations.data(), count, slots.data());
-    const SignallingSpis::Known known(*worker_.signalling_spis, question_);
-    for (unsigned k = 0; k < count; ++k) known.prefetch(slots[k]);
+    if (asked != 0) [[unlikely]]
+        fetch_slots(in, numbers, asked, slots);
     std::uint64_t special = 0;
     SealedSender sender(worker_, known, to_tx_);
     for (unsigned k = 0; k < count; ++k) {
@@ -487,7 +493,32 @@ void TunnelOut::take_sealed(Batch& in) {
     }
     in.count = 0;
     for (; left != 0; left &= left - 1) {
-        in.packets[in.count++] = in.packets[static_cast<unsigned>(std::countr_zero(left))];
+        rte_mbuf* const packet = in.packets[static_cast<unsigned>(std::countr_zero(left))];
+        PacketMeta& notes = stage::meta(packet);
+        if (are_of_bare_esp(notes)) GuessedBinding::forget(notes);
+        in.packets[in.count++] = packet;
+    }
+}
+
+/// slots[k] of each `asked`, bit k: where the binding of packet numbers[k] is, if there is one.
+void TunnelOut::fetch_slots(const Batch& in,
+                            const std::array<std::uint8_t, stage::kBatchSize>& numbers,
+                            std::uint64_t asked,
+                            std::array<std::uint32_t, stage::kBatchSize>& slots) const {
+    std::array<const Ipv6Address*, stage::kBatchSize> destinations;
+    std::array<std::uint32_t, stage::kBatchSize> found;
+    unsigned count = 0;
+    for (std::uint64_t rest = asked; rest != 0; rest &= rest - 1) {
+        rte_mbuf* const packet = in.packets[numbers[static_cast<unsigned>(std::countr_zero(rest))]];
+        destinations[count++] =
+            &reinterpret_cast<const Ipv6Header*>(stage::data(packet))->destination;
+    }
+    tables_.bindings.fetch_bulk(destinations.data(), count, found.data());
+    count = 0;
+    for (; asked != 0; asked &= asked - 1) {
+        const std::uint32_t slot = found[count++];
+        worker_.signalling_spis->prefetch(slot);
+        slots[static_cast<unsigned>(std::countr_zero(asked))] = slot;
     }
 }
 
@@ -500,6 +531,7 @@ bool TunnelOut::send_sealed(rte_mbuf* packet) {
     if (binding.tentative() || !is_own(worker_, ip.source)) return false;
     PacketMeta& notes = stage::meta(packet);
     notes.binding = slot;
+    notes.parameter = 0;
     const std::uint32_t spi = load_be32(reinterpret_cast<const std::uint8_t*>(&ip + 1));
     if (worker_.signalling_spis->is_signalling(ip.destination, slot, spi, worker_.now_tsc,
                                                question_)) [[unlikely]] {

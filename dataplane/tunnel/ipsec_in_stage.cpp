@@ -224,7 +224,8 @@ class PayloadCount {
         const std::uint32_t octets = stage::length(packet);
         const table::Binding* const guess = steps_.current(slot);
         if (guess != nullptr && table::same_address(guess->home_address, *key)) [[likely]] {
-            count(*guess, octets);
+            __builtin_prefetch(rows_ + guess->counter_index, 1);
+            *known_end_++ = {guess, octets};
             return;
         }
         Asked& asked = *end_++;
@@ -236,6 +237,10 @@ class PayloadCount {
 
     /// Those that were added.
     void finish() {
+        const Known* const known_end = known_end_;
+        for (const Known* known = known_.data(); known != known_end; ++known) {
+            count(*known->binding, known->octets);
+        }
         Asked* const end = end_;
         if (end == asked_.data()) [[likely]]
             return;
@@ -272,8 +277,16 @@ class PayloadCount {
         __atomic_store_n(&row.in_bytes, row.in_bytes + octets, __ATOMIC_RELAXED);
     }
 
+    /// What a guess was right about; counted behind the burst, so that its row has come.
+    struct Known {
+        const table::Binding* binding;
+        std::uint32_t octets;
+    };
+
     const Worker& worker_;
     Steps steps_;
+    std::array<Known, stage::kBatchSize> known_;
+    Known* known_end_ = known_.data();
     channel::BindingRow* const rows_;
     std::array<Asked, stage::kBatchSize> asked_;
     Asked* end_ = asked_.data();

@@ -192,8 +192,9 @@ class ConcurrentHash {
     void set_in_use(std::uint32_t slot, bool value);
     void unlink_if_empty(const Place& place);
 
-    alignas(64) std::uint64_t changes_ = 1;  // read by all, so nothing else that changes is near
-    alignas(64) std::uint32_t capacity_;
+    alignas(kCacheLine) std::uint64_t changes_ =
+        1;  // read by all, so nothing else that changes is near
+    alignas(kCacheLine) std::uint32_t capacity_;
     std::uint32_t slot_count_;
     std::uint64_t bucket_count_;
     std::uint64_t seed_ = hash_seed();

@@ -224,7 +224,7 @@ class PayloadCount {
         const std::uint32_t octets = stage::length(packet);
         const table::Binding* const guess = steps_.current(slot);
         if (guess != nullptr && table::same_address(guess->home_address, *key)) [[likely]] {
-            __builtin_prefetch(rows_ + guess->counter_index, 1);
+            prefetch_row(*guess);
             *known_end_++ = {guess, octets};
             return;
         }
@@ -275,6 +275,14 @@ class PayloadCount {
         channel::BindingRow& row = rows_[binding.counter_index];
         __atomic_store_n(&row.in_packets, row.in_packets + 1, __ATOMIC_RELAXED);
         __atomic_store_n(&row.in_bytes, row.in_bytes + octets, __ATOMIC_RELAXED);
+    }
+
+    /// A row that is not there is an address like any other to a prefetch.
+    void prefetch_row(const table::Binding& binding) const {
+        const auto rows = reinterpret_cast<std::uintptr_t>(rows_);
+        __builtin_prefetch(reinterpret_cast<const void*>(rows + binding.counter_index *
+                                                                    sizeof(channel::BindingRow)),
+                           1);
     }
 
     /// What a guess was right about; counted behind the burst, so that its row has come.

@@ -462,9 +462,13 @@ void TunnelOut::take_sealed(Batch& in) {
     std::uint64_t asked = 0;  // those of which nobody knows where their bindings may be
     for (unsigned i = 0, end = in.count; i < end; ++i) {
         rte_mbuf* const packet = in.packets[i];
-        const PacketMeta& notes = stage::meta(packet);
-        if (!are_of_bare_esp(notes) ||
-            stage::length(packet) < sizeof(Ipv6Header) + kEspHeaderLength) [[unlikely]] {
+        PacketMeta& notes = stage::meta(packet);
+        if (!are_of_bare_esp(notes)) [[unlikely]] {
+            left |= std::uint64_t{1} << i;
+            continue;
+        }
+        if (stage::length(packet) < sizeof(Ipv6Header) + kEspHeaderLength) [[unlikely]] {
+            GuessedBinding::forget(notes);
             left |= std::uint64_t{1} << i;
             continue;
         }
@@ -475,6 +479,7 @@ void TunnelOut::take_sealed(Batch& in) {
         numbers[count] = static_cast<std::uint8_t>(i);
         slots[count++] = slot;
     }
+    if (count == 0) return;
     if (asked != 0) [[unlikely]]
         fetch_slots(in, numbers, asked, slots);
     std::uint64_t special = 0;

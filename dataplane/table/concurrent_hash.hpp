@@ -192,9 +192,7 @@ class ConcurrentHash {
     void set_in_use(std::uint32_t slot, bool value);
     void unlink_if_empty(const Place& place);
 
-    alignas(kCacheLine) std::uint64_t changes_ =
-        1;  // read by all, so nothing else that changes is near
-    alignas(kCacheLine) std::uint32_t capacity_;
+    std::uint32_t capacity_;
     std::uint32_t slot_count_;
     std::uint64_t bucket_count_;
     std::uint64_t seed_ = hash_seed();
@@ -203,6 +201,7 @@ class ConcurrentHash {
     MappedArray<Bucket> buckets_;
     MappedArray<Bucket> overflow_;
     LineVector<std::uint64_t> in_use_;  // bit by slot; of entries that find() can return
+    alignas(kCacheLine) std::uint64_t changes_ = 1;  // looked at once a burst; alone on its line
     // The writer's own from here on: on lines that no reader looks at.
     alignas(kCacheLine) std::uint32_t size_ = 0;
     std::uint32_t fresh_slot_ = 0;

@@ -491,8 +491,8 @@ TEST_P(WrittenLines, a_change_of_a_binding_leaves_what_readers_look_at) {
     std::set<std::uintptr_t> allowed;
     for_each_line({&tables.reclaimer, sizeof tables.reclaimer, ""},
                   [&](std::uintptr_t line) { allowed.insert(line); });
-    // Two lines tell readers where the parts of the table are; behind them are the count of changes,
-    // which readers look at once a burst, and the writer's notes.
+    // Two lines tell readers where the parts of the table are; behind them are the count of
+    // changes, which readers look at once a burst, and the writer's notes.
     constexpr std::size_t kReaders = 128;
     for_each_line({reinterpret_cast<const std::byte*>(&tables.bindings) + kReaders,
                    sizeof tables.bindings - kReaders, ""},

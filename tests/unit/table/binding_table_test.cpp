@@ -143,6 +143,7 @@ TEST(BindingTable, a_remembered_slot_is_current_as_long_as_its_entry_is_found) {
         }
         ASSERT_EQ(current, table.size());
     }
+    reclaimer.free_now();
 }
 
 TEST(BindingTable, changes_without_end_use_bounded_memory) {

@@ -93,6 +93,7 @@ void take_packet(Worker& worker, rte_mbuf* packet, Edges& out) {
     }
     const OptionsReport report = examine_options(bytes_of(packet));
     if (!report.has_home_address) {  // it waited behind one whose source was recorded
+        worker.reply_to->note_unrecorded(source_of(bytes_of(packet)), worker.now_tsc);
         out.to(HomeAddressEdge::kIpsecIn, packet);
         return;
     }

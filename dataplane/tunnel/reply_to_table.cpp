@@ -31,8 +31,10 @@ std::size_t ReplyToTable::take_those(std::span<void*> packets, Ready&& ready) {
 }
 
 std::size_t ReplyToTable::take_waiting(std::span<void*> packets, std::uint64_t now) {
-    return take_those(packets,
-                      [&](const Waiting& waiting) { return !is_busy(waiting.home_address, now); });
+    return take_those(packets, [&](const Waiting& waiting) {
+        return !is_busy(waiting.home_address, now) &&
+               !unrecorded_.is_locked(waiting.home_address, now);
+    });
 }
 
 std::size_t ReplyToTable::take_all(std::span<void*> packets) {

@@ -5,6 +5,9 @@
 //   when the binding update is handed to the control plane (P5, P11);
 // * replies: where the answer goes, set before IPsec, taken by the tunnel module behind it (P6,
 //   P12);
+// * home addresses of packets that may be binding updates and have no record, as they come from
+//   where the binding is (S1.65): one that follows from elsewhere is not recorded before they have
+//   come out, or they would take its record (S1.67);
 // * packets that wait until an earlier one for their home address has come out.
 //
 // Use: one table a worker.
@@ -42,6 +45,7 @@ class ReplyToTable {
 
     void configure(const Settings& settings) {
         sources_.configure(settings.records);
+        unrecorded_.configure(settings.records);
         replies_.configure(settings.records);
         lock_depth_ = settings.lock_depth;
     }
@@ -49,6 +53,7 @@ class ReplyToTable {
     /// start.
     void reserve(std::uint32_t records) {
         sources_.reserve(records);
+        unrecorded_.reserve(records);
         replies_.reserve(records);
     }
 
@@ -56,9 +61,17 @@ class ReplyToTable {
     /// earlier one is still inside; wait() with it.
     [[nodiscard]] Result record_source(const Ipv6Address& home_address, const WireEndpoint& source,
                                        std::uint64_t now, Kind kind = Kind::kBound) {
+        if (unrecorded_.is_locked(home_address, now)) [[unlikely]]
+            return Result::kBusy;
         return sources_.put(home_address, source, now, kind);
     }
-    /// An earlier packet for this home address is inside IPsec.
+    /// Before IPsec, for a packet that may be a binding update and goes on without a record. If one
+    /// of the node is_busy() nothing is noted: the packet waits. Without room nothing is noted,
+    /// either, which only an IPsec that keeps packets can bring about.
+    void note_unrecorded(const Ipv6Address& home_address, std::uint64_t now) {
+        if (!is_busy(home_address, now)) (void)unrecorded_.put(home_address, {}, now);
+    }
+    /// An earlier packet for this home address, whose source is recorded, is inside IPsec.
     [[nodiscard]] bool is_busy(const Ipv6Address& home_address, std::uint64_t now) const {
         return sources_.is_locked(home_address, now);
     }
@@ -98,6 +111,7 @@ class ReplyToTable {
 
     void end_run(std::uint64_t now) {
         sources_.end_run(now);
+        unrecorded_.end_run(now);
         replies_.end_run(now);
     }
 
@@ -110,6 +124,7 @@ class ReplyToTable {
     std::size_t take_those(std::span<void*> packets, Ready&& ready);
 
     OneShotRecords sources_;
+    OneShotRecords unrecorded_;  // their endpoints say nothing
     OneShotRecords replies_;
     std::size_t lock_depth_ = kMostWaitingPerHomeAddress;
     std::size_t waiting_count_ = 0;

@@ -81,6 +81,22 @@ bool record(Worker& worker, rte_mbuf* packet, const Ipv6Address& home_address,
     return false;
 }
 
+/// For a packet from where the binding is. One that follows it from elsewhere must not be recorded
+/// before this one is through IPsec (S1.67), and the other way round. False: it waits for an
+/// earlier one of its home address, or is dropped.
+bool go_unrecorded(Worker& worker, rte_mbuf* packet, const Ipv6Address& home_address, Edges& out) {
+    if (!worker.reply_to->is_busy(home_address, worker.now_tsc)) {
+        worker.reply_to->note_unrecorded(home_address, worker.now_tsc);
+        return true;
+    }
+    if (worker.reply_to->wait(home_address, packet)) {
+        out.kept(packet, "waits");
+    } else {
+        out.drop(packet, Counter::kMip6HaoBusy);
+    }
+    return false;
+}
+
 /// Does what `judgement` says. False: the packet was given away.
 bool settle_source(Worker& worker, rte_mbuf* packet, const SourceJudgement& judgement,
                    std::uint16_t& flags, Edges& out) {
@@ -92,9 +108,8 @@ bool settle_source(Worker& worker, rte_mbuf* packet, const SourceJudgement& judg
     const bool from_there = binding != nullptr && is_from(*binding, outer_source(packet));
     switch (judgement.rule) {
         case SourceRule::kRecordIfElsewhere:
-            // Without a record it waits like one from home, if there is another's (ipsec-in).
-            if (from_there) return true;
-            break;
+            if (!from_there) break;
+            return go_unrecorded(worker, packet, judgement.home_address, out);
         case SourceRule::kRequireBinding:
             flags |= stage::kMetaSourceSettled;
             if (from_there) return true;

@@ -52,6 +52,26 @@ TEST_F(NatLock, S1_67_a_captured_one_from_elsewhere_behind_the_genuine_one) {
     EXPECT_EQ(result.count("ipsec.in.replay"), 1u) << result.to_string();
 }
 
+TEST_F(NatLock, S1_67_a_captured_refresh_from_elsewhere_behind_the_genuine_one) {
+    bind_behind_nat();
+    for (const bool behind_garbage : {false, true}) {
+        const Bytes genuine = update();
+        Bytes garbage = genuine;
+        garbage.back() ^= 1;
+        std::vector<Bytes> frames{to_port(kOutside, in_udp(genuine)),
+                                  to_port(kOutside, in_udp(genuine, {.source = kElsewhere})),
+                                  to_port(kOutside, in_udp(genuine, {.port = 9}))};
+        if (behind_garbage) {
+            frames.insert(frames.begin(),
+                          to_port(kOutside, in_udp(garbage, {.source = kElsewhere})));
+        }
+        const Result result = feed(kOutside, frames);
+        heuristic() ? expect_unrecorded(result) : expect_update(result, {});
+        EXPECT_EQ(result.count("ipsec.in.replay"), 2u) << result.to_string();
+        EXPECT_EQ(worker().reply_to->waiting(), 0u);
+    }
+}
+
 TEST_F(NatLock, S1_67_garbage_before_and_behind_the_genuine_one) {
     const Bytes genuine = update();
     Bytes garbage = genuine;
@@ -195,6 +215,25 @@ TEST_F(SlowIpsec, S1_67_verdict_and_answer_are_the_genuine_ones) {
     // The first of them was dropped, which the lock of the second one does not notice.
     EXPECT_EQ(result.count("ipsec.in.replay"), 1u) << result.to_string();
     EXPECT_EQ(worker().reply_to->waiting(), 1u);
+}
+
+TEST_F(SlowIpsec, S1_67_a_refresh_without_a_record_does_not_take_that_of_a_later_one) {
+    bind_behind_nat();
+    const Wire elsewhere{.source = kElsewhere};
+    const Bytes genuine = update();
+    (void)put_in({in_udp(genuine)});
+    (void)put_in({in_udp(update(), elsewhere)});
+    EXPECT_EQ(slow_crypto.count, 1u);
+    EXPECT_EQ(worker().reply_to->waiting(), 1u);
+    const Result result = let_out();
+    if (!heuristic()) {
+        EXPECT_EQ(result.punted.size(), 2u) << result.to_string();
+        return;
+    }
+    expect_unrecorded(result);
+    keep_packets(0);  // the lock's time is over
+    slow_crypto.open = true;
+    expect_update(run_idle(), elsewhere);
 }
 
 TEST_F(SlowIpsec, S1_66_binding_updates_of_several_nodes_come_out_in_another_order) {

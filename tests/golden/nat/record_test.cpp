@@ -248,7 +248,7 @@ TEST_F(NatRecord, P13i_nested_payload_makes_no_record_by_technique_a) {
     apply(record_of(payload_in(), channel::SaDirection::kInbound));
     Link payload(payload_in());
     bind_behind_nat();
-    keep_packets();
+    keep_packets(0);
     for (const Wire& wire : {Wire{}, Wire{.source = kElsewhere}}) {
         const Result result = feed_udp(payload.seal(inner()), wire);
         EXPECT_EQ(result.count("ipsec.in.ok"), 1u) << result.to_string();

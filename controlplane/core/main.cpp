@@ -15,6 +15,7 @@
 #include "controlplane/core/app.hpp"
 #include "controlplane/core/log.hpp"
 #include "controlplane/core/service_manager.hpp"
+#include "dataplane/base/sanitizers.hpp"
 
 namespace homeport::core {
 namespace {
@@ -29,7 +30,7 @@ struct Options {
 void protect_secrets() {
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
-#ifndef __SANITIZE_ADDRESS__  // whose leak check is a debugger
+#ifndef HOMEPORT_ASAN  // whose leak check is a debugger
     ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
 }

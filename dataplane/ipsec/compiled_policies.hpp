@@ -42,7 +42,6 @@ class KeySpan {
 struct QuickPolicy {
     /// If it protects, then with an SA for each remote address. Null: ask find().
     const CompiledPolicy* policy = nullptr;
-    bool protects = false;
     KeySpan remote;
     KeySpan others;
     bool has_others = false;

@@ -170,7 +170,6 @@ std::vector<QuickPolicy> CompiledPolicies::make_quick(List list, Family family) 
             selectors.remote.size() <= 1) {
             constexpr AddressKey kLast{~0ull, ~0ull};
             quick.policy = &policy;
-            quick.protects = policy.action == Action::kProtect;
             quick.remote =
                 KeySpan(selectors.remote.empty() ? KeyRange{{}, kLast} : selectors.remote[0]);
             if (!result.empty()) result.back().leads_on = true;

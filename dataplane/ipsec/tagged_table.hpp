@@ -9,14 +9,6 @@
 // are full, so that an entry costs 10 to 16 octets.
 #pragma once
 
-// ThreadSanitizer cannot see that a vector load of words that are written atomically is meant so.
-#if defined(__SANITIZE_THREAD__)
-#define HOMEPORT_IPSEC_SCALAR_TAGS 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HOMEPORT_IPSEC_SCALAR_TAGS 1
-#endif
-#endif
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -26,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "dataplane/base/sanitizers.hpp"
 #include "dataplane/ipsec/reclaimer.hpp"
 
 namespace homeport::ipsec {
@@ -125,13 +118,15 @@ class TaggedTable {
     /// The words of a bucket whose tag is that of `hash`, bit by bit; a word that is empty may be
     /// among them, and one that changes meanwhile: who follows a word loads it itself.
     [[nodiscard]] static unsigned match(const Bucket& bucket, std::uint64_t hash) {
-#if defined(__AVX512F__) && !defined(HOMEPORT_IPSEC_SCALAR_TAGS)
+        // ThreadSanitizer cannot see that a vector load of words that are written atomically is
+        // meant so.
+#if defined(__AVX512F__) && !defined(HOMEPORT_TSAN)
         const __m512i words = _mm512_load_si512(&bucket);
         const __m512i difference =
             _mm512_xor_si512(words, _mm512_set1_epi64(static_cast<long long>(hash)));
         return _mm512_testn_epi64_mask(difference,
                                        _mm512_set1_epi64(static_cast<long long>(kTagMask)));
-#elif defined(__AVX2__) && !defined(HOMEPORT_IPSEC_SCALAR_TAGS)
+#elif defined(__AVX2__) && !defined(HOMEPORT_TSAN)
         const auto* const line = reinterpret_cast<const __m256i*>(&bucket);
         const __m256i wanted = _mm256_set1_epi64x(static_cast<long long>(hash & kTagMask));
         const __m256i mask = _mm256_set1_epi64x(static_cast<long long>(kTagMask));

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "dataplane/base/sanitizers.hpp"
+
 namespace homeport::stage {
 
 constinit thread_local std::string_view g_running_stage;
@@ -51,14 +53,6 @@ void guard_log() {
 }  // namespace homeport::stage
 
 #ifndef NDEBUG
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HOMEPORT_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HOMEPORT_SANITIZED 1
-#endif
-#endif
 
 using homeport::stage::refuse_inside_stage;
 

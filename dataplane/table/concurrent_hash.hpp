@@ -29,16 +29,9 @@
 
 #include "dataplane/base/address.hpp"
 #include "dataplane/base/cache_line.hpp"
+#include "dataplane/base/sanitizers.hpp"
 #include "dataplane/table/memory.hpp"
 #include "dataplane/table/reclaimer.hpp"
-
-#if defined(__SANITIZE_THREAD__)
-#define HOMEPORT_TABLE_SCALAR_TAGS 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HOMEPORT_TABLE_SCALAR_TAGS 1
-#endif
-#endif
 
 namespace homeport::table {
 
@@ -118,7 +111,7 @@ class ConcurrentHash {
     /// is there at all, readable but perhaps another's; kNoSlot: nothing is known.
     void fetch_bulk(const Key* const* keys, unsigned count, std::uint32_t* slots) const;
     [[nodiscard]] const Entry& at(std::uint32_t slot) const { return entries_[slot]; }
-    /// How often an entry went or was replaced; never 0 in its first 2^64. While it stays what it
+    /// How often an entry went or was replaced. While it stays what it
     /// was before find() gave a slot, that slot is still the key's.
     [[nodiscard]] std::uint64_t changes() const {
         return __atomic_load_n(&changes_, __ATOMIC_ACQUIRE);
@@ -215,7 +208,7 @@ class ConcurrentHash {
 template <class Traits>
 inline unsigned ConcurrentHash<Traits>::match(const Bucket& bucket, std::uint16_t tag) {
     constexpr unsigned kAll = (1u << kTags) - 1;
-#if defined(HOMEPORT_TABLE_SCALAR_TAGS)
+#if defined(HOMEPORT_TSAN)
     unsigned mask = 0;
     for (unsigned i = 0; i < kTags; ++i) {
         if (__atomic_load_n(&bucket.tags[i], __ATOMIC_ACQUIRE) == tag) mask |= 1u << i;

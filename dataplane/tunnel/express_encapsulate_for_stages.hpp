@@ -18,13 +18,6 @@
 
 namespace homeport::tunnel {
 
-/// Prefetches the row of counters that a packet of `binding` writes later.
-inline void prefetch_row(const stage::Worker& worker, const table::Binding& binding) {
-    if (worker.binding_rows != nullptr && binding.counter_index != channel::kNoIndex) {
-        __builtin_prefetch(&worker.binding_rows[binding.counter_index], 1);
-    }
-}
-
 /// True: the source is an end of the tunnel, a loop that intercept has to look at.
 [[nodiscard]] inline bool comes_from_an_end(const Ipv6Address& source,
                                             const table::Binding& binding) {
@@ -50,7 +43,7 @@ class Encapsulator {
         : worker_(worker),
           out_(out),
           hop_(*worker.tables),
-          rows_(worker.binding_rows),
+          rows_(worker),
           hop_limit_(worker.parameters->tunnel_hop_limit),
           copies_(worker.ipsec_copy_mode) {}
 
@@ -71,13 +64,12 @@ class Encapsulator {
     static constexpr unsigned kNone = 256;  // no protocol
 
     [[nodiscard, gnu::always_inline]] bool is_bypassed(std::uint8_t protocol);
-    [[gnu::always_inline]] void prefetch_row(const table::Binding& binding) const;
     void end_run();
 
     stage::Worker& worker_;
     stage::Batch& out_;
     LastHop hop_;
-    channel::BindingRow* rows_;
+    BindingRows rows_;
     std::uint8_t hop_limit_;
     bool copies_;
     unsigned count_ = 0;
@@ -113,14 +105,6 @@ inline bool Encapsulator::is_bypassed(std::uint8_t protocol) {
     return entry.has_value();
 }
 
-/// A row that is not there is an address like any other to a prefetch.
-inline void Encapsulator::prefetch_row(const table::Binding& binding) const {
-    const auto rows = reinterpret_cast<std::uintptr_t>(rows_);
-    __builtin_prefetch(
-        reinterpret_cast<const void*>(rows + binding.counter_index * sizeof(channel::BindingRow)),
-        1);
-}
-
 inline bool Encapsulator::take(rte_mbuf* packet, const Ipv6Header& ip,
                                const table::Binding& binding) {
     const FirstWord first(ip);
@@ -131,7 +115,7 @@ inline bool Encapsulator::take(rte_mbuf* packet, const Ipv6Header& ip,
         !hop_.is_resolved(binding.adjacency)) [[unlikely]] {
         return false;
     }
-    prefetch_row(binding);
+    rows_.prefetch(binding);
     const bool pipe = (binding.flags & channel::kBindingDscpPipe) != 0;
     auto& inner = const_cast<Ipv6Header&>(ip);
     --inner.hop_limit;
@@ -159,13 +143,8 @@ inline void Encapsulator::finish() {
     out_.count = count_;
     if (count_ == 0) return;
     worker_.count(channel::Counter::kTunOutEncapsulated, count_);
-    if (rows_ == nullptr) return;
-    for (unsigned i = 0; i < count_; ++i) {
-        if (counted_[i].index == channel::kNoIndex) continue;
-        channel::BindingRow& row = rows_[counted_[i].index];
-        __atomic_store_n(&row.out_packets, row.out_packets + 1, __ATOMIC_RELAXED);
-        __atomic_store_n(&row.out_bytes, row.out_bytes + counted_[i].octets, __ATOMIC_RELAXED);
-    }
+    if (!rows_.exist()) return;
+    for (unsigned i = 0; i < count_; ++i) rows_.count_out(counted_[i].index, counted_[i].octets);
 }
 
 }  // namespace homeport::tunnel

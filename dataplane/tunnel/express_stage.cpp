@@ -364,7 +364,7 @@ void Express::open_tunnels() {
             add(tunnelled_, packet);
             continue;
         }
-        prefetch_row(worker_, *binding);
+        BindingRows(worker_).prefetch(*binding);
         go_on(packet, inner, binding);
     }
 }
@@ -419,7 +419,7 @@ bool Express::intercept(rte_mbuf* packet, const Ipv6Header& ip, const table::Bin
         FirstWord(ip).packet_length() > mtu) [[unlikely]] {
         return false;
     }
-    prefetch_row(worker_, binding);
+    BindingRows(worker_).prefetch(binding);
     PacketMeta& notes = stage::meta(packet);
     take(packet, notes, ip);
     GuessedBinding::note(notes, slot, changes_);

@@ -156,9 +156,7 @@ void intercept(Worker& worker, Batch& in, Edges& out) {
         const PacketMeta& notes = stage::meta(packet);
         const table::Binding& binding = bindings.at(notes.binding);
         // Written by tunnel-out, two stages on.
-        if (worker.binding_rows != nullptr && binding.counter_index != channel::kNoIndex) {
-            __builtin_prefetch(&worker.binding_rows[binding.counter_index], 1);
-        }
+        BindingRows(worker).prefetch(binding);
         const Refusal refusal = notes.family == 6
                                     ? check_ipv6(*worker.tables, packet, notes, binding)
                                     : check_ipv4(*worker.tables, packet, notes, binding);

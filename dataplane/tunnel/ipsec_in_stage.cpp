@@ -206,11 +206,11 @@ bool is_message(const Worker& worker, const std::uint8_t* ip) {
 class PayloadCount {
   public:
     explicit PayloadCount(const Worker& worker)
-        : worker_(worker), steps_(worker.tables->bindings), rows_(worker.binding_rows) {}
+        : worker_(worker), steps_(worker.tables->bindings), rows_(worker) {}
 
     /// `slot`, `place`: as in Sealed.
     [[gnu::always_inline]] void add(rte_mbuf* packet, std::uint32_t slot, std::uint32_t place) {
-        if (rows_ == nullptr) [[unlikely]]
+        if (!rows_.exist()) [[unlikely]]
             return;
         const std::uint8_t* const ip = stage::data(packet);
         const Ipv6Address* key = &reinterpret_cast<const Ipv6Header*>(ip)->source;
@@ -224,7 +224,7 @@ class PayloadCount {
         const std::uint32_t octets = stage::length(packet);
         const table::Binding* const guess = steps_.current(slot);
         if (guess != nullptr && table::same_address(guess->home_address, *key)) [[likely]] {
-            prefetch_row(*guess);
+            rows_.prefetch(*guess);
             *known_end_++ = {guess, octets};
             return;
         }
@@ -239,7 +239,7 @@ class PayloadCount {
     void finish() {
         const Known* const known_end = known_end_;
         for (const Known* known = known_.data(); known != known_end; ++known) {
-            count(*known->binding, known->octets);
+            rows_.count_in(*known->binding, known->octets);
         }
         Asked* const end = end_;
         if (end == asked_.data()) [[likely]]
@@ -255,7 +255,7 @@ class PayloadCount {
             } else {
                 worker_.payload_owners->set(asked->place, asked->guess.slot);
             }
-            count(*binding, asked->octets);
+            rows_.count_in(*binding, asked->octets);
         }
     }
 
@@ -268,23 +268,6 @@ class PayloadCount {
         std::uint32_t place;
     };
 
-    /// count_in(), where it is known that there are rows.
-    [[gnu::always_inline]] void count(const table::Binding& binding, std::uint32_t octets) {
-        if (binding.counter_index == channel::kNoIndex) [[unlikely]]
-            return;
-        channel::BindingRow& row = rows_[binding.counter_index];
-        __atomic_store_n(&row.in_packets, row.in_packets + 1, __ATOMIC_RELAXED);
-        __atomic_store_n(&row.in_bytes, row.in_bytes + octets, __ATOMIC_RELAXED);
-    }
-
-    /// A row that is not there is an address like any other to a prefetch.
-    void prefetch_row(const table::Binding& binding) const {
-        const auto rows = reinterpret_cast<std::uintptr_t>(rows_);
-        __builtin_prefetch(reinterpret_cast<const void*>(rows + binding.counter_index *
-                                                                    sizeof(channel::BindingRow)),
-                           1);
-    }
-
     /// What a guess was right about; counted behind the burst, so that its row has come.
     struct Known {
         const table::Binding* binding;
@@ -295,7 +278,7 @@ class PayloadCount {
     Steps steps_;
     std::array<Known, stage::kBatchSize> known_;
     Known* known_end_ = known_.data();
-    channel::BindingRow* const rows_;
+    const BindingRows rows_;
     std::array<Asked, stage::kBatchSize> asked_;
     Asked* end_ = asked_.data();
     Room<Ipv6Address> mapped_;  // of IPv4 packets

@@ -355,10 +355,9 @@ void Mip4In::run(const Batch& in) {
     std::array<std::uint32_t, stage::kBatchSize> slots;
     for (unsigned i = 0; i < count_; ++i) keys[i] = &arrivals_[i].key;
     tables_.bindings.find_bulk(keys.data(), count_, slots.data());
-    for (unsigned i = 0; i < count_ && worker_.binding_rows != nullptr; ++i) {
-        if (slots[i] == table::kNoSlot) continue;
-        const std::uint32_t row = tables_.bindings.at(slots[i]).counter_index;
-        if (row != channel::kNoIndex) __builtin_prefetch(&worker_.binding_rows[row], 1);
+    const BindingRows rows(worker_);
+    for (unsigned i = 0; i < count_; ++i) {
+        if (slots[i] != table::kNoSlot) rows.prefetch(tables_.bindings.at(slots[i]));
     }
     for (unsigned i = 0; i < count_; ++i) settle(arrivals_[i], slots[i]);
     if (decapsulated_ == 0) return;

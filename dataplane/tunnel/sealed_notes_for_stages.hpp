@@ -51,7 +51,7 @@ inline void note_bare_esp(stage::PacketMeta& notes) {
 struct GuessedBinding {
     static void note(stage::PacketMeta& notes, std::uint32_t slot, std::uint64_t changes) {
         notes.binding = slot;
-        notes.parameter = static_cast<std::uint32_t>(changes);
+        notes.parameter = mark_of(changes);
     }
     /// Nothing is known of where it may be.
     static void forget(stage::PacketMeta& notes) {
@@ -61,8 +61,14 @@ struct GuessedBinding {
     /// A slot that may be read; kNoSlot: there is none.
     [[nodiscard]] static std::uint32_t of(const stage::PacketMeta& notes, std::uint64_t changes) {
         static_assert(table::kNoSlot == channel::kNoIndex);
-        return notes.parameter == static_cast<std::uint32_t>(changes) ? notes.binding
-                                                                      : table::kNoSlot;
+        return notes.parameter == mark_of(changes) ? notes.binding : table::kNoSlot;
+    }
+
+  private:
+    /// Of a count that rose by less than 2^31 meanwhile. Neither 0 nor a small number, which others
+    /// leave in the notes.
+    [[nodiscard]] static std::uint32_t mark_of(std::uint64_t changes) {
+        return static_cast<std::uint32_t>(changes) | 0x8000'0000;
     }
 };
 

@@ -53,7 +53,7 @@ class SealedSender {
           tables_(*worker.tables),
           known_(known),
           hop_(*worker.tables),
-          rows_(worker.binding_rows),
+          rows_(worker),
           out_(out),
           count_(out.count) {}
 
@@ -79,7 +79,7 @@ class SealedSender {
     const SignallingSpis::Known known_;
     LastHop hop_;
     Ipv6Address own_{{0xff}};  // the last source that was found to be ours; first none can be
-    channel::BindingRow* const rows_;
+    const BindingRows rows_;
     stage::Batch& out_;
     unsigned count_;
 };
@@ -105,11 +105,7 @@ inline bool SealedSender::take(rte_mbuf* packet, Ipv6Header& ip, std::uint32_t s
     stage::PacketMeta& notes = stage::meta(packet);
     notes.flags = BareEspNotes{}.flags | stage::kMetaEncapsulated | stage::kMetaMayFragmentOuter;
     notes.adjacency = binding.adjacency;
-    if (rows_ != nullptr && binding.counter_index != channel::kNoIndex) {
-        channel::BindingRow& row = rows_[binding.counter_index];
-        __atomic_store_n(&row.out_packets, row.out_packets + 1, __ATOMIC_RELAXED);
-        __atomic_store_n(&row.out_bytes, row.out_bytes + length, __ATOMIC_RELAXED);
-    }
+    rows_.count_out(binding, length);
     out_.packets[count_++] = packet;
     return true;
 }

@@ -15,6 +15,7 @@
 #include "dataplane/stage/stage.hpp"
 #include "dataplane/stage/worker.hpp"
 #include "dataplane/table/tables.hpp"
+#include "dataplane/tunnel/binding_rows.hpp"
 
 namespace homeport::tunnel {
 
@@ -98,17 +99,11 @@ inline void note_icmp_error(rte_mbuf* packet, stage::IcmpErrorKind kind, channel
 /// Adds to one direction of a binding's row of statistics.
 inline void count_out(const stage::Worker& worker, const table::Binding& binding,
                       std::uint32_t octets) {
-    if (worker.binding_rows == nullptr || binding.counter_index == channel::kNoIndex) return;
-    channel::BindingRow& row = worker.binding_rows[binding.counter_index];
-    __atomic_store_n(&row.out_packets, row.out_packets + 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&row.out_bytes, row.out_bytes + octets, __ATOMIC_RELAXED);
+    BindingRows(worker).count_out(binding, octets);
 }
 inline void count_in(const stage::Worker& worker, const table::Binding& binding,
                      std::uint32_t octets) {
-    if (worker.binding_rows == nullptr || binding.counter_index == channel::kNoIndex) return;
-    channel::BindingRow& row = worker.binding_rows[binding.counter_index];
-    __atomic_store_n(&row.in_packets, row.in_packets + 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&row.in_bytes, row.in_bytes + octets, __ATOMIC_RELAXED);
+    BindingRows(worker).count_in(binding, octets);
 }
 
 /// Identification of an IPv4 header without DF: two workers never use the same one at a time.

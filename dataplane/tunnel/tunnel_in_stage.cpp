@@ -143,12 +143,9 @@ void tunnel_in(Worker& worker, Batch& in, Edges& out) {
     const table::BindingTable& bindings = worker.tables->bindings;
     bindings.find_bulk(lookups.sources.data(), lookups.count, lookups.slots.data());
     find_mobile_networks(*worker.tables, lookups);
-    if (worker.binding_rows != nullptr) {
-        for (unsigned i = 0; i < lookups.count; ++i) {
-            if (lookups.slots[i] == table::kNoSlot) continue;
-            const std::uint32_t row = bindings.at(lookups.slots[i]).counter_index;
-            if (row != channel::kNoIndex) __builtin_prefetch(&worker.binding_rows[row], 1);
-        }
+    const BindingRows rows(worker);
+    for (unsigned i = 0; i < lookups.count; ++i) {
+        if (lookups.slots[i] != table::kNoSlot) rows.prefetch(bindings.at(lookups.slots[i]));
     }
     unsigned done = 0;
     for (unsigned i = 0; i < lookups.count; ++i) {

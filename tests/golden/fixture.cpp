@@ -277,11 +277,7 @@ void DataPlaneTest::build_graph(const Options& options) {
     }
 }
 
-namespace {
-
-/// A port whose sent frames can be received from it. It stays for all tests of the process.
-std::uint16_t ring_port(std::uint16_t port, rte_mempool* pool) {
-    const std::string name = "net_ring_golden" + std::to_string(port);
+std::uint16_t ring_device(const std::string& name, rte_mempool* pool) {
     std::uint16_t device = 0;
     if (rte_eth_dev_get_port_by_name(name.c_str(), &device) == 0) return device;
     rte_eth_conf conf;
@@ -295,11 +291,9 @@ std::uint16_t ring_port(std::uint16_t port, rte_mempool* pool) {
     return device;
 }
 
-}  // namespace
-
 void DataPlaneTest::make_port(std::uint16_t port, const Options& options) {
     PortState state;
-    state.device = ring_port(port, pool_);
+    state.device = ring_device("net_ring_golden" + std::to_string(port), pool_);
     state.to_kernel = rte_ring_create(("golden kernel" + std::to_string(port)).c_str(), 4096,
                                       SOCKET_ID_ANY, RING_F_SC_DEQ);
     ASSERT_NE(state.to_kernel, nullptr);
@@ -546,7 +540,7 @@ Result DataPlaneTest::feed(std::uint16_t port, std::span<const Bytes> frames, un
 }
 
 std::uint16_t DataPlaneTest::add_queue_device(std::uint16_t number) {
-    return ring_port(number, pool_);
+    return ring_device("net_ring_golden" + std::to_string(number), pool_);
 }
 
 Result DataPlaneTest::feed_queues(const std::vector<std::pair<std::uint16_t, Bytes>>& frames) {

@@ -107,6 +107,9 @@ struct Options {
 /// "60 00 00 00 ..." or any other hex digits with spaces.
 [[nodiscard]] Bytes from_hex(std::string_view text);
 [[nodiscard]] std::string to_hex(std::span<const std::uint8_t> bytes);
+/// The ethdev `name`, "net_ring...", whose sent frames can be received from it; made and started
+/// with `pool` if there is none. It stays for all tests of the process.
+[[nodiscard]] std::uint16_t ring_device(const std::string& name, rte_mempool* pool);
 
 class DataPlaneTest : public ::testing::Test, private core::CommandSink {
   protected:

@@ -19,19 +19,12 @@
 #include <set>
 #include <thread>
 
+#include "dataplane/base/sanitizers.hpp"
 #include "dataplane/core/graph.hpp"
 #include "dataplane/ipsec/sa.hpp"
 #include "tests/golden/forward/home_agent.hpp"
 #include "tests/golden/workers/written_lines.hpp"
 #include "tests/unit/ipsec/support.hpp"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HOMEPORT_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HOMEPORT_SANITIZED 1
-#endif
-#endif
 
 namespace homeport::golden {
 namespace {
@@ -206,25 +199,11 @@ class WrittenLines : public ForwardTest, public ::testing::WithParamInterface<un
         workers_.push_back(std::move(worker));
     }
 
-    /// A device that gives back what it is given. It stays for all tests of the process.
-    std::uint16_t ring_device(const std::string& name) {
-        std::uint16_t device = 0;
-        if (rte_eth_dev_get_port_by_name(name.c_str(), &device) == 0) return device;
-        rte_eth_conf conf{};
-        EXPECT_EQ(rte_dev_probe(name.c_str()), 0) << name;
-        EXPECT_EQ(rte_eth_dev_get_port_by_name(name.c_str(), &device), 0);
-        EXPECT_EQ(rte_eth_dev_configure(device, 1, 1, &conf), 0);
-        EXPECT_EQ(rte_eth_rx_queue_setup(device, 0, 512, 0, nullptr, packets_), 0);
-        EXPECT_EQ(rte_eth_tx_queue_setup(device, 0, 512, 0, nullptr), 0);
-        EXPECT_EQ(rte_eth_dev_start(device), 0);
-        return device;
-    }
-
     void make_devices(OneWorker& worker, unsigned i) {
         for (std::uint16_t port = 0; port < 2; ++port) {
             const std::string number = std::to_string(i) + std::to_string(port);
-            worker.received[port] = ring_device("net_ring_rx" + number);
-            worker.sent[port] = ring_device("net_ring_tx" + number);
+            worker.received[port] = ring_device("net_ring_rx" + number, packets_);
+            worker.sent[port] = ring_device("net_ring_tx" + number, packets_);
         }
     }
 

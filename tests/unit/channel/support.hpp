@@ -16,18 +16,11 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/base/sanitizers.hpp"
 #include "dataplane/channel/client.hpp"
 #include "dataplane/channel/region.hpp"
 #include "dataplane/channel/server.hpp"
 #include "dataplane/channel/statistics_writer.hpp"
-
-#if defined(__SANITIZE_THREAD__)
-#define HOMEPORT_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HOMEPORT_TSAN 1
-#endif
-#endif
 
 /// Processes are forked here and TSan does not follow them.
 #ifdef HOMEPORT_TSAN

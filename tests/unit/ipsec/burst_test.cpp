@@ -6,18 +6,11 @@
 #include <new>
 #include <random>
 
+#include "dataplane/base/sanitizers.hpp"
 #include "tests/unit/ipsec/support.hpp"
 
 // The sanitizers bring an allocator of their own.
-#ifndef __has_feature
-#define __has_feature(feature) 0
-#endif
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
-    !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
-#define HOMEPORT_COUNTS_MALLOC 1
-#endif
-
-#ifdef HOMEPORT_COUNTS_MALLOC
+#ifndef HOMEPORT_SANITIZED
 
 namespace {
 
@@ -169,7 +162,7 @@ TEST(Burst, an_empty_batch_is_no_batch) {
 }
 
 TEST(Burst, takes_no_memory_from_the_heap) {
-#ifndef HOMEPORT_COUNTS_MALLOC
+#ifdef HOMEPORT_SANITIZED
     GTEST_SKIP() << "the sanitizer has the allocator";
 #else
     Mixed hosts(60);

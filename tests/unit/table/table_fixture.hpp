@@ -7,22 +7,14 @@
 #include <cstdint>
 #include <string_view>
 
+#include "dataplane/base/sanitizers.hpp"
 #include "dataplane/channel/messages.hpp"
 #include "dataplane/table/table_writer.hpp"
-
-// Clang says by a feature what GCC says by a macro.
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define HOMEPORT_TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define HOMEPORT_TEST_SANITIZED 1
-#endif
-#endif
 
 namespace homeport::table::test {
 
 /// A million; under a sanitizer, which takes thirty times as long, the same in small.
-#if defined(HOMEPORT_TEST_SANITIZED)
+#if defined(HOMEPORT_SANITIZED)
 inline constexpr std::uint32_t kMillion = 1u << 16;
 #else
 inline constexpr std::uint32_t kMillion = 1u << 20;

@@ -31,11 +31,8 @@ void add(std::uint64_t& word, std::uint64_t n) {
 
 /// Counts one more pass for each of them. Not less than the most that one has now, and seldom more.
 unsigned count_passes(std::span<rte_mbuf* const> packets) {
-    const int offset = g_meta_offset;  // which no store into a packet changes
     std::uint8_t bits = 0;
-    for (rte_mbuf* const packet : packets) {
-        bits |= ++RTE_MBUF_DYNFIELD(packet, offset, PacketMeta*)->passes;
-    }
+    for (rte_mbuf* const packet : packets) bits |= ++meta(packet).passes;
     return bits;
 }
 

@@ -112,16 +112,16 @@ struct PacketMeta {
     std::uint8_t resume;  // of the driver: stage at which another worker goes on
     std::uint16_t drop;   // ICMP error: channel::Counter (kDrop) that the packet ends under
 };
-// Together with the receive time stamp that net_pcap registers it fills the mbuf's dynamic fields.
-static_assert(sizeof(PacketMeta) == 28);
+/// Where the notes are in a packet buffer, known to the compiler. Behind them is room for a time
+/// stamp of eight octets, which drivers ask for.
+inline constexpr std::size_t kMetaOffset = offsetof(rte_mbuf, dynfield1);
+static_assert(sizeof(PacketMeta) + sizeof(std::uint64_t) <= sizeof(rte_mbuf::dynfield1));
 
-extern int g_meta_offset;  // of the mbuf dynamic field; set once by register_packet_meta()
-
-/// Registers the dynamic field. False if the mbuf has no room for it.
+/// Registers the notes' place as a dynamic field. False: something else has taken it.
 [[nodiscard]] bool register_packet_meta();
 
 inline PacketMeta& meta(rte_mbuf* packet) {
-    return *RTE_MBUF_DYNFIELD(packet, g_meta_offset, PacketMeta*);
+    return *RTE_MBUF_DYNFIELD(packet, kMetaOffset, PacketMeta*);
 }
 /// Notes of a packet that no stage has seen yet.
 constexpr PacketMeta fresh_meta(std::uint16_t in_port, std::uint16_t flags = 0) {

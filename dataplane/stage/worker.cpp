@@ -10,15 +10,12 @@
 
 namespace homeport::stage {
 
-int g_meta_offset = -1;
-
 bool register_packet_meta() {
     static constexpr rte_mbuf_dynfield kField{.name = "homeport_packet_meta",
                                               .size = sizeof(PacketMeta),
                                               .align = alignof(PacketMeta),
                                               .flags = 0};
-    g_meta_offset = rte_mbuf_dynfield_register(&kField);
-    return g_meta_offset >= 0;
+    return rte_mbuf_dynfield_register_offset(&kField, kMetaOffset) >= 0;
 }
 
 void finish_checksums(rte_mbuf* packet) {

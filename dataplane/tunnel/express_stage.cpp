@@ -277,13 +277,12 @@ void Express::sort_returned(rte_mbuf* packet) {
 unsigned Express::send_returned(const Batch& in) {
     const RouteCache* const routes = worker_.route_cache;
     const std::uint64_t generation = generation_;
-    const int notes_at = stage::g_meta_offset;
     LastHop hop(tables_);
     rte_mbuf** sent = sent_.packets.data();
     unsigned i = 0;
     for (const unsigned count = in.count; i < count; ++i) {
         rte_mbuf* const packet = in.packets[i];
-        PacketMeta& notes = *RTE_MBUF_DYNFIELD(packet, notes_at, PacketMeta*);
+        PacketMeta& notes = stage::meta(packet);
         if (notes.passes == 0) break;
         auto& ip = *reinterpret_cast<Ipv6Header*>(stage::data(packet));
         const FirstWord first(ip);

@@ -455,6 +455,8 @@ void TunnelOut::send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacenc
 void TunnelOut::take_sealed(Batch& in) {
     const SignallingSpis::Known known(*worker_.signalling_spis, question_);
     const std::uint64_t changes = tables_.bindings.changes();
+    // They were in the nearest cache before IPsec, which needs all of it.
+    const table::BindingTable::Steps bindings(tables_.bindings);
     std::array<std::uint8_t, stage::kBatchSize> numbers;
     std::array<std::uint32_t, stage::kBatchSize> slots;
     unsigned count = 0;
@@ -476,6 +478,7 @@ void TunnelOut::take_sealed(Batch& in) {
         if (slot == table::kNoSlot) [[unlikely]]
             asked |= std::uint64_t{1} << count;
         known.prefetch(slot);
+        bindings.prefetch(slot);
         numbers[count] = static_cast<std::uint8_t>(i);
         slots[count++] = slot;
     }

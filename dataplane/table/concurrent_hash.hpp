@@ -268,6 +268,7 @@ class ConcurrentHash<Traits>::Steps {
         const std::uint64_t word = __atomic_load_n(in_use_ + slot / 64, __ATOMIC_ACQUIRE);
         return (word >> (slot % 64) & 1) != 0 ? entries_ + slot : nullptr;
     }
+    [[nodiscard]] const Entry& at(std::uint32_t slot) const { return entries_[slot]; }
     /// Brings nearer what current() would give.
     void prefetch(std::uint32_t slot) const { __builtin_prefetch(entries_ + slot); }
 

@@ -57,7 +57,7 @@ class Express {
         : worker_(worker),
           tables_(*worker.tables),
           generation_(tables_.generation()),
-          changes_(tables_.bindings.changes()),
+          changes_mark_(GuessedBinding::mark_of(tables_.bindings.changes())),
           bindings_(tables_.bindings),
           hop_(tables_) {}
 
@@ -91,8 +91,8 @@ class Express {
 
     Worker& worker_;
     const table::Tables& tables_;
-    const std::uint64_t generation_;  // read before any table is asked
-    const std::uint64_t changes_;     // of bindings, likewise
+    const std::uint64_t generation_;    // read before any table is asked
+    const std::uint32_t changes_mark_;  // of bindings, likewise
     const Steps bindings_;
     LastHop hop_;
 
@@ -421,7 +421,7 @@ bool Express::intercept(rte_mbuf* packet, const Ipv6Header& ip, const table::Bin
     BindingRows(worker_).prefetch(binding);
     PacketMeta& notes = stage::meta(packet);
     take(packet, notes, ip);
-    GuessedBinding::note(notes, slot, changes_);
+    GuessedBinding::note(notes, slot, changes_mark_);
     --const_cast<Ipv6Header&>(ip).hop_limit;
     add(intercepted_, packet);
     return true;

@@ -206,7 +206,7 @@ void leave(Worker& worker, const Views& from, Edges& out, Batch& batch) {
     const bool in_place = !worker.ipsec_copy_mode;
     unsigned bypassed = 0;
     unsigned sealed = 0;
-    unsigned kept = 0;
+    rte_mbuf** kept = batch.packets.data();
     for (unsigned i = 0, end = from.count; i < end; ++i) {
         rte_mbuf* packet = from.packets[i];
         const ipsec::Packet& view = from.views[i];
@@ -216,20 +216,20 @@ void leave(Worker& worker, const Views& from, Edges& out, Batch& batch) {
             if (in_place && is_bare_esp(view.data)) [[likely]] {
                 apply(view, packet);
                 note_bare_esp(stage::meta(packet));
-                batch.packets[kept++] = packet;
+                *kept++ = packet;
                 continue;
             }
         } else if (verdict == Verdict::kOutBypass) {
             ++bypassed;
             if (in_place && view.length == stage::length(packet)) {
-                batch.packets[kept++] = packet;
+                *kept++ = packet;
                 continue;
             }
         }
         packet = settle(worker, packet, view, verdict, out);
-        if (packet != nullptr) batch.packets[kept++] = packet;
+        if (packet != nullptr) *kept++ = packet;
     }
-    batch.count = kept;
+    batch.count = static_cast<unsigned>(kept - batch.packets.data());
     if (bypassed != 0) worker.count(Counter::kIpsecOutBypass, bypassed);
     if (sealed != 0) worker.count(Counter::kIpsecOutProtect, sealed);
     out.to_all(IpsecOutEdge::kTunnelOut, batch);

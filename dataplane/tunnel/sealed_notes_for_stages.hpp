@@ -4,6 +4,7 @@
 // others.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -27,8 +28,14 @@ static_assert(offsetof(BareEspNotes, flags) == offsetof(stage::PacketMeta, flags
               sizeof(BareEspNotes) == offsetof(stage::PacketMeta, adjacency));
 inline constexpr auto kBareEspNotes = std::bit_cast<std::uint64_t>(BareEspNotes{});
 
+/// Of the packet that begins at `ip`, of which eight octets are there.
 [[nodiscard]] inline bool is_bare_esp(const std::uint8_t* ip) {
-    return ip[0] >> 4 == 6 && ip[offsetof(Ipv6Header, next_header)] == number(IpProtocol::kEsp);
+    constexpr std::array<std::uint8_t, 8> kMask{0xf0, 0, 0, 0, 0, 0, 0xff};
+    constexpr std::array<std::uint8_t, 8> kEsp{0x60, 0, 0, 0, 0, 0, number(IpProtocol::kEsp)};
+    static_assert(offsetof(Ipv6Header, next_header) == 6);
+    std::uint64_t first;
+    std::memcpy(&first, ip, sizeof first);
+    return (first & std::bit_cast<std::uint64_t>(kMask)) == std::bit_cast<std::uint64_t>(kEsp);
 }
 
 /// Writes the notes of such a packet anew, in few wide stores; what is the driver's stays, and
@@ -49,22 +56,21 @@ inline void note_bare_esp(stage::PacketMeta& notes) {
 /// packets take the way that is right when they get it (S1.13), and if the binding there is that of
 /// the destination that the packet has now.
 struct GuessedBinding {
-    static void note(stage::PacketMeta& notes, std::uint32_t slot, std::uint64_t changes) {
+    /// `mark`: of changes() before the binding was looked for.
+    static void note(stage::PacketMeta& notes, std::uint32_t slot, std::uint32_t mark) {
         notes.binding = slot;
-        notes.parameter = mark_of(changes);
+        notes.parameter = mark;
     }
     /// Nothing is known of where it may be.
     static void forget(stage::PacketMeta& notes) {
         notes.binding = channel::kNoIndex;
         notes.parameter = 0;
     }
-    /// A slot that may be read; kNoSlot: there is none.
-    [[nodiscard]] static std::uint32_t of(const stage::PacketMeta& notes, std::uint64_t changes) {
+    /// A slot that may be read; kNoSlot: there is none. `mark`: of changes() now.
+    [[nodiscard]] static std::uint32_t of(const stage::PacketMeta& notes, std::uint32_t mark) {
         static_assert(table::kNoSlot == channel::kNoIndex);
-        return notes.parameter == mark_of(changes) ? notes.binding : table::kNoSlot;
+        return notes.parameter == mark ? notes.binding : table::kNoSlot;
     }
-
-  private:
     /// Of a count that rose by less than 2^31 meanwhile. Neither 0 nor a small number, which others
     /// leave in the notes.
     [[nodiscard]] static std::uint32_t mark_of(std::uint64_t changes) {

@@ -50,7 +50,7 @@ class SealedSender {
     /// Packets that take() took are added to `out`, which must have room for the burst.
     SealedSender(stage::Worker& worker, const SignallingSpis::Known& known, stage::Batch& out)
         : worker_(worker),
-          tables_(*worker.tables),
+          bindings_(worker.tables->bindings),
           known_(known),
           hop_(*worker.tables),
           rows_(worker),
@@ -75,7 +75,7 @@ class SealedSender {
     [[nodiscard, gnu::always_inline]] bool is_ours(const Ipv6Address& source);
 
     stage::Worker& worker_;
-    const table::Tables& tables_;
+    const table::BindingTable::Steps bindings_;
     const SignallingSpis::Known known_;
     LastHop hop_;
     Ipv6Address own_{{0xff}};  // the last source that was found to be ours; first none can be
@@ -87,19 +87,19 @@ class SealedSender {
 inline bool SealedSender::take(rte_mbuf* packet, Ipv6Header& ip, std::uint32_t slot) {
     if (slot == table::kNoSlot) [[unlikely]]
         return false;
-    const table::Binding& binding = tables_.bindings.at(slot);
+    const table::Binding& binding = bindings_.at(slot);
     const std::uint16_t length = stage::length(packet);
     const std::uint32_t spi = load_be32(reinterpret_cast<const std::uint8_t*>(&ip + 1));
-    if (!table::same_address(ip.destination, binding.home_address) || binding.tentative() ||
-        !is_ours(ip.source) || !hop_.is_resolved(binding.adjacency) ||
-        !known_.is_data(ip.destination, slot, spi)) [[unlikely]] {
+    if (!table::same_address(ip.destination, binding.home_address) || !is_ours(ip.source) ||
+        !hop_.is_resolved(binding.adjacency) || !known_.is_data(ip.destination, slot, spi))
+        [[unlikely]] {
         return false;
     }
-    if (binding.encapsulation == channel::Encapsulation::kIpv6) [[likely]] {
+    if (binding.is_open_ipv6_tunnel()) [[likely]] {
         if (length > binding.path_mtu) [[unlikely]]
             return false;
         ip.destination = binding.care_of_address;
-    } else if (!change_family(worker_, packet, slot, binding)) {
+    } else if (binding.tentative() || !change_family(worker_, packet, slot, binding)) {
         return false;
     }
     stage::PacketMeta& notes = stage::meta(packet);

@@ -14,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <new>
@@ -160,7 +161,9 @@ class SignallingSpis {
 
     /// Only ever compared, so nothing has to be mixed.
     [[nodiscard]] static std::uint64_t tag_of(const Ipv6Address& home_address, std::uint64_t salt) {
-        return home_address.high() * 0x9e3779b97f4a7c15u ^ home_address.low() ^ salt;
+        std::uint64_t halves[2];
+        std::memcpy(halves, home_address.bytes.data(), sizeof halves);
+        return halves[0] * 0x9e3779b97f4a7c15u ^ halves[1] ^ salt;
     }
     [[nodiscard]] bool is_signalling_slowly(const Ipv6Address& home_address, std::uint64_t place,
                                             std::uint32_t spi, std::uint64_t now,
@@ -194,26 +197,30 @@ class SignallingSpis::Known {
         : answers_(spis.answers_.get()),
           mask_(spis.answer_mask_),
           salt_(question.salt_),
-          stamp_(question.stamp_),
-          all_(spis.settings_.technique == Technique::kApi && !question.asks_),
-          none_(spis.settings_.technique != Technique::kApi) {}
+          stamp_(spis.settings_.technique == Technique::kApi ? question.stamp_ : kNoAnswer),
+          all_(spis.settings_.technique == Technique::kApi && !question.asks_) {}
     void prefetch(std::uint64_t place) const { __builtin_prefetch(&answers_[place & mask_]); }
     /// That this is no signalling. False: is_signalling() has to say.
     [[nodiscard]] bool is_data(const Ipv6Address& home_address, std::uint64_t place,
                                std::uint32_t spi) const {
         if (all_) return true;
         const Answer& first = answers_[place & mask_].answers[0];
-        return first.tag == tag_of(home_address, salt_) && first.spi == spi &&
-               first.stamp == stamp_ && !none_;
+        static_assert(offsetof(Answer, stamp) == offsetof(Answer, spi) + sizeof spi);
+        std::uint64_t spi_and_stamp;
+        std::memcpy(&spi_and_stamp, &first.spi, sizeof spi_and_stamp);
+        return first.tag == tag_of(home_address, salt_) &&
+               spi_and_stamp == (spi | std::uint64_t{stamp_} << 32);
     }
 
   private:
+    /// While nothing is asked: all stamps are 0.
+    static constexpr std::uint32_t kNoAnswer = 1;
+
     const Answers* answers_;
     std::size_t mask_;
     std::uint64_t salt_;
     std::uint32_t stamp_;
-    bool all_;   // nothing is signalling
-    bool none_;  // nothing is known
+    bool all_;  // nothing is signalling
 };
 
 }  // namespace homeport::tunnel

@@ -3,6 +3,7 @@
 // The binding is looked at here and nowhere before, so a packet that was inside IPsec when the
 // mobile node moved takes the new way (S1.13).
 #include <bit>
+#include <span>
 
 #include "dataplane/base/ip_header.hpp"
 #include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
@@ -56,9 +57,13 @@ class TunnelOut {
     void fetch_clients(const Batch& in) const;
     void take(rte_mbuf* packet);
     void take_sealed(Batch& in);
-    void fetch_slots(const Batch& in, const std::array<std::uint8_t, stage::kBatchSize>& numbers,
-                     std::uint64_t asked,
-                     std::array<std::uint32_t, stage::kBatchSize>& slots) const;
+    /// A sealed packet: where its binding is, if anywhere, and its number in the batch.
+    struct Sealed {
+        std::uint32_t slot;
+        std::uint32_t number;
+    };
+    void fetch_slots(const Batch& in, std::uint64_t asked,
+                     std::array<Sealed, stage::kBatchSize>& sealed) const;
     [[nodiscard]] bool send_sealed(rte_mbuf* packet);
     [[nodiscard]] bool is_ours(rte_mbuf* packet, const PacketMeta& notes,
                                const table::Binding* binding) const;
@@ -454,11 +459,10 @@ void TunnelOut::send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacenc
 /// ESP, in loops that know of nothing else. `in` keeps the others, in their order.
 void TunnelOut::take_sealed(Batch& in) {
     const SignallingSpis::Known known(*worker_.signalling_spis, question_);
-    const std::uint64_t changes = tables_.bindings.changes();
+    const std::uint32_t mark = GuessedBinding::mark_of(tables_.bindings.changes());
     // They were in the nearest cache before IPsec, which needs all of it.
     const table::BindingTable::Steps bindings(tables_.bindings);
-    std::array<std::uint8_t, stage::kBatchSize> numbers;
-    std::array<std::uint32_t, stage::kBatchSize> slots;
+    std::array<Sealed, stage::kBatchSize> sealed;
     unsigned count = 0;
     std::uint64_t left = 0;   // bit by bit: what `in` keeps
     std::uint64_t asked = 0;  // those of which nobody knows where their bindings may be
@@ -474,24 +478,23 @@ void TunnelOut::take_sealed(Batch& in) {
             left |= std::uint64_t{1} << i;
             continue;
         }
-        const std::uint32_t slot = GuessedBinding::of(notes, changes);
+        const std::uint32_t slot = GuessedBinding::of(notes, mark);
         if (slot == table::kNoSlot) [[unlikely]]
             asked |= std::uint64_t{1} << count;
         known.prefetch(slot);
         bindings.prefetch(slot);
-        numbers[count] = static_cast<std::uint8_t>(i);
-        slots[count++] = slot;
+        sealed[count++] = {slot, i};
     }
     if (count == 0) return;
     if (asked != 0) [[unlikely]]
-        fetch_slots(in, numbers, asked, slots);
+        fetch_slots(in, asked, sealed);
     std::uint64_t special = 0;
     SealedSender sender(worker_, known, to_tx_);
-    for (unsigned k = 0; k < count; ++k) {
-        rte_mbuf* const packet = in.packets[numbers[k]];
+    for (const Sealed& one : std::span(sealed.data(), count)) {
+        rte_mbuf* const packet = in.packets[one.number];
         auto& ip = *reinterpret_cast<Ipv6Header*>(stage::data(packet));
-        if (!sender.take(packet, ip, slots[k])) [[unlikely]]
-            special |= std::uint64_t{1} << numbers[k];
+        if (!sender.take(packet, ip, one.slot)) [[unlikely]]
+            special |= std::uint64_t{1} << one.number;
     }
     sender.finish();
     for (; special != 0; special &= special - 1) {
@@ -508,16 +511,15 @@ void TunnelOut::take_sealed(Batch& in) {
     }
 }
 
-/// slots[k] of each `asked`, bit k: where the binding of packet numbers[k] is, if there is one.
-void TunnelOut::fetch_slots(const Batch& in,
-                            const std::array<std::uint8_t, stage::kBatchSize>& numbers,
-                            std::uint64_t asked,
-                            std::array<std::uint32_t, stage::kBatchSize>& slots) const {
+/// Of those of `sealed` that are `asked`, bit by bit: where their bindings are, if they have any.
+void TunnelOut::fetch_slots(const Batch& in, std::uint64_t asked,
+                            std::array<Sealed, stage::kBatchSize>& sealed) const {
     std::array<const Ipv6Address*, stage::kBatchSize> destinations;
     std::array<std::uint32_t, stage::kBatchSize> found;
     unsigned count = 0;
     for (std::uint64_t rest = asked; rest != 0; rest &= rest - 1) {
-        rte_mbuf* const packet = in.packets[numbers[static_cast<unsigned>(std::countr_zero(rest))]];
+        rte_mbuf* const packet =
+            in.packets[sealed[static_cast<unsigned>(std::countr_zero(rest))].number];
         destinations[count++] =
             &reinterpret_cast<const Ipv6Header*>(stage::data(packet))->destination;
     }
@@ -526,7 +528,7 @@ void TunnelOut::fetch_slots(const Batch& in,
     for (; asked != 0; asked &= asked - 1) {
         const std::uint32_t slot = found[count++];
         worker_.signalling_spis->prefetch(slot);
-        slots[static_cast<unsigned>(std::countr_zero(asked))] = slot;
+        sealed[static_cast<unsigned>(std::countr_zero(asked))].slot = slot;
     }
 }
 

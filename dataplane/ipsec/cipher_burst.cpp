@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/ipsec/cipher_burst.hpp"
 
-#include <string.h>
-
 #include <algorithm>
 #include <bit>
 
@@ -50,7 +48,7 @@ void CipherBurst::run_chacha(const CipherWork& work, CipherTag& tag, Direction d
 }
 
 /// What the library is to do with a packet. Both steps read the packet and no step's result.
-void CipherBurst::fill(IMB_JOB& job, const CipherWork& work, CipherTag& tag) {
+void CipherBurst::fill(IMB_JOB& job, const CipherWork& work, std::uint8_t* icv) {
     const SaProfile& profile = *work.sa->profile;
     const AlgorithmInfo& algorithm = profile.algorithm;
     std::uint8_t* keys = work.sa->keys();
@@ -69,11 +67,10 @@ void CipherBurst::fill(IMB_JOB& job, const CipherWork& work, CipherTag& tag) {
     job.iv = work.esp + 8;
     job.hash_start_src_offset_in_bytes = 0;
     job.msg_len_to_hash_in_bytes = hashed;
-    job.auth_tag_output = tag.computed;
+    job.auth_tag_output = icv;
     job.auth_tag_output_len_in_bytes = algorithm.icv_length;
     job.u.HMAC._hashed_auth_key_xor_ipad = states;
     job.u.HMAC._hashed_auth_key_xor_opad = states + kHmacStateSize;
-    job.user_data = &tag;
 }
 
 bool CipherBurst::encrypt_or_decrypt(const AlgorithmInfo& algorithm, Direction direction,
@@ -93,25 +90,34 @@ bool CipherBurst::hash(const AlgorithmInfo& algorithm, std::uint32_t count) {
 
 /// Packets of one algorithm go through cipher and hash as a whole, so that those of different SAs
 /// fill the lanes; the library waits for none in between.
-void CipherBurst::run_jobs(const CipherWork* works, CipherTag* tags, std::uint64_t pending,
+bool CipherBurst::run_jobs(const CipherWork* works, CipherTag* tags, std::uint64_t pending,
                            Direction direction) {
+    const bool out = direction == Direction::kOutbound;
+    const std::uint64_t all = pending;
+    std::uint64_t refused = 0;
     while (pending != 0) {
         const AlgorithmInfo& algorithm = works[std::countr_zero(pending)].sa->profile->algorithm;
         std::uint32_t count = 0;
+        std::uint64_t taken = 0;
         for (std::uint64_t rest = pending; rest != 0; rest &= rest - 1) {
             const auto i = static_cast<std::size_t>(std::countr_zero(rest));
             if (works[i].sa->profile->algorithm.algorithm != algorithm.algorithm) continue;
-            fill(jobs_[count++], works[i], tags[i]);
-            pending &= ~(std::uint64_t{1} << i);
+            fill(jobs_[count++], works[i], out ? works[i].icv() : tags[i].computed);
+            taken |= std::uint64_t{1} << i;
         }
+        pending &= ~taken;
         const bool done =
-            direction == Direction::kOutbound
-                ? encrypt_or_decrypt(algorithm, direction, count) && hash(algorithm, count)
+            out ? encrypt_or_decrypt(algorithm, direction, count) && hash(algorithm, count)
                 : hash(algorithm, count) && encrypt_or_decrypt(algorithm, direction, count);
-        for (std::uint32_t i = 0; i < count; ++i) {
-            static_cast<CipherTag*>(jobs_[i].user_data)->refused = !done;
-        }
+        if (!done) refused |= taken;
     }
+    if (refused == 0) [[likely]]
+        return true;
+    for (std::uint64_t rest = all; rest != 0; rest &= rest - 1) {
+        const auto i = static_cast<unsigned>(std::countr_zero(rest));
+        tags[i].refused = (refused >> i & 1) != 0;
+    }
+    return false;
 }
 
 template <Direction kDirection>
@@ -129,31 +135,15 @@ bool CipherBurst::run(const CipherWork* works, CipherTag* tags, std::size_t coun
             jobs |= std::uint64_t{1} << i;
         }
     }
-    if (jobs == 0) [[likely]]
-        return false;
-    run_jobs(works, tags, jobs, kDirection);
-    return true;
-}
-
-bool CipherBurst::all_done(const CipherWork* works, const CipherTag* tags, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
-        if (failed(works[i], tags[i])) return false;
-    }
-    return true;
+    return jobs == 0 || run_jobs(works, tags, jobs, kDirection);
 }
 
 bool CipherBurst::seal(const CipherWork* works, CipherTag* tags, std::size_t count) {
-    if (!run<Direction::kOutbound>(works, tags, count)) return true;
-    for (std::size_t i = 0; i < count; ++i) {
-        const AlgorithmInfo& algorithm = works[i].sa->profile->algorithm;
-        if (algorithm.is_counter_mode()) continue;
-        memcpy(works[i].icv(), tags[i].computed, algorithm.icv_length);
-    }
-    return all_done(works, tags, count);
+    return run<Direction::kOutbound>(works, tags, count);
 }
 
 bool CipherBurst::open(const CipherWork* works, CipherTag* tags, std::size_t count) {
-    return !run<Direction::kInbound>(works, tags, count) || all_done(works, tags, count);
+    return run<Direction::kInbound>(works, tags, count);
 }
 
 }  // namespace homeport::ipsec

@@ -35,14 +35,13 @@ struct alignas(64) CipherWork {
 };
 static_assert(sizeof(CipherWork) == 64);
 
-/// What the second pass knows of a packet. Nobody touches it for AEAD outbound, where the ICV goes
-/// right into the packet.
+/// What the second pass knows of a packet. Outbound the ICV goes right into the packet.
 struct alignas(64) CipherTag {
-    std::uint8_t computed[64];  ///< the ICV
-    /// Outbound with ESN and HMAC, the high half is hashed at the place of the ICV, which comes
-    /// there afterwards. Inbound the received ICV is kept here for the same reason.
+    std::uint8_t computed[64];  ///< the ICV, inbound
+    /// With ESN and HMAC the high half is hashed at the place of the ICV: inbound, the received ICV
+    /// is kept here. Outbound the computed one comes there after the hash.
     std::uint8_t received[32];
-    bool refused;  ///< by the library; of jobs alone, see failed()
+    bool refused;  ///< by the library; of jobs alone, if not all were done: see failed()
 };
 
 class CipherBurst {
@@ -68,19 +67,18 @@ class CipherBurst {
     [[gnu::always_inline]] void run_gcm(const CipherWork& work, CipherTag& tag,
                                         const AlgorithmInfo& algorithm, Direction direction);
     void run_chacha(const CipherWork& work, CipherTag& tag, Direction direction);
-    static void fill(IMB_JOB& job, const CipherWork& work, CipherTag& tag);
+    static void fill(IMB_JOB& job, const CipherWork& work, std::uint8_t* icv);
     /// Of the first `count` of jobs_. False: the library did not do all of them.
     [[nodiscard]] bool encrypt_or_decrypt(const AlgorithmInfo& algorithm, Direction direction,
                                           std::uint32_t count);
     [[nodiscard]] bool hash(const AlgorithmInfo& algorithm, std::uint32_t count);
-    /// `pending`: bit by bit, those that are no AEAD.
-    void run_jobs(const CipherWork* works, CipherTag* tags, std::uint64_t pending,
-                  Direction direction);
-    /// True: some were no AEAD.
+    /// `pending`: bit by bit, those that are no AEAD. True: all were done; else `refused` says of
+    /// each of them.
+    [[nodiscard]] bool run_jobs(const CipherWork* works, CipherTag* tags, std::uint64_t pending,
+                                Direction direction);
+    /// As seal() and open().
     template <Direction kDirection>
     bool run(const CipherWork* works, CipherTag* tags, std::size_t count);
-    [[nodiscard]] static bool all_done(const CipherWork* works, const CipherTag* tags,
-                                       std::size_t count);
 
     IMB_MGR& manager_;
     std::array<GcmCalls, 3> gcm_;

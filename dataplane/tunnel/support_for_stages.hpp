@@ -15,7 +15,7 @@
 #include "dataplane/stage/stage.hpp"
 #include "dataplane/stage/worker.hpp"
 #include "dataplane/table/tables.hpp"
-#include "dataplane/tunnel/binding_rows.hpp"
+#include "dataplane/tunnel/binding_rows_for_stages.hpp"
 
 namespace homeport::tunnel {
 

@@ -111,8 +111,8 @@ class ConcurrentHash {
     /// is there at all, readable but perhaps another's; kNoSlot: nothing is known.
     void fetch_bulk(const Key* const* keys, unsigned count, std::uint32_t* slots) const;
     [[nodiscard]] const Entry& at(std::uint32_t slot) const { return entries_[slot]; }
-    /// How often an entry went or was replaced. While it stays what it
-    /// was before find() gave a slot, that slot is still the key's.
+    /// How often an entry went or was replaced. While it stays what it was before find() gave a
+    /// slot, that slot is still the key's.
     [[nodiscard]] std::uint64_t changes() const {
         return __atomic_load_n(&changes_, __ATOMIC_ACQUIRE);
     }

@@ -65,9 +65,8 @@ bool record_wire_source(Worker& worker, rte_mbuf* packet, const Ipv6Address& hom
         home_address, source, worker.now_tsc,
         bound ? ReplyToTable::Kind::kBound : ReplyToTable::Kind::kPending);
     if (result == Result::kOk) return true;
-    const bool may_wait = result == Result::kBusy || !worker.ipsec_keeps_packets;
-    if (may_wait && worker.reply_to->wait(home_address, packet)) {
-        out.kept(packet, "waits");
+    if (result == Result::kBusy || !worker.ipsec_keeps_packets) {
+        wait_or_drop(worker, packet, home_address, Counter::kMip6HaoBusy, out);
     } else {
         out.drop(packet, Counter::kMip6HaoBusy);
     }

@@ -72,11 +72,7 @@ bool has_to_wait(Worker& worker, rte_mbuf* packet, const PacketMeta& notes, Edge
     const Ipv6Address& source = reinterpret_cast<const Ipv6Header*>(stage::data(packet))->source;
     if (!worker.reply_to->is_busy(source, worker.now_tsc)) return false;
     if (is_no_binding_update(worker, packet, notes)) return false;
-    if (worker.reply_to->wait(source, packet)) {
-        out.kept(packet, "waits");
-    } else {
-        out.drop(packet, Counter::kMip6HaoBusy);
-    }
+    wait_or_drop(worker, packet, source, Counter::kMip6HaoBusy, out);
     return true;
 }
 

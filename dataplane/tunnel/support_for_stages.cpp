@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "dataplane/ipsec/queries.hpp"
+#include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/udp_tunnel.hpp"
 
 namespace homeport::tunnel {
@@ -113,6 +114,15 @@ void report_source(stage::Worker& worker, std::uint32_t spi, const Ipv6Address& 
 }
 
 }  // namespace
+
+void wait_or_drop(stage::Worker& worker, rte_mbuf* packet, const Ipv6Address& home_address,
+                  Counter full, stage::Edges& out) {
+    if (worker.reply_to->wait(home_address, packet)) {
+        out.kept(packet, "waits");
+    } else {
+        out.drop(packet, full);
+    }
+}
 
 bool refuse_payload_from_elsewhere(stage::Worker& worker, rte_mbuf* packet, std::uint32_t spi,
                                    const Ipv6Address& source, stage::Edges& out) {

@@ -81,6 +81,11 @@ inline void note_icmp_error(rte_mbuf* packet, stage::IcmpErrorKind kind, channel
                                                  std::uint32_t spi, const Ipv6Address& source,
                                                  stage::Edges& out);
 
+/// Gives `packet` away: it waits until no other of `home_address` is inside IPsec (S1.66), or is
+/// dropped as `full`.
+void wait_or_drop(stage::Worker& worker, rte_mbuf* packet, const Ipv6Address& home_address,
+                  channel::Counter full, stage::Edges& out);
+
 /// A fresh buffer with the same octets, and nothing but the driver's notes in common (S1.9). The
 /// old one is freed. Null: no buffer, the old one is as it was.
 [[nodiscard]] rte_mbuf* into_fresh_buffer(const stage::Worker& worker, rte_mbuf* packet);

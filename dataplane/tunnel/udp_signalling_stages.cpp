@@ -71,12 +71,12 @@ bool record(Worker& worker, rte_mbuf* packet, const Ipv6Address& home_address,
         worker.reply_to->record_source(home_address, outer_source(packet), worker.now_tsc, kind);
     if (result == Result::kOk) return true;
     // At the end of the run there is room again, unless IPsec keeps packets.
-    const bool may_wait = result == Result::kBusy || !worker.ipsec_keeps_packets;
-    if (may_wait && worker.reply_to->wait(home_address, packet)) {
-        out.kept(packet, "waits");
+    const Counter full =
+        result == Result::kBusy ? Counter::kDsmipInNatLockFull : Counter::kDsmipInNatPendingFull;
+    if (result == Result::kBusy || !worker.ipsec_keeps_packets) {
+        wait_or_drop(worker, packet, home_address, full, out);
     } else {
-        out.drop(packet, result == Result::kBusy ? Counter::kDsmipInNatLockFull
-                                                 : Counter::kDsmipInNatPendingFull);
+        out.drop(packet, full);
     }
     return false;
 }
@@ -89,11 +89,7 @@ bool go_unrecorded(Worker& worker, rte_mbuf* packet, const Ipv6Address& home_add
         worker.reply_to->note_unrecorded(home_address, worker.now_tsc);
         return true;
     }
-    if (worker.reply_to->wait(home_address, packet)) {
-        out.kept(packet, "waits");
-    } else {
-        out.drop(packet, Counter::kMip6HaoBusy);
-    }
+    wait_or_drop(worker, packet, home_address, Counter::kMip6HaoBusy, out);
     return false;
 }
 

@@ -236,6 +236,20 @@ TEST_F(SlowIpsec, S1_67_a_refresh_without_a_record_does_not_take_that_of_a_later
     expect_update(run_idle(), elsewhere);
 }
 
+TEST_F(SlowIpsec, S1_67_one_from_home_that_waits_is_not_overtaken_by_its_copy) {
+    const Wire first{.port = 7};
+    (void)put_in({in_udp(update(), first)});
+    const Bytes genuine = update();
+    (void)put_in({genuine});
+    (void)put_in({in_udp(genuine, {.source = kElsewhere})});
+    EXPECT_EQ(worker().reply_to->waiting(), 2u);
+    const Result result = let_out();
+    ASSERT_EQ(result.punted.size(), 2u) << result.to_string();
+    expect_recorded(result.punted[0], first);
+    EXPECT_EQ(result.punted[1].record.recorded_source.family, 0);
+    EXPECT_EQ(result.punted[1].record.recorded_port, 0);
+}
+
 TEST_F(SlowIpsec, S1_66_binding_updates_of_several_nodes_come_out_in_another_order) {
     constexpr unsigned kNodes = 5;
     std::vector<Bytes> frames;

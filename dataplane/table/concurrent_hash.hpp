@@ -150,6 +150,9 @@ class ConcurrentHash {
 
   private:
     static constexpr unsigned kTags = 10;
+    /// Of a full table: more places a bucket than entries, so that 1 key in 240 is in a chained
+    /// one, which a lookup has to wait for.
+    static constexpr unsigned kEntriesABucket = 5;
     struct alignas(64) Bucket {
         std::array<std::uint16_t, kTags> tags;   // 0: place is empty
         std::uint32_t next;                      // chained bucket + 1; 0: none
@@ -345,7 +348,7 @@ ConcurrentHash<Traits>::ConcurrentHash(std::uint32_t capacity, Reclaimer& reclai
                                        PageChoice pages)
     : capacity_(std::clamp(capacity, 1u, 1u << 26)),
       slot_count_(capacity_ + std::max(capacity_ / 8, 64u)),  // the rest awaits reclaim
-      bucket_count_(std::max<std::uint64_t>(capacity_ / 6, 4)),
+      bucket_count_(std::max<std::uint64_t>(capacity_ / kEntriesABucket, 4)),
       reclaimer_(reclaimer),
       entries_(slot_count_, pages),
       buckets_(bucket_count_, pages),

@@ -31,13 +31,29 @@ Ipv6Address home(std::uint64_t n) {
     return address;
 }
 
-/// Homes in random order, as a stream that is long enough to defeat caches of the order itself.
-std::vector<Ipv6Address> stream(std::uint64_t homes) {
-    std::mt19937_64 random(1);
-    std::vector<Ipv6Address> keys(std::max<std::uint64_t>(homes, 1u << 14));
-    for (Ipv6Address& key : keys) key = home(random() % homes);
-    return keys;
-}
+/// Homes in random order, made as they are asked for: a packet's destination is in the first cache
+/// when it is looked up, and does not come from a long array as it would here.
+class Homes {
+  public:
+    explicit Homes(std::uint64_t homes) : homes_(homes) {
+        keys_.fill(home(0));
+        for (std::size_t i = 0; i < keys_.size(); ++i) pointers_[i] = &keys_[i];
+    }
+    /// The next `count` homes, at most 64.
+    const Ipv6Address* const* next(unsigned count) {
+        for (unsigned i = 0; i < count; ++i) {
+            state_ = state_ * 6364136223846793005u + 1442695040888963407u;  // Knuth's MMIX
+            store_be64(keys_[i].bytes.data() + 8, (state_ >> 32) * homes_ >> 32);
+        }
+        return pointers_.data();
+    }
+
+  private:
+    std::uint64_t homes_;
+    std::uint64_t state_ = 1;
+    std::array<Ipv6Address, 64> keys_;
+    std::array<const Ipv6Address*, 64> pointers_;
+};
 
 /// Median over the rounds: one in which the core was taken away does not count.
 void report(benchmark::State& state, std::vector<std::uint64_t>& rounds, std::uint64_t lookups) {
@@ -47,27 +63,22 @@ void report(benchmark::State& state, std::vector<std::uint64_t>& rounds, std::ui
     state.counters["cycles/lookup"] = static_cast<double>(*middle) / static_cast<double>(lookups);
 }
 
-/// Runs lookup(keys, count) over the stream in bursts; it must return the number of hits.
+/// Runs lookup(keys, count) in bursts of random homes; it must return the number of hits.
 template <class Lookup>
 void run(benchmark::State& state, std::uint64_t homes, unsigned burst, Lookup&& lookup) {
-    const std::vector<Ipv6Address> keys = stream(homes);
-    std::vector<const Ipv6Address*> pointers(keys.size());
-    for (std::size_t i = 0; i < keys.size(); ++i) pointers[i] = &keys[i];
+    constexpr unsigned kBursts = 256;
+    Homes keys(homes);
     std::uint64_t lookups = 0;
     std::uint64_t hits = 0;
     std::vector<std::uint64_t> rounds;
-    std::size_t next = 0;
     for (auto _ : state) {
         const std::uint64_t begin = rte_rdtsc();
-        for (unsigned i = 0; i < 256; ++i) {
-            hits += lookup(pointers.data() + next, burst);
-            next = next + 2 * burst <= keys.size() ? next + burst : 0;
-        }
+        for (unsigned i = 0; i < kBursts; ++i) hits += lookup(keys.next(burst), burst);
         rounds.push_back(rte_rdtsc() - begin);
-        lookups += std::uint64_t{256} * burst;
+        lookups += std::uint64_t{kBursts} * burst;
     }
     if (hits != lookups) state.SkipWithError("a home was not found");
-    report(state, rounds, std::uint64_t{256} * burst);
+    report(state, rounds, std::uint64_t{kBursts} * burst);
 }
 
 void fill(BindingTable& table, std::uint64_t homes) {

@@ -123,9 +123,9 @@ bool CipherBurst::run_jobs(const CipherWork* works, CipherTag* tags, std::uint64
 template <Direction kDirection>
 bool CipherBurst::run(const CipherWork* works, CipherTag* tags, std::size_t count) {
     std::uint64_t jobs = 0;
-    for (std::size_t i = 0; i < std::min(count, kPrefetchAhead); ++i) prefetch_keys<3>(works[i]);
+    for (std::size_t i = 0; i < std::min(count, kPrefetchAhead); ++i) prefetch_keys(works[i]);
     for (std::size_t i = 0; i < count; ++i) {
-        if (i + kPrefetchAhead < count) prefetch_keys<3>(works[i + kPrefetchAhead]);
+        if (i + kPrefetchAhead < count) prefetch_keys(works[i + kPrefetchAhead]);
         const AlgorithmInfo& algorithm = works[i].sa->profile->algorithm;
         if (algorithm.cipher == Cipher::kAesGcm) [[likely]] {
             run_gcm(works[i], tags[i], algorithm, kDirection);

@@ -48,9 +48,6 @@ class CipherBurst {
   public:
     explicit CipherBurst(IMB_MGR& manager);
 
-    /// Brings what a packet will need of the keys nearer, while headers are written.
-    [[gnu::always_inline]] void announce(const CipherWork& work) const { prefetch_keys<2>(work); }
-
     /// Outbound: encrypts and puts the ICVs into the packets. `tags` is as long as `works`. True:
     /// all of it was done, and nobody need ask for failed().
     bool seal(const CipherWork* works, CipherTag* tags, std::size_t count);
@@ -62,7 +59,6 @@ class CipherBurst {
     }
 
   private:
-    template <int Locality>
     void prefetch_keys(const CipherWork& work) const;
     [[gnu::always_inline]] void run_gcm(const CipherWork& work, CipherTag& tag,
                                         const AlgorithmInfo& algorithm, Direction direction);
@@ -88,36 +84,34 @@ class CipherBurst {
     chacha20_poly1305_context_data chacha_context_{};
 };
 
-template <int Locality>
 [[gnu::always_inline]] inline void prefetch_lines(const std::uint8_t* at, unsigned count) {
-    for (unsigned i = 0; i < count; ++i) __builtin_prefetch(at + 64 * std::size_t{i}, 0, Locality);
+    for (unsigned i = 0; i < count; ++i) __builtin_prefetch(at + 64 * std::size_t{i});
 }
 
-/// The lines of key material that this packet will need. `Locality` as of the builtin: 3 is the
-/// first cache, 2 the second. It has to be inlined: GCC takes a function that does nothing but
-/// prefetch for one without effect, and leaves calls of it out.
-template <int Locality>
+/// The lines of key material that this packet will need. It has to be inlined: GCC takes a function
+/// that does nothing but prefetch for one without effect, and leaves calls of it out.
 [[gnu::always_inline]] inline void CipherBurst::prefetch_keys(const CipherWork& work) const {
-    constexpr std::size_t kHashPowers = 48;
-    constexpr std::size_t kGcmEnd = 240 + 16 * kHashPowers;
     const AlgorithmInfo& algorithm = work.sa->profile->algorithm;
     const std::uint8_t* const keys = work.sa->keys();
-    prefetch_lines<Locality>(keys, 3);  // round keys of AES-128, or states of HMAC
+    prefetch_lines(keys, 3);  // round keys of AES-128, or states of HMAC
     if (algorithm.cipher != Cipher::kAesGcm) {
-        if (algorithm.cipher == Cipher::kAesCbc) prefetch_lines<Locality>(keys + 192, 3);
+        if (algorithm.cipher == Cipher::kAesCbc) prefetch_lines(keys + 192, 3);
         return;
     }
     if (!many_hash_powers_) {
-        prefetch_lines<Locality>(keys + 192, 5);
+        prefetch_lines(keys + 192, 5);
         return;
     }
-    if (algorithm.key_length != 16) prefetch_lines<Locality>(keys + 192, 1);
+    if (algorithm.key_length != 16) prefetch_lines(keys + 192, 1);
     // Of the hash powers, which are at the end and the lowest one last, a packet uses as many as it
-    // has blocks, with one each for AAD and lengths.
+    // has blocks, with one each for AAD and lengths. The last two lines have seven.
+    constexpr std::size_t kHashPowers = 48;
+    constexpr std::size_t kGcmEnd = 240 + 16 * kHashPowers;
+    constexpr std::size_t kLastTwo = (kGcmEnd - 1) / 64 * 64 - 64;
+    prefetch_lines(keys + kLastTwo, 2);
     const std::size_t powers = std::min(work.text_length / 16 + std::size_t{3}, kHashPowers);
-    for (std::size_t at = (kGcmEnd - 16 * powers) / 64 * 64; at < kGcmEnd; at += 64) {
-        __builtin_prefetch(keys + at, 0, Locality);
-    }
+    const std::size_t first = kGcmEnd - 16 * powers;
+    for (std::size_t at = kLastTwo; at > first; at -= 64) __builtin_prefetch(keys + at - 64);
 }
 
 }  // namespace homeport::ipsec

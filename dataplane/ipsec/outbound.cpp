@@ -512,7 +512,6 @@ std::size_t EspEngine::State::prepare_works(Packet* const* packets, Verdict* ver
     constexpr unsigned kAnybody = 0x100;
     const unsigned owner = worker ? *worker : kAnybody;
     CipherWork* work = works.data();
-    const SecurityAssociation* announced = nullptr;
     PolicyHits::Run run(hits, Direction::kOutbound);
     for (const Outgoing& next : std::span(outgoing.data(), count)) {
         Packet& packet = *packets[next.packet];
@@ -531,8 +530,6 @@ std::size_t EspEngine::State::prepare_works(Packet* const* packets, Verdict* ver
             run.count(next.policy->hits, next.length);
         }
         work->packet = next.packet;
-        if (work->sa != announced) cipher.announce(*work);
-        announced = work->sa;
         ++work;
     }
     return static_cast<std::size_t>(work - works.data());

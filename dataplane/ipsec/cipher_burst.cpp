@@ -8,7 +8,10 @@ namespace homeport::ipsec {
 
 namespace {
 
-constexpr std::size_t kPrefetchAhead = 4;
+// A long packet's hash powers are up to ten lines, of a key that is in no near cache with many SAs;
+// those of four packets would be more than a core can wait for at once.
+constexpr std::size_t kKeysAhead = 4;
+constexpr std::size_t kPowersAhead = 2;
 
 }  // namespace
 
@@ -123,9 +126,10 @@ bool CipherBurst::run_jobs(const CipherWork* works, CipherTag* tags, std::uint64
 template <Direction kDirection>
 bool CipherBurst::run(const CipherWork* works, CipherTag* tags, std::size_t count) {
     std::uint64_t jobs = 0;
-    for (std::size_t i = 0; i < std::min(count, kPrefetchAhead); ++i) prefetch_keys(works[i]);
+    for (std::size_t i = 0; i < std::min(count, kKeysAhead); ++i) prefetch_keys(works[i]);
     for (std::size_t i = 0; i < count; ++i) {
-        if (i + kPrefetchAhead < count) prefetch_keys(works[i + kPrefetchAhead]);
+        if (i + kKeysAhead < count) prefetch_keys(works[i + kKeysAhead]);
+        if (i + kPowersAhead < count) prefetch_powers(works[i + kPowersAhead]);
         const AlgorithmInfo& algorithm = works[i].sa->profile->algorithm;
         if (algorithm.cipher == Cipher::kAesGcm) [[likely]] {
             run_gcm(works[i], tags[i], algorithm, kDirection);

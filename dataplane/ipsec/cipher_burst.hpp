@@ -60,6 +60,7 @@ class CipherBurst {
 
   private:
     void prefetch_keys(const CipherWork& work) const;
+    void prefetch_powers(const CipherWork& work) const;
     [[gnu::always_inline]] void run_gcm(const CipherWork& work, CipherTag& tag,
                                         const AlgorithmInfo& algorithm, Direction direction);
     void run_chacha(const CipherWork& work, CipherTag& tag, Direction direction);
@@ -84,12 +85,17 @@ class CipherBurst {
     chacha20_poly1305_context_data chacha_context_{};
 };
 
-[[gnu::always_inline]] inline void prefetch_lines(const std::uint8_t* at, unsigned count) {
-    for (unsigned i = 0; i < count; ++i) __builtin_prefetch(at + 64 * std::size_t{i});
+[[gnu::always_inline]] inline void prefetch_lines(const std::uint8_t* at, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) __builtin_prefetch(at + 64 * i);
 }
 
-/// The lines of key material that this packet will need. It has to be inlined: GCC takes a function
-/// that does nothing but prefetch for one without effect, and leaves calls of it out.
+inline constexpr std::size_t kHashPowers = 48;  ///< of an expanded GCM key, if it has many
+/// The line of such a key with the last of them; it and the one before it have seven.
+inline constexpr std::size_t kLastPowers = (240 + 16 * kHashPowers - 1) / 64 * 64;
+
+/// The lines of key material that any packet will need. This and the next function have to be
+/// inlined: GCC takes a function that does nothing but prefetch for one without effect, and leaves
+/// calls of it out.
 [[gnu::always_inline]] inline void CipherBurst::prefetch_keys(const CipherWork& work) const {
     const AlgorithmInfo& algorithm = work.sa->profile->algorithm;
     const std::uint8_t* const keys = work.sa->keys();
@@ -103,15 +109,17 @@ class CipherBurst {
         return;
     }
     if (algorithm.key_length != 16) prefetch_lines(keys + 192, 1);
-    // Of the hash powers, which are at the end and the lowest one last, a packet uses as many as it
-    // has blocks, with one each for AAD and lengths. The last two lines have seven.
-    constexpr std::size_t kHashPowers = 48;
-    constexpr std::size_t kGcmEnd = 240 + 16 * kHashPowers;
-    constexpr std::size_t kLastTwo = (kGcmEnd - 1) / 64 * 64 - 64;
-    prefetch_lines(keys + kLastTwo, 2);
+    prefetch_lines(keys + kLastPowers - 64, 2);
+}
+
+/// And those of a long packet, of AES-GCM: it uses as many hash powers as it has blocks, with one
+/// each for AAD and lengths; the lowest is the last.
+[[gnu::always_inline]] inline void CipherBurst::prefetch_powers(const CipherWork& work) const {
     const std::size_t powers = std::min(work.text_length / 16 + std::size_t{3}, kHashPowers);
-    const std::size_t first = kGcmEnd - 16 * powers;
-    for (std::size_t at = kLastTwo; at > first; at -= 64) __builtin_prefetch(keys + at - 64);
+    if (powers <= 7 || !many_hash_powers_) return;
+    if (work.sa->profile->algorithm.cipher != Cipher::kAesGcm) return;
+    const std::size_t lines = (powers - 4) / 4;
+    prefetch_lines(work.sa->keys() + kLastPowers - 64 - 64 * lines, lines);
 }
 
 }  // namespace homeport::ipsec

@@ -14,6 +14,11 @@ struct Packet {
     std::uint32_t length = 0;      ///< octets of the packet
     std::uint32_t headroom = 0;    ///< free octets before `data`
     std::uint32_t tailroom = 0;    ///< free octets behind `data + length`
+    /// A number that the owner gives to packets of one destination, as long as it likes; what is
+    /// right does not depend on it.
+    std::uint32_t flow = kNoFlow;
+
+    static constexpr std::uint32_t kNoFlow = 0xffff'ffff;
 
     [[nodiscard]] ConstByteSpan bytes() const { return {data, length}; }
 

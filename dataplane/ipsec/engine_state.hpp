@@ -10,6 +10,7 @@
 #include "dataplane/ipsec/esp_engine.hpp"
 #include "dataplane/ipsec/iv_source.hpp"
 #include "dataplane/ipsec/policy_hits.hpp"
+#include "dataplane/ipsec/recent_associations.hpp"
 #include "dataplane/ipsec/sa_store.hpp"
 
 namespace homeport::ipsec {
@@ -69,13 +70,14 @@ struct alignas(kCacheLine) EspEngine::State {
     struct Outgoing {
         const CompiledPolicy* policy;
         union {
-            std::uint64_t hash;          ///< of the key of its SA; then
-            SecurityAssociation* guess;  ///< what may be it, or null
+            SecurityAssociation* guess;  ///< what may be its SA, or null
+            std::uint64_t hash;          ///< before it, of the key of the SA, if it `asks`
         };
         std::uint32_t use;  ///< SecurityAssociation::use_of() it; kNoUse: find_association() has to
         std::uint32_t length;  ///< octets of it
         std::uint8_t packet;   ///< its place in the burst
         bool walked;           ///< `headers` are those of it
+        bool asks;             ///< no SA of its flow is known
 
         /// IPv6, and not walked.
         [[nodiscard]] bool is_quick_ipv6() const {
@@ -84,6 +86,8 @@ struct alignas(kCacheLine) EspEngine::State {
     };
     static_assert(sizeof(Outgoing) == 32);
     std::array<Outgoing, kMaxBurst> outgoing;
+    std::array<Outgoing*, kMaxBurst> asking;
+    RecentAssociations recent;
 
     void outbound_burst(Packet* const* packets, Verdict* verdicts, std::size_t count);
     void inbound_burst(Packet* const* packets, Verdict* verdicts, std::size_t count);
@@ -96,14 +100,19 @@ struct alignas(kCacheLine) EspEngine::State {
 
     // Steps of outbound_burst.
     class QuickRun;
-    [[nodiscard]] std::size_t select_policies(Packet* const* packets, Verdict* verdicts,
-                                              std::size_t count);
+    struct Selected {
+        std::size_t count;   ///< in `outgoing`
+        std::size_t asking;  ///< of them, in `asking`
+    };
+    [[nodiscard]] Selected select_policies(Packet* const* packets, Verdict* verdicts,
+                                           std::size_t count);
     template <Family kFamily>
     [[nodiscard]] const CompiledPolicy* select_policy(QuickRun& quick, Packet& packet,
                                                       Outgoing& to);
     [[nodiscard]] const CompiledPolicy* walk_and_select(Packet& packet, Outgoing& to);
     [[nodiscard]] std::size_t prepare_works(Packet* const* packets, Verdict* verdicts,
                                             std::size_t count);
+    void ask_store(Packet* const* packets, std::size_t asking_count);
     [[nodiscard]] Verdict prepare_by_long_way(Packet& packet, const Outgoing& of, CipherWork& work);
     [[nodiscard]] SecurityAssociation* find_association(const Outgoing& of, const Packet& packet);
     [[nodiscard]] bool complete_header(const SaProfile& profile, const Packet& packet,

@@ -331,6 +331,7 @@ const CompiledPolicy* EspEngine::State::walk_and_select(Packet& packet, Outgoing
     to.policy = &policy;
     to.length = header.ip_length;
     to.walked = true;
+    to.asks = true;
     to.use = SecurityAssociation::kNoUse;
     to.hash = policy_key(policy, header).hash();
     return &policy;
@@ -356,18 +357,23 @@ template <Family kFamily>
     to.policy = &policy;
     to.length = length;
     to.walked = false;
+    if (policy.action != Action::kProtect) return &policy;
     to.use = SecurityAssociation::use_of(policy.id, kFamily);
-    to.hash = PolicyKey::hash_of(PolicyKey::hash_salt(policy.id, kFamily), destination);
+    to.guess = recent.find(packet.flow);
+    to.asks = to.guess == nullptr;
+    if (to.asks) [[unlikely]]
+        to.hash = PolicyKey::hash_of(PolicyKey::hash_salt(policy.id, kFamily), destination);
     return &policy;
 }
 
 /// Looks all packets up in the SPD. Those that are to be sealed are put into `outgoing`, and have
-/// the verdict that they were; all others have theirs. How many they are.
-std::size_t EspEngine::State::select_policies(Packet* const* packets, Verdict* verdicts,
-                                              std::size_t count) {
+/// the verdict that they were; all others have theirs.
+EspEngine::State::Selected EspEngine::State::select_policies(Packet* const* packets,
+                                                             Verdict* verdicts, std::size_t count) {
     PolicyHits::Run run(hits, Direction::kOutbound);
     QuickRun quick(spd.compiled());
     Outgoing* to = outgoing.data();
+    Outgoing** asks = asking.data();
     for (std::size_t i = 0; i < count; ++i) {
         Packet& packet = *packets[i];
         to->packet = static_cast<std::uint8_t>(i);
@@ -390,10 +396,24 @@ std::size_t EspEngine::State::select_policies(Packet* const* packets, Verdict* v
             continue;
         }
         verdicts[i] = Verdict::kOutProtect;
-        store.prefetch_outbound(to->hash);
+        if (to->asks) [[unlikely]] {
+            store.prefetch_outbound(to->hash);
+            *asks++ = to;
+        } else {
+            SaStore::prefetch_to_seal(to->guess);
+        }
         ++to;
     }
-    return static_cast<std::size_t>(to - outgoing.data());
+    return {static_cast<std::size_t>(to - outgoing.data()),
+            static_cast<std::size_t>(asks - asking.data())};
+}
+
+/// Guesses the SAs of those whose flow none is known of.
+void EspEngine::State::ask_store(Packet* const* packets, std::size_t asking_count) {
+    for (Outgoing* const next : std::span(asking.data(), asking_count)) {
+        next->guess = store.guess_outbound(next->hash);
+        recent.remember(packets[next->packet]->flow, next->guess);
+    }
 }
 
 /// The packet's SA, whatever use it has for the packet's entry of the SPD; null: there is none.
@@ -495,6 +515,7 @@ Verdict EspEngine::State::prepare_by_long_way(Packet& packet, const Outgoing& of
     SecurityAssociation* sa = of.guess;
     if (sa == nullptr || !sa->is_for(of.use, destination_of(packet, is_ipv6))) {
         sa = find_association(of, packet);
+        recent.remember(packet.flow, sa);
     }
     if (sa == nullptr || sa->is_expired()) return Verdict::kOutNoSa;
     if (worker && sa->owner != *worker) return Verdict::kOutElsewhere;
@@ -537,11 +558,11 @@ std::size_t EspEngine::State::prepare_works(Packet* const* packets, Verdict* ver
 
 void EspEngine::State::outbound_burst(Packet* const* packets, Verdict* verdicts,
                                       std::size_t count) {
-    const std::size_t protect_count = select_policies(packets, verdicts, count);
-    for (Outgoing& next : std::span(outgoing.data(), protect_count)) {
-        next.guess = store.guess_outbound(next.hash);
-    }
-    const std::size_t work_count = prepare_works(packets, verdicts, protect_count);
+    recent.begin(store.outbound_changes());
+    const Selected selected = select_policies(packets, verdicts, count);
+    if (selected.asking != 0) [[unlikely]]
+        ask_store(packets, selected.asking);
+    const std::size_t work_count = prepare_works(packets, verdicts, selected.count);
     if (cipher.seal(works.data(), tags.data(), work_count)) [[likely]]
         return;
     for (std::size_t k = 0; k < work_count; ++k) {

@@ -411,12 +411,15 @@ void SaStore::put(const PolicyKey& key, TaggedTable::Word old,
         std::ranges::copy(associations, node->associations.begin());
         word = TaggedTable::make_word(node, true, hash);
     }
+    const auto changed = [this] { outbound_changes_.fetch_add(1, std::memory_order_acq_rel); };
     if (old == 0) {
         // The word owns the node, which the analyzer cannot see.
         cache_.insert(hash, word);  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks)
+        changed();
         return;
     }
     cache_.replace(hash, old, word);
+    changed();
     if (TaggedTable::flag(old)) {
         reclaimer_.retire(TaggedTable::pointer<CacheNode>(old), free_node, nullptr);
     }

@@ -81,15 +81,24 @@ class SaStore {
         return TaggedTable::pointer<SecurityAssociation>(foreign_.guess(spi_hash(spi)));
     }
     void prefetch_outbound(std::uint64_t hash) const { cache_.prefetch(hash); }
-    /// An SA that find_outbound() of this hash may find, which is to be looked at before it is
-    /// believed; null: find_outbound() knows. What it will look at first is prefetched, and the
-    /// line in which AES-GCM has the last of its keys and kSaTunnel its address.
-    [[nodiscard]] SecurityAssociation* guess_outbound(std::uint64_t hash) const {
+    /// What sealing looks at first of `sa`, or of nothing; and the line in which AES-GCM has the
+    /// last of its keys and kSaTunnel its address.
+    [[gnu::always_inline]] static void prefetch_to_seal(const SecurityAssociation* sa) {
         constexpr std::size_t kLastLine = 1024;
+        __builtin_prefetch(sa, 1);
+        if (sa == nullptr) return;
+        __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(sa) + kLastLine);
+    }
+    /// Counts changes of what find_outbound() finds. A change is counted before an SA that is found
+    /// no more goes to the reclaimer.
+    [[nodiscard]] std::uint64_t outbound_changes() const {
+        return outbound_changes_.load(std::memory_order_acquire);
+    }
+    /// An SA that find_outbound() of this hash may find, which is to be looked at before it is
+    /// believed; null: find_outbound() knows. What it will look at first is prefetched.
+    [[nodiscard]] SecurityAssociation* guess_outbound(std::uint64_t hash) const {
         const TaggedTable::Word word = cache_.guess(hash);
-        const auto* const at = TaggedTable::pointer<const std::uint8_t>(word);
-        __builtin_prefetch(at, 1);
-        if (at != nullptr) __builtin_prefetch(at + kLastLine);
+        prefetch_to_seal(TaggedTable::pointer<SecurityAssociation>(word));
         return TaggedTable::flag(word) ? nullptr : TaggedTable::pointer<SecurityAssociation>(word);
     }
     [[nodiscard]] SecurityAssociation* find_outbound(const PolicyKey& key,
@@ -169,6 +178,8 @@ class SaStore {
     std::unique_ptr<SecurityAssociation*[], FreeZeroed> own_slots_;
     TaggedTable foreign_;
     TaggedTable cache_;
+    /// Looked at in each burst, beside pointers that stay.
+    std::atomic<std::uint64_t> outbound_changes_{0};
     std::size_t size_ = 0;
     std::unordered_map<std::string, std::unique_ptr<SaProfile>> profiles_;
 };

@@ -195,6 +195,7 @@ void enter(Worker& worker, const Batch& in, Edges& out, Views& to) {
         }
         to.packets[count] = packet;
         to.views[count] = view_of(packet);
+        to.views[count].flow = stage::meta(packet).binding;
         to.pointers[count] = &to.views[count];
         ++count;
     }

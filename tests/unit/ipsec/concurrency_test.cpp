@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 
+#include "dataplane/ipsec/recent_associations.hpp"
 #include "dataplane/ipsec/sa.hpp"
 #include "tests/unit/ipsec/support.hpp"
 
@@ -47,6 +49,17 @@ class QuiescentReclaimer final : public Reclaimer {
     std::atomic<std::uint64_t> epoch_{0};
     std::atomic<std::uint64_t> passed_[kReaders]{};
 };
+
+/// Waits until `condition`; false if it takes half a minute.
+template <class Condition>
+bool comes_true(Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        std::this_thread::yield();
+    }
+    return true;
+}
 
 IpAddress home(unsigned n) {
     Ipv6Address address = std::get<Ipv6Address>(test::ip("2001:db8:1::"));
@@ -101,6 +114,7 @@ TEST(Concurrency, readers_find_stable_sas_while_others_come_and_go) {
                     static_cast<unsigned>(reader + turn * QuiescentReclaimer::kReaders) % 39;
                 const unsigned own = mine - mine % 3 + static_cast<unsigned>(reader);
                 Buffer buffer(test::udp({.destination = to_string(home(own))}));
+                buffer.packet.flow = own;
                 Packet* packet = &buffer.packet;
                 Verdict verdict{};
                 engine->outbound({&packet, 1}, {&verdict, 1});
@@ -152,6 +166,58 @@ TEST(Concurrency, readers_find_stable_sas_while_others_come_and_go) {
         packets += status.packets;
     }
     EXPECT_GT(packets, 0u);
+    sad.reset();
+    reclaimer.drain();
+}
+
+// The SA that an engine remembers for a flow goes, and its memory with it, while packets come.
+TEST(Concurrency, an_sa_that_a_flow_was_sealed_by_goes_while_packets_come) {
+    constexpr unsigned kFlow = 3;
+    constexpr int kRounds = 20;
+    QuiescentReclaimer reclaimer;
+    SecurityPolicyDatabase spd(reclaimer);
+    auto sad = std::move(*SecurityAssociationDatabase::create({.own_slots = 64}, reclaimer));
+    for (std::size_t reader = 0; reader < QuiescentReclaimer::kReaders; ++reader)
+        reclaimer.leave(reader);
+    ASSERT_TRUE(spd.replace(policies(false)));
+    std::atomic<bool> stop{false};
+    std::atomic<std::uint32_t> spi{0};  // of the last packet; 0: there was no SA
+    std::atomic<std::uint64_t> bursts{0};
+    std::thread reader([&] {
+        auto engine = std::move(*EspEngine::create(spd, *sad));
+        const Bytes bytes = test::udp({.destination = to_string(home(kFlow))});
+        while (!stop.load(std::memory_order_relaxed)) {
+            Buffer buffer(bytes);
+            buffer.packet.flow = kFlow;
+            Packet* packet = &buffer.packet;
+            Verdict verdict{};
+            engine->outbound({&packet, 1}, {&verdict, 1});
+            const bool sealed = verdict == Verdict::kOutProtect;
+            EXPECT_TRUE(sealed || verdict == Verdict::kOutNoSa);
+            spi.store(sealed ? load_be32(buffer.packet.data + 40) : 0);
+            ++bursts;
+            reclaimer.quiescent(0);
+        }
+        reclaimer.leave(0);
+    });
+    for (int round = 1; round <= kRounds && !testing::Test::HasFailure(); ++round) {
+        const auto number = 5000 + static_cast<std::uint32_t>(round);
+        const auto handle = sad->add(parameters(Direction::kOutbound, number, kFlow));
+        if (!handle) {
+            ADD_FAILURE() << handle.error().text;
+            break;
+        }
+        EXPECT_TRUE(comes_true([&] { return spi.load() == number; }));
+        const std::uint64_t begin = bursts.load();
+        EXPECT_TRUE(comes_true([&] {  // it is remembered by then
+            return bursts.load() > begin + 2 * RecentAssociations::kCalmBursts;
+        }));
+        EXPECT_TRUE(sad->remove(*handle));
+        reclaimer.drain();  // wiped, and free for the next
+        EXPECT_TRUE(comes_true([&] { return spi.load() == 0; }));
+    }
+    stop = true;
+    reader.join();
     sad.reset();
     reclaimer.drain();
 }

@@ -6,6 +6,7 @@
 
 #include "dataplane/base/checksum.hpp"
 #include "dataplane/base/ip_header.hpp"
+#include "dataplane/ipsec/recent_associations.hpp"
 #include "dataplane/ipsec/sa.hpp"
 #include "tests/unit/ipsec/support.hpp"
 
@@ -437,6 +438,101 @@ TEST(Outbound, S1_14_changing_the_newest_sa_needs_no_other_change) {
     const Bytes back = link.seal(test::udp({}));
     EXPECT_EQ(load_be32(back.data() + 40), 0x10000001u);
     EXPECT_EQ(load_be32(back.data() + 44), 2u);
+}
+
+/// Two nodes, payload of each under an SA of its own, and messages of the first under another.
+class Flows : public testing::Test {
+  protected:
+    static constexpr std::uint32_t kFlow = 7;
+
+    Flows() {
+        PolicyEntry message = test::protect_all(1, Mode::kTransport);
+        message.selectors.protocol = ProtocolSelector::of(IpProtocol::kMobility);
+        PolicyEntry payload = test::protect_all(2);
+        message.protect.populate_remote = payload.protect.populate_remote = true;
+        host.policies({message, payload});
+        (void)add(0x101, 1, Mode::kTransport, kFirst);
+        first = add(0x102, 2, Mode::kTunnel, kFirst);
+        (void)add(0x202, 2, Mode::kTunnel, kSecond);
+    }
+    SaHandle add(std::uint32_t spi, PolicyId policy, Mode mode, const char* node) {
+        SaParameters p = test::outbound_parameters({.mode = mode, .spi = Spi{spi}});
+        p.policies = {{policy, ip(node)}};
+        return host.add(p);
+    }
+    /// The SPI that a packet is sealed with; 0: it is not.
+    std::uint32_t spi_of(const Bytes& packet, std::uint32_t flow) {
+        Buffer buffer(packet);
+        buffer.packet.flow = flow;
+        if (host.out(buffer) != Verdict::kOutProtect) return 0;
+        return load_be32(buffer.packet.data + 40);
+    }
+    std::uint32_t payload(const char* node, std::uint32_t flow = kFlow) {
+        return spi_of(test::udp({.destination = node}), flow);
+    }
+    std::uint32_t message(const char* node, std::uint32_t flow = kFlow) {
+        return spi_of(test::mh("2001:db8::1", node, 6), flow);
+    }
+    /// Until flows are remembered again.
+    void calm() {
+        for (unsigned i = 0; i < 2 * RecentAssociations::kCalmBursts; ++i) {
+            ASSERT_EQ(payload(kSecond, kFlow + 1), 0x202u);
+        }
+    }
+
+    static constexpr const char* kFirst = "2001:db8:1::100";
+    static constexpr const char* kSecond = "2001:db8:1::200";
+    Host host;
+    SaHandle first;
+};
+
+TEST_F(Flows, of_several_nodes_and_policies_are_sealed_each_by_its_own) {
+    calm();
+    for (int i = 0; i < 4; ++i) {
+        EXPECT_EQ(payload(kFirst), 0x102u);
+        EXPECT_EQ(payload(kSecond), 0x202u);
+        EXPECT_EQ(message(kFirst), 0x101u);
+        EXPECT_EQ(message(kSecond), 0u);
+        EXPECT_EQ(payload("2001:db8:1::300"), 0u);
+    }
+}
+
+TEST_F(Flows, S1_14_are_sealed_by_the_newest_sa_as_soon_as_it_is_there) {
+    calm();
+    ASSERT_EQ(payload(kFirst), 0x102u);
+    const SaHandle newest = add(0x302, 2, Mode::kTunnel, kFirst);
+    EXPECT_EQ(payload(kFirst), 0x302u);
+    calm();
+    EXPECT_EQ(payload(kFirst), 0x302u);
+    EXPECT_EQ(payload(kFirst), 0x302u);
+    host.sad->remove(newest);
+    EXPECT_EQ(payload(kFirst), 0x102u);
+    calm();
+    EXPECT_EQ(payload(kFirst), 0x102u);
+}
+
+TEST_F(Flows, are_not_sealed_by_an_sa_that_is_gone) {
+    calm();
+    ASSERT_EQ(payload(kFirst), 0x102u);
+    ASSERT_EQ(payload(kFirst), 0x102u);
+    host.sad->remove(first);
+    EXPECT_EQ(payload(kFirst), 0u);
+    calm();
+    EXPECT_EQ(payload(kFirst), 0u);
+    // In the memory of the one that went.
+    (void)add(0x402, 2, Mode::kTunnel, "2001:db8:1::400");
+    calm();
+    EXPECT_EQ(payload(kFirst), 0u);
+    EXPECT_EQ(payload("2001:db8:1::400"), 0x402u);
+}
+
+TEST_F(Flows, without_a_place_are_sealed_all_the_same) {
+    calm();
+    for (const std::uint32_t flow :
+         {RecentAssociations::kFlows - 1, RecentAssociations::kFlows, Packet::kNoFlow}) {
+        EXPECT_EQ(payload(kFirst, flow), 0x102u);
+        EXPECT_EQ(payload(kFirst, flow), 0x102u);
+    }
 }
 
 TEST(Outbound, lifetimes_end_an_sa_and_are_told_once) {

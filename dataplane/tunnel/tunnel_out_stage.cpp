@@ -5,25 +5,15 @@
 #include <bit>
 #include <span>
 
-#include "dataplane/base/ip_header.hpp"
 #include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
 #include "dataplane/tunnel/ipv6_tunnel_for_stages.hpp"
 #include "dataplane/tunnel/mip4_headers_for_stages.hpp"
-#include "dataplane/tunnel/mip4_tunnel.hpp"
-#include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
-#include "dataplane/tunnel/routing_header.hpp"
 #include "dataplane/tunnel/sealed_sender_for_stages.hpp"
-#include "dataplane/tunnel/signalling.hpp"
-#include "dataplane/tunnel/signalling_spis.hpp"
-#include "dataplane/tunnel/stages.hpp"
-#include "dataplane/tunnel/support_for_stages.hpp"
-#include "dataplane/tunnel/udp_signalling_stages.hpp"
+#include "dataplane/tunnel/tunnel_out_for_stages.hpp"
 
 namespace homeport::tunnel {
-
-namespace {
 
 using channel::Counter;
 using stage::Batch;
@@ -32,71 +22,11 @@ using stage::PacketMeta;
 using stage::StageId;
 using stage::Worker;
 
+namespace {
+
 constexpr std::uint16_t kEspHeaderLength = 8;
 
-enum class TunnelOutEdge : std::uint8_t { kTx, kForward, kFragment, kVpnOut };
-
-class TunnelOut {
-  public:
-    TunnelOut(Worker& worker, Edges& out)
-        : worker_(worker),
-          tables_(*worker.tables),
-          question_(worker.ipsec_queries, worker.signalling),
-          hop_limit_(worker.parameters->tunnel_hop_limit),
-          out_(out),
-          hop_(tables_) {}
-
-    void run(Batch& in);
-
-  private:
-    void flush_tx() {
-        out_.to_all(TunnelOutEdge::kTx, to_tx_);
-        to_tx_.count = 0;
-    }
-    void find_bindings(const Batch& in);
-    void fetch_clients(const Batch& in) const;
-    void take(rte_mbuf* packet);
-    void take_sealed(Batch& in);
-    /// A sealed packet: where its binding is, if anywhere, and its number in the batch.
-    struct Sealed {
-        std::uint32_t slot;
-        std::uint32_t number;
-    };
-    void fetch_slots(const Batch& in, std::uint64_t asked,
-                     std::array<Sealed, stage::kBatchSize>& sealed) const;
-    [[nodiscard]] bool send_sealed(rte_mbuf* packet);
-    [[nodiscard]] bool is_ours(rte_mbuf* packet, const PacketMeta& notes,
-                               const table::Binding* binding) const;
-    [[nodiscard]] bool is_signalling(rte_mbuf* packet, const PacketMeta& notes) const;
-    void send_signalling(rte_mbuf* packet, PacketMeta& notes, const table::Binding* binding);
-    void send_over_udp(rte_mbuf* packet, PacketMeta& notes, const table::Binding* binding,
-                       const WireEndpoint& reply);
-    void send_in_tunnel(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
-    void rewrite(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
-    void send_home(rte_mbuf* packet);
-    void encapsulate(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
-    void send_by_dsmip(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding,
-                       bool sealed);
-    void send_by_mip4(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
-    void send_to_care_of(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding);
-    [[nodiscard]] bool is_for_vpn(rte_mbuf* packet, const PacketMeta& notes) const;
-    void send_past_binding(rte_mbuf* packet, PacketMeta& notes);
-    [[nodiscard]] bool goes_on_inside(rte_mbuf* packet, PacketMeta& notes,
-                                      const table::Binding& binding);
-    [[nodiscard]] bool put_limited_header(rte_mbuf* packet, const table::Binding& binding);
-    void send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacency, std::uint16_t mtu);
-
-    Worker& worker_;
-    const table::Tables& tables_;
-    SignallingSpis::Question question_;
-    std::uint8_t hop_limit_;
-    Edges& out_;
-    unsigned encapsulated_ = 0;
-    unsigned rewritten_ = 0;
-    std::array<unsigned, 4> by_role_{};  // of Mobile IPv4; Mip4Role
-    LastHop hop_;
-    Batch to_tx_;
-};
+}  // namespace
 
 /// Packets that were sealed, or made here, have no binding in their notes.
 void TunnelOut::find_bindings(const Batch& in) {
@@ -139,102 +69,6 @@ bool TunnelOut::is_ours(rte_mbuf* packet, const PacketMeta& notes,
     const Ipv6Address& source = reinterpret_cast<const Ipv6Header*>(stage::data(packet))->source;
     if (binding != nullptr && table::same_address(source, binding->home_agent_address)) return true;
     return is_own(worker_, source);
-}
-
-/// S1.18: ESP is told by its SPI, plain signalling (of a laboratory) by its type.
-bool TunnelOut::is_signalling(rte_mbuf* packet, const PacketMeta& notes) const {
-    const ConstByteSpan upper = bytes_of(packet).subspan(notes.upper_offset);
-    const Ipv6Address home_address = destination_of(bytes_of(packet));
-    if (notes.protocol != number(IpProtocol::kEsp)) {
-        if (!takes_routing_header(notes.protocol, upper)) return false;
-        worker_.signalling_spis->passed_unsealed(home_address, kind_of(notes.protocol));
-        return true;
-    }
-    if (upper.size() < 8) return false;
-    const std::uint64_t place =
-        notes.binding != channel::kNoIndex ? notes.binding : std::hash<Ipv6Address>{}(home_address);
-    return worker_.signalling_spis->is_signalling(home_address, place, load_be32(upper.data()),
-                                                  worker_.now_tsc, question_);
-}
-
-/// P6, P12, S1.50: to where the request came from, or else to where the mobile node is.
-void TunnelOut::send_signalling(rte_mbuf* packet, PacketMeta& notes,
-                                const table::Binding* binding) {
-    const Ipv6Address home_address = destination_of(bytes_of(packet));
-    IpAddress wire_destination = home_address;
-    if (const auto reply = worker_.reply_to->take_reply(home_address, worker_.now_tsc)) {
-        if (std::holds_alternative<Ipv4Address>(reply->address)) {
-            send_over_udp(packet, notes, binding, *reply);
-            return;
-        }
-        wire_destination = reply->address;
-    } else if (binding == nullptr) {
-        out_.drop(packet, Counter::kMip6NoReplyTo);
-        return;
-    } else if (binding->care_of_address.is_v4_mapped()) {
-        send_in_tunnel(packet, notes, *binding);
-        return;
-    } else {
-        wire_destination = binding->care_of_address;
-    }
-    const Ipv6Address* const care_of_address = std::get_if<Ipv6Address>(&wire_destination);
-    if (care_of_address == nullptr || care_of_address->is_v4_mapped()) {
-        out_.drop(packet, Counter::kMip6NoReplyTo);
-        return;
-    }
-    notes.flags |= stage::kMetaEncapsulated | stage::kMetaMayFragmentOuter;
-    if (*care_of_address == home_address) {  // at home: no routing header
-        out_.to(TunnelOutEdge::kForward, packet);
-        return;
-    }
-    ipsec::Packet view = view_of(packet);
-    if (!insert_type2_routing_header(view, *care_of_address)) {
-        out_.drop(packet, Counter::kNoBuffer);
-        return;
-    }
-    apply(view, packet);
-    notes.upper_offset = static_cast<std::uint16_t>(notes.upper_offset + kType2RoutingHeaderLength);
-    worker_.count(Counter::kRh2Inserted);
-    if (binding != nullptr && *care_of_address == binding->care_of_address) {
-        send(packet, notes, binding->adjacency, binding->path_mtu);
-    } else {
-        out_.to(TunnelOutEdge::kForward, packet);
-    }
-}
-
-/// P12: the answer to a request that came in UDP over IPv4, whatever the binding says. One that did
-/// not come in UDP has no answer over IPv4 (RFC 5555 section 4.2).
-void TunnelOut::send_over_udp(rte_mbuf* packet, PacketMeta& notes, const table::Binding* binding,
-                              const WireEndpoint& reply) {
-    if (reply.udp_port == 0) {
-        out_.drop(packet, Counter::kMip6NoReplyTo);
-        return;
-    }
-    if (!put_reply_headers(worker_, packet, reply)) {
-        out_.drop(packet, Counter::kNoBuffer);
-        return;
-    }
-    notes.flags |= stage::kMetaEncapsulated;
-    if (binding != nullptr &&
-        binding->care_of_address == table::v4_mapped(std::get<Ipv4Address>(reply.address))) {
-        send(packet, notes, binding->adjacency, binding->path_mtu);
-    } else {
-        out_.to(TunnelOutEdge::kForward, packet);
-    }
-}
-
-/// P7 over IPv4: the way of data. Mobile nodes refuse a Mobile Prefix Advertisement without routing
-/// header (RFC 6275 section 11.4.3), so both addresses are the home address.
-void TunnelOut::send_in_tunnel(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding) {
-    ipsec::Packet view = view_of(packet);
-    if (!insert_type2_routing_header(view, binding.home_address)) {
-        out_.drop(packet, Counter::kNoBuffer);
-        return;
-    }
-    apply(view, packet);
-    notes.upper_offset = static_cast<std::uint16_t>(notes.upper_offset + kType2RoutingHeaderLength);
-    worker_.count(Counter::kRh2Inserted);
-    encapsulate(packet, notes, binding);
 }
 
 /// P3, S1.12: octets 24 to 39 and nothing else.
@@ -329,130 +163,6 @@ void TunnelOut::send_by_dsmip(rte_mbuf* packet, PacketMeta& notes, const table::
     }
     send(packet, notes, done.to_care_of_address ? binding.adjacency : channel::kNoIndex,
          binding.path_mtu);
-}
-
-/// P28: the home agent's own message to the home address of a node that is at home, or says so.
-bool is_message_to_home(rte_mbuf* packet, const PacketMeta& notes, const table::Binding& binding) {
-    if ((notes.flags & stage::kMetaOriginated) == 0 || notes.protocol != number(IpProtocol::kUdp) ||
-        notes.family != 4 || stage::length(packet) < notes.upper_offset + sizeof(UdpHeader)) {
-        return false;
-    }
-    const std::uint8_t* const at = stage::data(packet);
-    return load_be16(at + notes.upper_offset) == kMip4Port &&
-           reinterpret_cast<const Ipv4Header*>(at)->source ==
-               table::v4_of(binding.home_agent_address);
-}
-
-/// RFC 5944 section 3.8.3.1: onto the home link, as if there were no binding.
-void TunnelOut::send_past_binding(rte_mbuf* packet, PacketMeta& notes) {
-    notes.binding = channel::kNoIndex;
-    if ((notes.flags & stage::kMetaL2Intact) != 0) {  // the kernel made this frame
-        (void)rte_pktmbuf_prepend(packet, kEthernetLength);
-        notes.flags |= stage::kMetaFrame;
-        to_tx_.packets[to_tx_.count++] = packet;
-        return;
-    }
-    if (notes.in_port < channel::kMaxPorts) {
-        const auto& ip = *reinterpret_cast<const Ipv4Header*>(stage::data(packet));
-        const table::Adjacency* const neighbour =
-            tables_.adjacencies.find(notes.in_port, table::v4_mapped(ip.destination));
-        if (neighbour != nullptr && neighbour->resolved != 0) notes.adjacency = neighbour->index;
-    }
-    out_.to(TunnelOutEdge::kForward, packet);
-}
-
-/// A reply of the control plane to an address that stands for a client's inner one (S2.36), which
-/// the policy does not know.
-bool TunnelOut::is_for_vpn(rte_mbuf* packet, const PacketMeta& notes) const {
-    if (notes.family != 4 || (notes.flags & stage::kMetaVpnClient) != 0) return false;
-    return is_vpn_client(tables_,
-                         reinterpret_cast<const Ipv4Header*>(stage::data(packet))->destination);
-}
-
-/// S2.131: where another role of this box has to do with the packet next. True: it is given away.
-bool TunnelOut::goes_on_inside(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding) {
-    if (is_vpn_client(tables_, table::v4_of(binding.care_of_address))) {
-        notes.binding = channel::kNoIndex;
-        notes.adjacency = channel::kNoIndex;
-        notes.flags &= static_cast<std::uint16_t>(~(stage::kMetaL2Intact | stage::kMetaOneCareOf));
-        out_.to(TunnelOutEdge::kVpnOut, packet);
-        return true;
-    }
-    const std::uint32_t slot = tables_.bindings.find(binding.care_of_address);
-    if (slot == table::kNoSlot) return false;
-    const table::Binding& outer = tables_.bindings.at(slot);
-    if (outer.mip4_role() != channel::Mip4Role::kExternal) return false;
-    notes.binding = slot;
-    notes.flags &= static_cast<std::uint16_t>(~stage::kMetaOneCareOf);
-    send_by_mip4(packet, notes, outer);
-    return true;
-}
-
-/// P20, P22, P24, P26, to one care-of address.
-void TunnelOut::send_to_care_of(rte_mbuf* packet, PacketMeta& notes,
-                                const table::Binding& binding) {
-    if (has_to_be_cut_first(packet, binding)) [[unlikely]] {  // and comes back in pieces
-        notes.parameter = binding.tunnel_mtu();
-        notes.reason = 0;
-        notes.adjacency = channel::kNoIndex;
-        notes.flags |= stage::kMetaOneCareOf;
-        notes.flags &=
-            static_cast<std::uint16_t>(~(stage::kMetaL2Intact | stage::kMetaEncapsulated));
-        out_.to(TunnelOutEdge::kFragment, packet);
-        return;
-    }
-    const std::uint16_t length = stage::length(packet);
-    const OuterDone done = put_mip4_headers(worker_, packet, binding);
-    if (done.drop) [[unlikely]] {
-        out_.drop(packet, *done.drop);
-        return;
-    }
-    notes.flags |= stage::kMetaEncapsulated;
-    count_out(worker_, binding, length);
-    ++encapsulated_;
-    ++by_role_[static_cast<std::size_t>(binding.mip4_role())];
-    if (binding.mip4_role() == channel::Mip4Role::kInternal &&
-        goes_on_inside(packet, notes, binding)) {
-        return;
-    }
-    send(packet, notes, binding.adjacency, binding.path_mtu);
-}
-
-/// A copy for each care-of address (RFC 5944 section 4.2.3).
-void TunnelOut::send_by_mip4(rte_mbuf* packet, PacketMeta& notes, const table::Binding& binding) {
-    if (is_message_to_home(packet, notes, binding)) [[unlikely]] {
-        send_past_binding(packet, notes);
-        return;
-    }
-    if ((notes.flags & stage::kMetaOneCareOf) == 0) {
-        for_each_copy(tables_, binding, [&](std::uint32_t slot, const table::Binding& other) {
-            rte_mbuf* const copy = copy_of(worker_, packet);
-            if (copy == nullptr) return;
-            worker_.count(Counter::kMip4Copies);
-            flush_tx();  // it has room for the packets of the batch alone
-            stage::meta(copy).binding = slot;
-            send_to_care_of(copy, stage::meta(copy), other);
-        });
-    }
-    send_to_care_of(packet, notes, binding);
-}
-
-/// `adjacency`: of the care-of address, or kNoIndex. `mtu`: octets that get there.
-void TunnelOut::send(rte_mbuf* packet, PacketMeta& notes, std::uint32_t adjacency,
-                     std::uint16_t mtu) {
-    notes.adjacency = adjacency;
-    notes.parameter = mtu;
-    notes.reason = 0;  // pieces go by the adjacency
-    notes.flags &= static_cast<std::uint16_t>(~stage::kMetaL2Intact);
-    if (stage::length(packet) > mtu) [[unlikely]] {
-        out_.to(TunnelOutEdge::kFragment, packet);
-        return;
-    }
-    if (hop_.is_resolved(adjacency)) [[likely]] {
-        to_tx_.packets[to_tx_.count++] = packet;
-    } else {
-        out_.to(TunnelOutEdge::kForward, packet);
-    }
 }
 
 /// P3, P13: what was sealed for bound home addresses, which is nearly all that comes here under
@@ -584,22 +294,6 @@ void TunnelOut::take(rte_mbuf* packet) {
     }
 }
 
-/// What goes_on_inside() and is_for_vpn() will ask of the VPN gateway.
-void TunnelOut::fetch_clients(const Batch& in) const {
-    table::VpnClients::Fetch fetch(tables_.vpn_clients);
-    for (unsigned i = 0; i < in.count; ++i) {
-        const PacketMeta& notes = stage::meta(in.packets[i]);
-        if (notes.family != 4) continue;
-        if (notes.binding == channel::kNoIndex) {
-            fetch.inside(
-                reinterpret_cast<const Ipv4Header*>(stage::data(in.packets[i]))->destination);
-            continue;
-        }
-        const table::Binding& binding = tables_.bindings.at(notes.binding);
-        if (is_mip4(binding)) fetch.inside(table::v4_of(binding.care_of_address));
-    }
-}
-
 void TunnelOut::run(Batch& in) {
     take_sealed(in);
     if (in.count != 0) {
@@ -615,6 +309,8 @@ void TunnelOut::run(Batch& in) {
         worker_.count(tunnel_out_of(static_cast<channel::Mip4Role>(role)), by_role_[role]);
     }
 }
+
+namespace {
 
 void tunnel_out(Worker& worker, Batch& in, Edges& out) {
     TunnelOut(worker, out).run(in);

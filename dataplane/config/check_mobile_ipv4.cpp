@@ -76,6 +76,7 @@ class Checks {
         const auto& ports = dataplane_.ports;
         if (std::ranges::find(ports, name, &PortConfig::name) != ports.end()) return;
         std::vector<std::string> names;
+        names.reserve(ports.size());
         for (const PortConfig& one : ports) names.push_back(one.name);
         report_.add_at(path, "'" + name + "'",
                        "the name of a port of dataplane.ports" + std::string(or_else) +

@@ -411,16 +411,15 @@ void SaStore::put(const PolicyKey& key, TaggedTable::Word old,
         std::ranges::copy(associations, node->associations.begin());
         word = TaggedTable::make_word(node, true, hash);
     }
-    const auto changed = [this] { outbound_changes_.fetch_add(1, std::memory_order_acq_rel); };
     if (old == 0) {
-        // The word owns the node, which the analyzer cannot see.
-        cache_.insert(hash, word);  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks)
-        changed();
-        return;
+        cache_.insert(hash, word);
+    } else {
+        cache_.replace(hash, old, word);
     }
-    cache_.replace(hash, old, word);
-    changed();
-    if (TaggedTable::flag(old)) {
+    // Before anything goes to the reclaimer. The word owns the node, which the analyzer cannot see.
+    outbound_changes_.fetch_add(  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks)
+        1, std::memory_order_acq_rel);
+    if (old != 0 && TaggedTable::flag(old)) {
         reclaimer_.retire(TaggedTable::pointer<CacheNode>(old), free_node, nullptr);
     }
 }

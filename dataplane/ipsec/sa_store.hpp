@@ -69,7 +69,7 @@ class SaStore {
     }
     void prefetch_inbound(Spi spi) const {
         if (const auto* slot = own_slot(spi)) {
-            __builtin_prefetch(slot);
+            __builtin_prefetch(static_cast<const void*>(slot));
         } else {
             foreign_.prefetch(spi_hash(spi));
         }
@@ -129,7 +129,7 @@ class SaStore {
 
   private:
     struct FreeZeroed {
-        void operator()(SecurityAssociation** slots) const { std::free(slots); }
+        void operator()(SecurityAssociation** slots) const { std::free(static_cast<void*>(slots)); }
     };
 
     [[nodiscard]] static std::uint64_t spi_hash(Spi spi) {

@@ -252,7 +252,8 @@ class Edges {
             return;
         }
         if (batch.count == 0) return;
-        std::memcpy(&queue.packets[queue.tail], batch.packets.data(),
+        std::memcpy(static_cast<void*>(&queue.packets[queue.tail]),
+                    static_cast<const void*>(batch.packets.data()),
                     batch.count * sizeof(rte_mbuf*));
         queue.tail += batch.count;
         slot.given += batch.count;

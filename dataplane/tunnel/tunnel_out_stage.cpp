@@ -304,9 +304,10 @@ void TunnelOut::run(Batch& in) {
     flush_tx();
     if (encapsulated_ != 0) worker_.count(Counter::kTunOutEncapsulated, encapsulated_);
     if (rewritten_ != 0) worker_.count(Counter::kTunOutRewritten, rewritten_);
-    for (std::size_t role = 1; role < by_role_.size(); ++role) {
-        if (by_role_[role] == 0) continue;
-        worker_.count(tunnel_out_of(static_cast<channel::Mip4Role>(role)), by_role_[role]);
+    using channel::Mip4Role;
+    for (const Mip4Role role : {Mip4Role::kPlain, Mip4Role::kInternal, Mip4Role::kExternal}) {
+        const unsigned count = by_role_[static_cast<std::size_t>(role)];
+        if (count != 0) worker_.count(tunnel_out_of(role), count);
     }
 }
 

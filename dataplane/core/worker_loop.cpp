@@ -75,7 +75,7 @@ void WorkerContext::inject_one(StageId stage, rte_mbuf* packet) {
 /// Packets that had to wait for an earlier one go first, at most so many that a batch fits behind.
 void WorkerContext::run_stages() {
     driver_->run();
-    reply_to_.end_run(rte_rdtsc());
+    reply_to_.end_run(driver_->ended_tsc());
     look_at_signalling();
     while (retry_waiting()) {
     }
@@ -92,7 +92,7 @@ bool WorkerContext::retry_waiting() {
         inject_one(StageId::kHomeAddress, static_cast<rte_mbuf*>(waiting[i]));
     }
     driver_->run();
-    reply_to_.end_run(rte_rdtsc());
+    reply_to_.end_run(driver_->ended_tsc());
     return true;
 }
 
@@ -231,6 +231,8 @@ bool WorkerContext::poll_ring(rte_ring* ring) {
 
 /// Packets whose fragments did not all come in time.
 bool WorkerContext::expire_fragments() {
+    if (reassembler_->size() == 0) [[likely]]
+        return false;
     const std::uint64_t now = rte_rdtsc();
     if (!reassembler_->due(now)) return false;
     std::array<rte_mbuf*, kBatchSize> first_fragments;
@@ -291,12 +293,15 @@ void WorkerContext::run(const std::atomic<bool>& stop, std::uint32_t idle_backof
     prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
     channel::WorkerRow& row = *statistics_.row;
     unsigned idle_rounds = 0;
+    std::uint64_t begin = rte_rdtsc();
     while (!stop.load(std::memory_order_relaxed)) {
-        const std::uint64_t before = rte_rdtsc();
+        if (idle_rounds != 0) begin = rte_rdtsc();  // else the last round's end
         const bool busy = poll();
         channel::bump(row.polls, 1);
         if (busy) {
-            channel::bump(row.busy_cycles, rte_rdtsc() - before);
+            const std::uint64_t end = rte_rdtsc();
+            channel::bump(row.busy_cycles, end - begin);
+            begin = end;
             idle_rounds = 0;
         } else {
             channel::bump(row.empty_polls, 1);

@@ -67,16 +67,10 @@ class CompiledPolicies {
         return policies_.back();
     }
 
-    /// The entry that every packet of this family and protocol matches, whatever its addresses and
-    /// ports; null: that depends.
-    [[nodiscard]] const CompiledPolicy* certain(Family family, std::uint8_t protocol) const {
-        const List list = lists_[family == Family::kIpv6][protocol];
-        if (list.begin == list.end) return &policies_.back();
-        const CompiledPolicy& policy = policies_[candidates_[list.begin]];
-        const CompiledSelectors& selectors = policy.selectors;
-        const bool any =
-            selectors.local.empty() && selectors.remote.empty() && selectors.any_values;
-        return any ? &policy : nullptr;
+    /// Where the entry counts that bypasses every packet of this family and protocol, whatever its
+    /// addresses and ports; kHitSlots: none does, or that depends.
+    [[nodiscard]] HitSlot bypasses_all(Family family, std::uint8_t protocol) const {
+        return bypasses_all_[family == Family::kIpv6][protocol];
     }
 
     /// find() for outbound packets whose IP header names `protocol` next, where addresses decide;
@@ -113,12 +107,14 @@ class CompiledPolicies {
         std::uint32_t end = 0;
     };
 
+    [[nodiscard]] HitSlot find_bypass(List list) const;
     [[nodiscard]] std::vector<QuickPolicy> make_quick(List list, Family family) const;
     void make_all_quick();
 
     std::vector<CompiledPolicy> policies_;  ///< the nominal DISCARD is the last
     std::vector<std::uint16_t> candidates_;
     std::array<std::array<List, kUnknownProtocol + 1>, 2> lists_;
+    std::array<std::array<HitSlot, kUnknownProtocol>, 2> bypasses_all_;
     std::vector<QuickPolicy> quick_;  ///< the first has no policy
     std::array<std::array<std::uint16_t, kUnknownProtocol>, 2> quick_of_{};
 };

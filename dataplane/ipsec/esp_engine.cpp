@@ -114,9 +114,9 @@ const SecurityAssociation* outbound_association(const SecurityPolicyDatabase& sp
 
 std::optional<Processor::BypassEntry> EspEngine::bypasses_all(Family family,
                                                               std::uint8_t protocol) const {
-    const CompiledPolicy* const policy = state_->spd.compiled().certain(family, protocol);
-    if (policy == nullptr || policy->action != Action::kBypass) return std::nullopt;
-    return policy->hits;
+    const HitSlot hits = state_->spd.compiled().bypasses_all(family, protocol);
+    if (hits == kHitSlots) return std::nullopt;
+    return hits;
 }
 
 void EspEngine::count_bypassed(BypassEntry entry, std::uint64_t packets, std::uint64_t octets) {

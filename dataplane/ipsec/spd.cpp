@@ -140,7 +140,22 @@ CompiledPolicies::CompiledPolicies(std::vector<CompiledPolicy> policies)
         }
     }
     policies_.emplace_back();  // the nominal DISCARD
+    for (unsigned v6 = 0; v6 < 2; ++v6) {
+        for (unsigned protocol = 0; protocol < kUnknownProtocol; ++protocol) {
+            bypasses_all_[v6][protocol] = find_bypass(lists_[v6][protocol]);
+        }
+    }
     make_all_quick();
+}
+
+/// As bypasses_all(), of entries of one family and protocol.
+HitSlot CompiledPolicies::find_bypass(List list) const {
+    if (list.begin == list.end) return kHitSlots;
+    const CompiledPolicy& policy = policies_[candidates_[list.begin]];
+    const CompiledSelectors& selectors = policy.selectors;
+    const bool takes_all =
+        selectors.local.empty() && selectors.remote.empty() && selectors.any_values;
+    return takes_all && policy.action == Action::kBypass ? policy.hits : HitSlot{kHitSlots};
 }
 
 namespace {

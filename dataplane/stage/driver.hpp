@@ -56,6 +56,8 @@ class alignas(kCacheLine) Driver {
     void inject_handed_over(std::span<rte_mbuf* const> packets);
     /// Runs stages until no packet waits.
     void run();
+    /// When the last run ended, TSC.
+    [[nodiscard]] std::uint64_t ended_tsc() const { return last_tsc_; }
 
     [[nodiscard]] Worker& worker() { return worker_; }
 

@@ -65,8 +65,7 @@ class Express {
 
   private:
     void set_home_sources_aside(Batch& in);
-    [[nodiscard]] unsigned send_returned(const Batch& in);
-    void sort(const Batch& in, unsigned first_packet);
+    void sort(const Batch& in);
     [[nodiscard, gnu::always_inline]] const Ipv6Header* frame_header(rte_mbuf* packet,
                                                                      std::uint16_t in_port);
     [[nodiscard, gnu::always_inline]] bool is_local(const Ipv6Address& address, Kind kind);
@@ -214,12 +213,11 @@ void Express::sort_local(rte_mbuf* packet, const Ipv6Header& ip, Kind kind) {
     }
 }
 
-/// Those from number `first_packet` on.
-void Express::sort(const Batch& in, unsigned first_packet) {
+void Express::sort(const Batch& in) {
     const Steps bindings(tables_.bindings);
     unsigned candidates = 0;
     bool ask_local = true;  // false: nothing is ours so far, only what may end here is asked for
-    for (unsigned i = first_packet, count = in.count; i < count; ++i) {
+    for (unsigned i = 0, count = in.count; i < count; ++i) {
         rte_mbuf* const packet = in.packets[i];
         const PacketMeta& notes = stage::meta(packet);
         if (notes.passes != 0) [[unlikely]] {
@@ -268,43 +266,6 @@ void Express::sort_returned(rte_mbuf* packet) {
                           passes_through(kind_of(first.next_header())) &&
                           !is_local(ip.destination, kind_of(first.next_header()));
     add(ordinary ? returned_ : slow_, packet);
-}
-
-/// The packets that begin the batch and were given back, as opened ones are. Nearly all are whole
-/// and for correspondents that the kept routes know: what sort_returned(), go_on() and send() come
-/// to for such a packet, in one look. A kept route is to an ordinary address that is not ours. The
-/// others go the long way. Returns the number of the first packet behind them.
-unsigned Express::send_returned(const Batch& in) {
-    const RouteCache* const routes = worker_.route_cache;
-    const std::uint64_t generation = generation_;
-    LastHop hop(tables_);
-    rte_mbuf** sent = sent_.packets.data();
-    unsigned i = 0;
-    for (const unsigned count = in.count; i < count; ++i) {
-        rte_mbuf* const packet = in.packets[i];
-        PacketMeta& notes = stage::meta(packet);
-        if (notes.passes == 0) break;
-        auto& ip = *reinterpret_cast<Ipv6Header*>(stage::data(packet));
-        const FirstWord first(ip);
-        const RouteCache::Entry* const route = first.version() != 6 || routes == nullptr
-                                                   ? nullptr
-                                                   : routes->find(ip.destination, generation);
-        if (route == nullptr || route->unbound == 0 || !hop.is_resolved(route->adjacency) ||
-            first.packet_length() != stage::length(packet) || first.packet_length() > route->mtu ||
-            first.hop_limit() <= 1 || !is_ordinary(ip.source.bytes[0]) ||
-            !passes_through(kind_of(first.next_header()))) [[unlikely]] {
-            sort_returned(packet);
-            continue;
-        }
-        notes.family = 6;
-        notes.protocol = first.next_header();
-        notes.upper_offset = kIpv6HeaderLength;
-        notes.adjacency = route->adjacency;
-        --ip.hop_limit;
-        *sent++ = packet;
-    }
-    sent_.count = static_cast<unsigned>(sent - sent_.packets.data());
-    return i;
 }
 
 /// Notes and bounds of a packet that goes on behind parse; it begins with `ip` from now on.
@@ -477,7 +438,7 @@ void Express::leave(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding
 
 void Express::run(Batch& in, Edges& out) {
     if (worker_.parameters->protect_payload != 0) set_home_sources_aside(in);
-    sort(in, send_returned(in));
+    sort(in);
     open_tunnels();
     for (unsigned i = 0; i < returned_.count; ++i) {
         rte_mbuf* const packet = returned_.packets[i];

@@ -11,6 +11,7 @@
 #include "dataplane/ipsec/queries.hpp"
 #include "dataplane/tunnel/dsmip_source_for_stages.hpp"
 #include "dataplane/tunnel/nat_detection.hpp"
+#include "dataplane/tunnel/opened_sender_for_stages.hpp"
 #include "dataplane/tunnel/payload_owners.hpp"
 #include "dataplane/tunnel/reply_to_table.hpp"
 #include "dataplane/tunnel/rewrite.hpp"
@@ -30,7 +31,7 @@ using stage::PacketMeta;
 using stage::StageId;
 using stage::Worker;
 
-enum class IpsecInEdge : std::uint8_t { kExpress, kToControl };
+enum class IpsecInEdge : std::uint8_t { kExpress, kToControl, kTx };
 
 constexpr std::uint8_t kHomeAgentDiscoveryRequest = 144;
 
@@ -294,38 +295,38 @@ void note_opened(PacketMeta& notes) {
     notes.drop = 0;
 }
 
-/// S1.9: nothing but octets.
-void copy_opened(Worker& worker, Batch& opened, Edges& out) {
-    unsigned kept = 0;
-    for (unsigned i = 0; i < opened.count; ++i) {
-        rte_mbuf* const fresh = into_fresh_buffer(worker, opened.packets[i]);
-        if (fresh == nullptr) {
-            out.drop(opened.packets[i], Counter::kNoBuffer);
-        } else {
-            opened.packets[kept++] = fresh;
-        }
-    }
-    opened.count = kept;
-}
-
 /// Gives sealed packets to IPsec, and on what it opened. Returns how many were authentic.
 unsigned open(Worker& worker, Sealed& sealed, Edges& out) {
     std::array<Verdict, stage::kBatchSize> verdicts;
-    Batch opened;
     const unsigned count = sealed.count;
     if (count == 0) return 0;
     worker.esp->inbound(std::span(sealed.pointers.data(), count),
                         std::span(verdicts.data(), count));
     PayloadCount payload(worker);
+    OpenedSender sender(worker);
+    Batch sent;
+    Batch opened;
+    rte_mbuf** sent_end = sent.packets.data();
+    rte_mbuf** opened_end = opened.packets.data();
     unsigned ok = 0;
     unsigned dummies = 0;
     for (unsigned i = 0; i < count; ++i) {
-        rte_mbuf* const packet = sealed.packets[i];
+        rte_mbuf* packet = sealed.packets[i];
         if (verdicts[i] == Verdict::kInOk) [[likely]] {
+            ++ok;
             apply(sealed.views[i], packet);
-            note_opened(stage::meta(packet));
-            opened.packets[ok++] = packet;
+            if (worker.ipsec_copy_mode) [[unlikely]] {  // S1.9: nothing but octets
+                rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
+                if (fresh == nullptr) {
+                    out.drop(packet, Counter::kNoBuffer);
+                    continue;
+                }
+                packet = fresh;
+            }
+            PacketMeta& notes = stage::meta(packet);
+            note_opened(notes);
             payload.add(packet, sealed.slots[i], sealed.places[i]);
+            *(sender.take(packet, notes) ? sent_end : opened_end)++ = packet;
         } else if (verdicts[i] == Verdict::kInDummy) {
             out.absorb(packet, counter_of(verdicts[i]));
             ++dummies;
@@ -337,11 +338,9 @@ unsigned open(Worker& worker, Sealed& sealed, Edges& out) {
     if (ok == 0) return dummies;
     worker.count(Counter::kIpsecInOk, ok);
     payload.finish();
-    opened.count = ok;
-    if (worker.ipsec_copy_mode) [[unlikely]] {
-        copy_opened(worker, opened, out);
-        for (unsigned i = 0; i < opened.count; ++i) note_opened(stage::meta(opened.packets[i]));
-    }
+    sent.count = static_cast<unsigned>(sent_end - sent.packets.data());
+    opened.count = static_cast<unsigned>(opened_end - opened.packets.data());
+    out.to_all(IpsecInEdge::kTx, sent);
     out.to_all(IpsecInEdge::kExpress, opened);
     return ok + dummies;
 }
@@ -427,8 +426,10 @@ const stage::StageDescription kIpsecInStage{
     .id = StageId::kIpsecIn,
     .name = "ipsec-in",
     .function = ipsec_in,
-    .edges = {{{"express", StageId::kExpress}, {"to-control", StageId::kToControl}}},
-    .edge_count = 2,
+    .edges = {{{"express", StageId::kExpress},
+               {"to-control", StageId::kToControl},
+               {"tx", StageId::kTx}}},
+    .edge_count = 3,
 };
 
 }  // namespace homeport::tunnel

@@ -3,6 +3,7 @@
 #include "dataplane/ipsec/interface.hpp"
 #include "dataplane/tunnel/overhead.hpp"
 #include "dataplane/tunnel/sealed_notes_for_stages.hpp"
+#include "dataplane/tunnel/sealed_sender_for_stages.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
 #include "dataplane/tunnel/vpn_for_stages.hpp"
@@ -19,7 +20,7 @@ using stage::PacketMeta;
 using stage::StageId;
 using stage::Worker;
 
-enum class IpsecOutEdge : std::uint8_t { kTunnelOut, kIcmpError, kVpnOut };
+enum class IpsecOutEdge : std::uint8_t { kTunnelOut, kIcmpError, kVpnOut, kTx };
 
 /// After kOutElsewhere: sequence numbers of an SA have one writer, its owner.
 void hand_to_owner(Worker& worker, rte_mbuf* packet, Edges& out) {
@@ -62,7 +63,7 @@ bool is_for_a_node_at_home(const Worker& worker, rte_mbuf* packet) {
 
 /// Writes anew, from the packet alone, what the stages behind IPsec have to know of it.
 bool note_sealed(Worker& worker, rte_mbuf* packet) {
-    if (is_bare_esp(stage::data(packet))) {
+    if (is_bare_esp(bytes_of(packet))) {
         GuessedBinding::forget(stage::meta(packet));
         note_bare_esp(stage::meta(packet));
         return true;
@@ -202,9 +203,21 @@ void enter(Worker& worker, const Batch& in, Edges& out, Views& to) {
     to.count = count;
 }
 
-/// Gives the packets to where they go, in `batch`.
+/// Gives the packets to where they go, those for tunnel-out in `batch`. Nearly all that IPsec seals
+/// is bare ESP for bound home addresses, and leaves from here (P3, P13).
 void leave(Worker& worker, const Views& from, Edges& out, Batch& batch) {
     const bool in_place = !worker.ipsec_copy_mode;
+    const table::BindingTable::Steps bindings(worker.tables->bindings);
+    const std::uint32_t mark = GuessedBinding::mark_of(worker.tables->bindings.changes());
+    const SignallingSpis::Known known(*worker.signalling_spis,
+                                      {worker.ipsec_queries, worker.signalling});
+    // They were in the nearest cache before IPsec, which needs all of it.
+    for (unsigned i = 0, end = from.count; i < end; ++i) {
+        known.prefetch(from.views[i].flow);
+        bindings.prefetch(from.views[i].flow);
+    }
+    Batch sent;
+    SealedSender sender(worker, known, sent);
     unsigned bypassed = 0;
     unsigned sealed = 0;
     rte_mbuf** kept = batch.packets.data();
@@ -214,9 +227,14 @@ void leave(Worker& worker, const Views& from, Edges& out, Batch& batch) {
         const Verdict verdict = from.verdicts[i];
         if (verdict == Verdict::kOutProtect) [[likely]] {
             ++sealed;
-            if (in_place && is_bare_esp(view.data)) [[likely]] {
+            if (in_place && is_bare_esp(view.bytes())) [[likely]] {
                 apply(view, packet);
-                note_bare_esp(stage::meta(packet));
+                PacketMeta& notes = stage::meta(packet);
+                const std::uint32_t slot = GuessedBinding::of(notes, mark);
+                note_bare_esp(notes);
+                if (sender.take(packet, *reinterpret_cast<Ipv6Header*>(view.data), slot)) [[likely]]
+                    continue;
+                GuessedBinding::forget(notes);
                 *kept++ = packet;
                 continue;
             }
@@ -230,9 +248,11 @@ void leave(Worker& worker, const Views& from, Edges& out, Batch& batch) {
         packet = settle(worker, packet, view, verdict, out);
         if (packet != nullptr) *kept++ = packet;
     }
+    sender.finish();
     batch.count = static_cast<unsigned>(kept - batch.packets.data());
     if (bypassed != 0) worker.count(Counter::kIpsecOutBypass, bypassed);
     if (sealed != 0) worker.count(Counter::kIpsecOutProtect, sealed);
+    out.to_all(IpsecOutEdge::kTx, sent);
     out.to_all(IpsecOutEdge::kTunnelOut, batch);
 }
 
@@ -261,8 +281,9 @@ const stage::StageDescription kIpsecOutStage{
     .function = ipsec_out,
     .edges = {{{"tunnel-out", StageId::kTunnelOut},
                {"icmp-error", StageId::kIcmpError},
-               {"vpn-out", StageId::kVpnOut}}},
-    .edge_count = 3,
+               {"vpn-out", StageId::kVpnOut},
+               {"tx", StageId::kTx}}},
+    .edge_count = 4,
 };
 
 }  // namespace homeport::tunnel

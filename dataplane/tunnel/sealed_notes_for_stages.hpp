@@ -28,13 +28,16 @@ static_assert(offsetof(BareEspNotes, flags) == offsetof(stage::PacketMeta, flags
               sizeof(BareEspNotes) == offsetof(stage::PacketMeta, adjacency));
 inline constexpr auto kBareEspNotes = std::bit_cast<std::uint64_t>(BareEspNotes{});
 
-/// Of the packet that begins at `ip`, of which eight octets are there.
-[[nodiscard]] inline bool is_bare_esp(const std::uint8_t* ip) {
+/// Whether `packet` is one of IPv6 with ESP right behind the header, of which SPI and sequence
+/// number are there.
+[[nodiscard]] inline bool is_bare_esp(ConstByteSpan packet) {
+    constexpr std::size_t kEspHeaderLength = 8;
+    if (packet.size() < sizeof(Ipv6Header) + kEspHeaderLength) return false;
     constexpr std::array<std::uint8_t, 8> kMask{0xf0, 0, 0, 0, 0, 0, 0xff};
     constexpr std::array<std::uint8_t, 8> kEsp{0x60, 0, 0, 0, 0, 0, number(IpProtocol::kEsp)};
     static_assert(offsetof(Ipv6Header, next_header) == 6);
     std::uint64_t first;
-    std::memcpy(&first, ip, sizeof first);
+    std::memcpy(&first, packet.data(), sizeof first);
     return (first & std::bit_cast<std::uint64_t>(kMask)) == std::bit_cast<std::uint64_t>(kEsp);
 }
 

@@ -39,13 +39,6 @@ class TunnelOut {
     void fetch_clients(const stage::Batch& in) const;
     void take(rte_mbuf* packet);
     void take_sealed(stage::Batch& in);
-    /// A sealed packet: where its binding is, if anywhere, and its number in the batch.
-    struct Sealed {
-        std::uint32_t slot;
-        std::uint32_t number;
-    };
-    void fetch_slots(const stage::Batch& in, std::uint64_t asked,
-                     std::array<Sealed, stage::kBatchSize>& sealed) const;
     [[nodiscard]] bool send_sealed(rte_mbuf* packet);
     [[nodiscard]] bool is_ours(rte_mbuf* packet, const stage::PacketMeta& notes,
                                const table::Binding* binding) const;

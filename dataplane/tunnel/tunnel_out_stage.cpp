@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Behind IPsec: everything that goes to a home address goes to the care-of address from here on.
-// The binding is looked at here and nowhere before, so a packet that was inside IPsec when the
-// mobile node moved takes the new way (S1.13).
+// The binding is looked at here, or at the end of ipsec-out for what leaves from there, and nowhere
+// before, so a packet that was inside IPsec when the mobile node moved takes the new way (S1.13).
 #include <bit>
 #include <span>
 
@@ -21,12 +21,6 @@ using stage::Edges;
 using stage::PacketMeta;
 using stage::StageId;
 using stage::Worker;
-
-namespace {
-
-constexpr std::uint16_t kEspHeaderLength = 8;
-
-}  // namespace
 
 /// Packets that were sealed, or made here, have no binding in their notes.
 void TunnelOut::find_bindings(const Batch& in) {
@@ -165,46 +159,34 @@ void TunnelOut::send_by_dsmip(rte_mbuf* packet, PacketMeta& notes, const table::
          binding.path_mtu);
 }
 
-/// P3, P13: what was sealed for bound home addresses, which is nearly all that comes here under
-/// ESP, in loops that know of nothing else. `in` keeps the others, in their order.
+/// P3, P13: what was sealed for bound home addresses, of which ipsec-out did not know where their
+/// bindings are. `in` keeps the others, in their order.
 void TunnelOut::take_sealed(Batch& in) {
-    const SignallingSpis::Known known(*worker_.signalling_spis, question_);
-    const std::uint32_t mark = GuessedBinding::mark_of(tables_.bindings.changes());
-    // They were in the nearest cache before IPsec, which needs all of it.
-    const table::BindingTable::Steps bindings(tables_.bindings);
-    std::array<Sealed, stage::kBatchSize> sealed;
+    std::array<std::uint8_t, stage::kBatchSize> numbers;
+    std::array<const Ipv6Address*, stage::kBatchSize> destinations;
     unsigned count = 0;
-    std::uint64_t left = 0;   // bit by bit: what `in` keeps
-    std::uint64_t asked = 0;  // those of which nobody knows where their bindings may be
+    std::uint64_t left = 0;  // bit by bit: what `in` keeps
     for (unsigned i = 0, end = in.count; i < end; ++i) {
         rte_mbuf* const packet = in.packets[i];
-        PacketMeta& notes = stage::meta(packet);
-        if (!are_of_bare_esp(notes)) [[unlikely]] {
+        if (!are_of_bare_esp(stage::meta(packet))) {
             left |= std::uint64_t{1} << i;
             continue;
         }
-        if (stage::length(packet) < sizeof(Ipv6Header) + kEspHeaderLength) [[unlikely]] {
-            GuessedBinding::forget(notes);
-            left |= std::uint64_t{1} << i;
-            continue;
-        }
-        const std::uint32_t slot = GuessedBinding::of(notes, mark);
-        if (slot == table::kNoSlot) [[unlikely]]
-            asked |= std::uint64_t{1} << count;
-        known.prefetch(slot);
-        bindings.prefetch(slot);
-        sealed[count++] = {slot, i};
+        numbers[count] = static_cast<std::uint8_t>(i);
+        destinations[count++] =
+            &reinterpret_cast<const Ipv6Header*>(stage::data(packet))->destination;
     }
     if (count == 0) return;
-    if (asked != 0) [[unlikely]]
-        fetch_slots(in, asked, sealed);
+    std::array<std::uint32_t, stage::kBatchSize> slots;
+    tables_.bindings.fetch_bulk(destinations.data(), count, slots.data());
+    const SignallingSpis::Known known(*worker_.signalling_spis, question_);
+    for (unsigned k = 0; k < count; ++k) known.prefetch(slots[k]);
     std::uint64_t special = 0;
     SealedSender sender(worker_, known, to_tx_);
-    for (const Sealed& one : std::span(sealed.data(), count)) {
-        rte_mbuf* const packet = in.packets[one.number];
+    for (unsigned k = 0; k < count; ++k) {
+        rte_mbuf* const packet = in.packets[numbers[k]];
         auto& ip = *reinterpret_cast<Ipv6Header*>(stage::data(packet));
-        if (!sender.take(packet, ip, one.slot)) [[unlikely]]
-            special |= std::uint64_t{1} << one.number;
+        if (!sender.take(packet, ip, slots[k])) special |= std::uint64_t{1} << numbers[k];
     }
     sender.finish();
     for (; special != 0; special &= special - 1) {
@@ -214,31 +196,7 @@ void TunnelOut::take_sealed(Batch& in) {
     }
     in.count = 0;
     for (; left != 0; left &= left - 1) {
-        rte_mbuf* const packet = in.packets[static_cast<unsigned>(std::countr_zero(left))];
-        PacketMeta& notes = stage::meta(packet);
-        if (are_of_bare_esp(notes)) GuessedBinding::forget(notes);
-        in.packets[in.count++] = packet;
-    }
-}
-
-/// Of those of `sealed` that are `asked`, bit by bit: where their bindings are, if they have any.
-void TunnelOut::fetch_slots(const Batch& in, std::uint64_t asked,
-                            std::array<Sealed, stage::kBatchSize>& sealed) const {
-    std::array<const Ipv6Address*, stage::kBatchSize> destinations;
-    std::array<std::uint32_t, stage::kBatchSize> found;
-    unsigned count = 0;
-    for (std::uint64_t rest = asked; rest != 0; rest &= rest - 1) {
-        rte_mbuf* const packet =
-            in.packets[sealed[static_cast<unsigned>(std::countr_zero(rest))].number];
-        destinations[count++] =
-            &reinterpret_cast<const Ipv6Header*>(stage::data(packet))->destination;
-    }
-    tables_.bindings.fetch_bulk(destinations.data(), count, found.data());
-    count = 0;
-    for (; asked != 0; asked &= asked - 1) {
-        const std::uint32_t slot = found[count++];
-        worker_.signalling_spis->prefetch(slot);
-        sealed[static_cast<unsigned>(std::countr_zero(asked))].slot = slot;
+        in.packets[in.count++] = in.packets[static_cast<unsigned>(std::countr_zero(left))];
     }
 }
 

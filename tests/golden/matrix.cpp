@@ -122,6 +122,7 @@ void Unguarded::outbound(std::span<ipsec::Packet* const> packets,
                          std::span<ipsec::Verdict> verdicts) {
     const Pause pause;
     processor_.outbound(packets, verdicts);
+    if (meanwhile) std::exchange(meanwhile, nullptr)();
 }
 void Unguarded::inbound(std::span<ipsec::Packet* const> packets,
                         std::span<ipsec::Verdict> verdicts) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <tuple>
@@ -19,10 +20,14 @@
 
 namespace homeport::golden {
 
-/// Lets an implementation allocate that is not written for the fast path.
+/// Lets an implementation allocate that is not written for the fast path, and other things happen
+/// while packets are inside IPsec.
 class Unguarded final : public ipsec::Processor {
   public:
     explicit Unguarded(ipsec::Processor& processor) : processor_(processor) {}
+
+    /// Called once, when the next burst is sealed and has not left yet.
+    std::function<void()> meanwhile;
 
     void outbound(std::span<ipsec::Packet* const> packets,
                   std::span<ipsec::Verdict> verdicts) override;

@@ -411,54 +411,32 @@ INSTANTIATE_TEST_SUITE_P(BothWays, Payload, ::testing::Bool(), [](const auto& pa
 
 // ---------------------------------------------------- packets inside IPsec while the node moves
 
-/// In the place of tunnel-out: a crypto stage that takes its time. Packets that IPsec has sealed
-/// stay in it until `open`.
-struct SlowCrypto {
-    bool open = true;
-    std::array<rte_mbuf*, stage::kBatchSize> inside;
-    unsigned count = 0;
-};
-SlowCrypto slow_crypto;
-
-void delayed_tunnel_out(stage::Worker& worker, stage::Batch& in, stage::Edges& out) {
-    SlowCrypto& crypto = slow_crypto;
-    ASSERT_LE(crypto.count + in.count, crypto.inside.size());
-    for (unsigned i = 0; i < in.count; ++i) crypto.inside[crypto.count++] = in.packets[i];
-    in.count = 0;
-    if (!crypto.open) return;
-    in.packets = crypto.inside;
-    in.count = std::exchange(crypto.count, 0);
-    tunnel::kTunnelOutStage.function(worker, in, out);
-}
-
-class DelayedCrypto : public ProtectedPayload {
+/// What is known of a binding before IPsec is known when it goes.
+class InsideIpsec : public ProtectedPayload {
   protected:
+    static constexpr unsigned kInside = 40;
+
     void SetUp() override {
-        slow_crypto = {};
-        delayed_ = tunnel::kTunnelOutStage;
-        delayed_.function = delayed_tunnel_out;
-        start_home_agent_with(delayed_);
-        protect_payload();
+        start_protected();
         bind_protected();
+        ipsec_ = std::make_unique<Unguarded>(*worker().esp);
+        worker().esp = ipsec_.get();
+        EXPECT_EQ(feed_packet(kOutside, to_mobile()).sent[kOutside].size(), 1u);
     }
-    stage::StageDescription delayed_;
+    /// Of a burst during whose sealing that happens.
+    Result feed_while(std::function<void()> meanwhile) {
+        ipsec_->meanwhile = std::move(meanwhile);
+        return feed(kOutside, std::vector<Bytes>(kInside, to_port(kOutside, to_mobile())));
+    }
+
+    std::unique_ptr<Unguarded> ipsec_;
 };
 
-TEST_F(DelayedCrypto, S1_13_packets_inside_ipsec_go_to_the_new_care_of_address) {
-    constexpr unsigned kInside = 40;
-    // All that is known of the binding before it goes is known then.
-    EXPECT_EQ(feed_packet(kOutside, to_mobile()).sent[kOutside].size(), 1u);
-    slow_crypto.open = false;
-    const std::vector<Bytes> frames(kInside, to_port(kOutside, to_mobile()));
-    Result result = feed(kOutside, frames);
-    EXPECT_EQ(result.count("ipsec.out.protect"), kInside) << result.to_string();
-    EXPECT_EQ(result.held, kInside);
-    EXPECT_TRUE(result.sent[kOutside].empty());
-    bind_protected(kHomeAddress, kMovedTo);
-    slow_crypto.open = true;
-    result = feed_packet(kOutside, to_mobile());
-    ASSERT_EQ(result.sent[kOutside].size(), kInside + 1) << result.to_string();
-    for (unsigned i = 0; i <= kInside; ++i) {
+TEST_F(InsideIpsec, S1_13_packets_go_to_the_new_care_of_address) {
+    const Result result = feed_while([&] { bind_protected(kHomeAddress, kMovedTo); });
+    ASSERT_EQ(result.sent[kOutside].size(), kInside) << result.to_string();
+    EXPECT_EQ(result.count("tun.out.rewritten"), kInside);
+    for (unsigned i = 0; i < kInside; ++i) {
         const Bytes sealed = packet_in(result.sent[kOutside][i]);
         EXPECT_EQ(Ipv6Address::load(sealed.data() + 24), kMovedTo) << i;
         EXPECT_EQ(sequence_of(sealed), i + 2);
@@ -466,19 +444,24 @@ TEST_F(DelayedCrypto, S1_13_packets_inside_ipsec_go_to_the_new_care_of_address) 
     }
 }
 
-TEST_F(DelayedCrypto, S1_17_packets_inside_ipsec_of_a_node_that_deregisters_go_home) {
-    EXPECT_EQ(feed_packet(kOutside, to_mobile()).sent[kOutside].size(), 1u);
-    slow_crypto.open = false;
-    (void)feed(kOutside, std::vector<Bytes>(3, to_port(kOutside, to_mobile())));
-    unbind();
-    slow_crypto.open = true;
-    const Result result = transmit(ipv6(kHomeAgent, kCareOfAddress, 17, Bytes(24)));
-    ASSERT_EQ(at(result, StageId::kForward).size(), 4u) << result.to_string();
-    for (unsigned i = 0; i < 3; ++i) {
+TEST_F(InsideIpsec, S1_17_packets_of_a_node_that_deregisters_go_home) {
+    const Result result = feed_while([&] { unbind(); });
+    ASSERT_EQ(at(result, StageId::kForward).size(), kInside) << result.to_string();
+    for (unsigned i = 0; i < kInside; ++i) {
         const Bytes& sealed = at(result, StageId::kForward)[i].packet;
         EXPECT_EQ(Ipv6Address::load(sealed.data() + 24), kHomeAddress);
         EXPECT_EQ(mobile_node_.open(sealed), to_mobile(63));
     }
+}
+
+/// The slot of the binding is another's by then.
+TEST_F(InsideIpsec, S1_13_packets_do_not_follow_another_binding_in_the_place_of_theirs) {
+    const Result result = feed_while([&] {
+        unbind();
+        bind_protected(v6("2001:db8:1::777"), kMovedTo);
+    });
+    EXPECT_TRUE(result.sent[kOutside].empty()) << result.to_string();
+    EXPECT_EQ(at(result, StageId::kForward).size(), kInside) << result.to_string();
 }
 
 }  // namespace

@@ -123,21 +123,33 @@ bool CipherBurst::run_jobs(const CipherWork* works, CipherTag* tags, std::uint64
     return false;
 }
 
+/// False: it is for run_jobs().
+template <Direction kDirection>
+inline bool CipherBurst::run_one(const CipherWork& work, CipherTag& tag) {
+    const AlgorithmInfo& algorithm = work.sa->profile->algorithm;
+    if (algorithm.cipher == Cipher::kAesGcm) [[likely]] {
+        run_gcm(work, tag, algorithm, kDirection);
+        return true;
+    }
+    if (!algorithm.is_counter_mode()) return false;
+    run_chacha(work, tag, kDirection);
+    return true;
+}
+
 template <Direction kDirection>
 bool CipherBurst::run(const CipherWork* works, CipherTag* tags, std::size_t count) {
     std::uint64_t jobs = 0;
     for (std::size_t i = 0; i < std::min(count, kKeysAhead); ++i) prefetch_keys(works[i]);
-    for (std::size_t i = 0; i < count; ++i) {
-        if (i + kKeysAhead < count) prefetch_keys(works[i + kKeysAhead]);
-        if (i + kPowersAhead < count) prefetch_powers(works[i + kPowersAhead]);
-        const AlgorithmInfo& algorithm = works[i].sa->profile->algorithm;
-        if (algorithm.cipher == Cipher::kAesGcm) [[likely]] {
-            run_gcm(works[i], tags[i], algorithm, kDirection);
-        } else if (algorithm.is_counter_mode()) {
-            run_chacha(works[i], tags[i], kDirection);
-        } else {
+    std::size_t i = 0;
+    for (; i + kKeysAhead < count; ++i) {
+        prefetch_keys(works[i + kKeysAhead]);
+        prefetch_powers(works[i + kPowersAhead]);
+        if (!run_one<kDirection>(works[i], tags[i])) [[unlikely]]
             jobs |= std::uint64_t{1} << i;
-        }
+    }
+    for (; i < count; ++i) {
+        if (i + kPowersAhead < count) prefetch_powers(works[i + kPowersAhead]);
+        if (!run_one<kDirection>(works[i], tags[i])) jobs |= std::uint64_t{1} << i;
     }
     return jobs == 0 || run_jobs(works, tags, jobs, kDirection);
 }

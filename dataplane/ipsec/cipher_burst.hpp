@@ -75,6 +75,8 @@ class CipherBurst {
                                 Direction direction);
     /// As seal() and open().
     template <Direction kDirection>
+    [[nodiscard, gnu::always_inline]] bool run_one(const CipherWork& work, CipherTag& tag);
+    template <Direction kDirection>
     bool run(const CipherWork* works, CipherTag* tags, std::size_t count);
 
     IMB_MGR& manager_;
@@ -115,8 +117,9 @@ inline constexpr std::size_t kLastPowers = (240 + 16 * kHashPowers - 1) / 64 * 6
 /// And those of a long packet, of AES-GCM: it uses as many hash powers as it has blocks, with one
 /// each for AAD and lengths; the lowest is the last.
 [[gnu::always_inline]] inline void CipherBurst::prefetch_powers(const CipherWork& work) const {
+    constexpr std::size_t kFetchedPowers = 7;  // with the other lines
+    if (work.text_length < (kFetchedPowers - 2) * 16 || !many_hash_powers_) return;
     const std::size_t powers = std::min(work.text_length / 16 + std::size_t{3}, kHashPowers);
-    if (powers <= 7 || !many_hash_powers_) return;
     if (work.sa->profile->algorithm.cipher != Cipher::kAesGcm) return;
     const std::size_t lines = (powers - 4) / 4;
     prefetch_lines(work.sa->keys() + kLastPowers - 64 - 64 * lines, lines);

@@ -62,6 +62,9 @@ class Run {
     [[nodiscard]] unsigned send(const Batch& in, unsigned first, Edges& out);
 
   private:
+    /// The same where a trace wants to know of each, or not all of them may have room.
+    [[nodiscard, gnu::noinline]] unsigned send_one_by_one(const Batch& in, unsigned first,
+                                                          Edges& out);
     /// The 14 octets are written as two words of 8 that overlap.
     static constexpr std::size_t kTail = sizeof(EthernetHeader) - 8;
 
@@ -83,6 +86,12 @@ class Run {
         return true;
     }
 
+    void count_sent(unsigned sent) const {
+        if (sent == 0 || worker_.adjacency_packets == nullptr) return;
+        std::uint64_t& packets = worker_.adjacency_packets[index_];
+        __atomic_store_n(&packets, packets + sent, __ATOMIC_RELAXED);
+    }
+
     const table::Adjacency& adjacency_;
     std::uint32_t index_;
     Worker& worker_;
@@ -91,32 +100,40 @@ class Run {
 };
 
 unsigned Run::send(const Batch& in, unsigned first, Edges& out) {
-    Transmitter& transmitter = *worker_.transmitter;
-    const std::uint16_t port = adjacency_.port;
-    const unsigned count = in.count;
-    rte_mbuf** const room = transmitter.room(port, count - first);
+    rte_mbuf** const room = worker_.transmitter->room(adjacency_.port, in.count - first);
+    if (room == nullptr || out.traces()) [[unlikely]]
+        return send_one_by_one(in, first, out);
     rte_mbuf** end = room;  // of those that were put there
-    unsigned put = 0;
     unsigned i = first;
-    for (; i < count; ++i) {
+    for (const unsigned count = in.count; i < count; ++i) {
         rte_mbuf* const packet = in.packets[i];
         if (!belongs(stage::meta(packet))) break;
-        out.kept(packet, "port");
-        if (!put_header(packet)) [[unlikely]] {
-            out.drop(packet, channel::Counter::kNoBuffer);
-        } else if (room != nullptr) [[likely]] {
+        if (put_header(packet)) [[likely]] {
             *end++ = packet;
         } else {
-            transmitter.put(port, packet);
-            ++put;
+            out.drop(packet, channel::Counter::kNoBuffer);
         }
     }
-    const auto added = static_cast<unsigned>(end - room);
-    if (added != 0) transmitter.added(port, added);
-    if (added + put != 0 && worker_.adjacency_packets != nullptr) {
-        std::uint64_t& packets = worker_.adjacency_packets[index_];
-        __atomic_store_n(&packets, packets + added + put, __ATOMIC_RELAXED);
+    const auto sent = static_cast<unsigned>(end - room);
+    if (sent != 0) worker_.transmitter->added(adjacency_.port, sent);
+    count_sent(sent);
+    return i;
+}
+
+unsigned Run::send_one_by_one(const Batch& in, unsigned first, Edges& out) {
+    unsigned sent = 0;
+    unsigned i = first;
+    for (; i < in.count && belongs(stage::meta(in.packets[i])); ++i) {
+        rte_mbuf* const packet = in.packets[i];
+        out.kept(packet, "port");
+        if (put_header(packet)) {
+            worker_.transmitter->put(adjacency_.port, packet);
+            ++sent;
+        } else {
+            out.drop(packet, channel::Counter::kNoBuffer);
+        }
     }
+    count_sent(sent);
     return i;
 }
 

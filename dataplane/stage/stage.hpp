@@ -216,6 +216,9 @@ class Edges {
             trace_kept(packet, where);
     }
 
+    /// Whether kept() has something to do.
+    [[nodiscard]] bool traces() const { return tracing_; }
+
   private:
     friend class Driver;
     struct Slot {

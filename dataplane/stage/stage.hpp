@@ -199,6 +199,12 @@ class Edges {
     void to_all(EdgeEnum edge, const Batch& batch) {
         give_all(static_cast<unsigned>(edge), batch);
     }
+    /// Counts `count` packets as given to one edge, of which the running stage has done itself what
+    /// the stage behind that edge would do.
+    template <class EdgeEnum>
+    void passed_by(EdgeEnum edge, unsigned count) {
+        slots_[static_cast<unsigned>(edge)].given += count;
+    }
     /// Counts and frees `packet`. `counter` must be of kind kDrop.
     void drop(rte_mbuf* packet, channel::Counter counter) { end(packet, counter); }
     /// Counts and frees a packet that ended here rightly. `counter` must be of kind kDelivered.

@@ -11,9 +11,9 @@
 #include "dataplane/stage/stage.hpp"
 #include "dataplane/stage/worker.hpp"
 #include "dataplane/table/tables.hpp"
+#include "dataplane/tunnel/egress_for_stages.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
 #include "dataplane/tunnel/express_headers.hpp"
-#include "dataplane/tunnel/last_hop_for_stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
 
 namespace homeport::tunnel {
@@ -38,18 +38,16 @@ namespace homeport::tunnel {
 /// so what it keeps about the run of packets so far stays in registers.
 class Encapsulator {
   public:
-    /// Packets that take() took are added to `out`, which must have room for the burst.
-    Encapsulator(stage::Worker& worker, stage::Batch& out)
+    /// `edge`: the stage's edge to tx.
+    Encapsulator(stage::Worker& worker, stage::Edges& out, auto edge)
         : worker_(worker),
-          out_(out),
-          hop_(*worker.tables),
+          egress_(worker, out, edge),
           rows_(worker),
           hop_limit_(worker.parameters->tunnel_hop_limit),
           copies_(worker.ipsec_copy_mode) {}
 
-    /// Takes one hop off the packet and puts the header of its tunnel before it (RFC 2473); it
-    /// begins with that from then on. False, and nothing has happened: IPsec, intercept or another
-    /// kind of tunnel is concerned.
+    /// Takes one hop off the packet, puts the header of its tunnel before it (RFC 2473) and sends it.
+    /// False, and nothing has happened: IPsec, intercept or another kind of tunnel is concerned.
     [[nodiscard, gnu::always_inline]] bool take(rte_mbuf* packet, const Ipv6Header& ip,
                                                 const table::Binding& binding);
     /// Counts what was taken.
@@ -67,8 +65,7 @@ class Encapsulator {
     void end_run();
 
     stage::Worker& worker_;
-    stage::Batch& out_;
-    LastHop hop_;
+    Egress egress_;
     BindingRows rows_;
     std::uint8_t hop_limit_;
     bool copies_;
@@ -109,38 +106,28 @@ inline bool Encapsulator::take(rte_mbuf* packet, const Ipv6Header& ip,
                                const table::Binding& binding) {
     const FirstWord first(ip);
     const std::uint32_t length = first.packet_length();
+    auto& inner = const_cast<Ipv6Header&>(ip);
+    auto* const outer = reinterpret_cast<std::uint8_t*>(&inner) - kIpv6TunnelOverhead;
     if (!is_bypassed(first.next_header()) || !binding.is_open_ipv6_tunnel() ||
         length + kIpv6TunnelOverhead > binding.path_mtu || comes_from_an_end(ip.source, binding) ||
-        rte_pktmbuf_headroom(packet) < kEncapsulationLimitOverhead ||
-        !hop_.is_resolved(binding.adjacency)) [[unlikely]] {
+        !egress_.has_room(packet, outer) || !egress_.turn_to(binding.adjacency)) [[unlikely]] {
         return false;
     }
     rows_.prefetch(binding);
     const bool pipe = (binding.flags & channel::kBindingDscpPipe) != 0;
-    auto& inner = const_cast<Ipv6Header&>(ip);
     --inner.hop_limit;
-    auto* const outer = reinterpret_cast<std::uint8_t*>(&inner) - kIpv6TunnelOverhead;
     store_be64(outer, first.tunnel_word(pipe ? Dscp::kPipe : Dscp::kUniform, hop_limit_));
     std::memcpy(outer + offsetof(Ipv6Header, source), &binding.home_agent_address,
                 sizeof binding.home_agent_address + sizeof binding.care_of_address);
-    packet->data_off =
-        static_cast<std::uint16_t>(outer - static_cast<std::uint8_t*>(packet->buf_addr));
-    packet->pkt_len = length + kIpv6TunnelOverhead;
-    packet->data_len = static_cast<std::uint16_t>(length + kIpv6TunnelOverhead);
-
-    stage::PacketMeta& notes = stage::meta(packet);
-    notes.family = 6;
-    notes.flags |= stage::kMetaEncapsulated | stage::kMetaMayFragmentOuter;
-    notes.adjacency = binding.adjacency;
+    egress_.put(packet, outer, length + kIpv6TunnelOverhead);
     run_octets_ += length;
-    counted_[count_] = {binding.counter_index, length};
-    out_.packets[count_++] = packet;
+    counted_[count_++] = {binding.counter_index, length};
     return true;
 }
 
 inline void Encapsulator::finish() {
     end_run();
-    out_.count = count_;
+    egress_.finish();
     if (count_ == 0) return;
     worker_.count(channel::Counter::kTunOutEncapsulated, count_);
     if (!rows_.exist()) return;

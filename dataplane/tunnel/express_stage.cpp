@@ -21,6 +21,7 @@
 #include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
 #include "dataplane/tunnel/express_encapsulate_for_stages.hpp"
 #include "dataplane/tunnel/express_headers.hpp"
+#include "dataplane/tunnel/last_hop_for_stages.hpp"
 #include "dataplane/tunnel/sealed_notes_for_stages.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
@@ -75,7 +76,7 @@ class Express {
     void count_decapsulated();
     [[gnu::always_inline]] void go_on(rte_mbuf* packet, const Ipv6Header& ip,
                                       const table::Binding* from);
-    void settle();
+    void settle(Edges& out);
     void settle_other(const Asked& asked, const table::Binding* binding);
     void settle_inner();
     [[nodiscard]] bool intercept(rte_mbuf* packet, const Ipv6Header& ip,
@@ -115,7 +116,6 @@ class Express {
     };
     unsigned inner_count_ = 0;
     std::array<Inner, stage::kBatchSize> inner_;  // out of a tunnel, and not simply to be sent
-    Batch encapsulated_;
     Batch intercepted_;  // to bound destinations, and IPsec or other tunnels are concerned
     Batch sent_;
     struct Counted {
@@ -331,12 +331,12 @@ void Express::open_tunnels() {
 
 // ----------------------------------------------------------------------------------- destinations
 
-void Express::settle() {
+void Express::settle(Edges& out) {
     const unsigned count = candidate_count_;
     if (count == 0) return;
     const Steps bindings(tables_.bindings);
     for (unsigned i = 0; i < count; ++i) bindings.approach(candidates_[i].guess);
-    Encapsulator encapsulator(worker_, encapsulated_);
+    Encapsulator encapsulator(worker_, out, ExpressEdge::kTx);
     for (unsigned i = 0; i < count; ++i) {
         Asked& asked = candidates_[i];
         const table::Binding* const binding = bindings.find(asked.ip->destination, asked.guess);
@@ -444,14 +444,13 @@ void Express::run(Batch& in, Edges& out) {
         rte_mbuf* const packet = returned_.packets[i];
         go_on(packet, *reinterpret_cast<const Ipv6Header*>(stage::data(packet)), nullptr);
     }
-    settle();
+    settle(out);
     settle_inner();
     count_decapsulated();
     out.to_all(ExpressEdge::kParse, slow_);
     out.to_all(ExpressEdge::kIpsecOut, intercepted_);
     out.to_all(ExpressEdge::kTunnelIn, tunnelled_);
     out.to_all(ExpressEdge::kIpsecIn, sealed_);
-    out.to_all(ExpressEdge::kTx, encapsulated_);
     out.to_all(ExpressEdge::kTx, sent_);
 }
 

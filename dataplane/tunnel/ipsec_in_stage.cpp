@@ -205,11 +205,11 @@ class PayloadCount {
     explicit PayloadCount(const Worker& worker)
         : worker_(worker), steps_(worker.tables->bindings), rows_(worker) {}
 
-    /// `slot`, `place`: as in Sealed.
-    [[gnu::always_inline]] void add(rte_mbuf* packet, std::uint32_t slot, std::uint32_t place) {
+    /// Of a packet at `ip`; `slot`, `place`: as in Sealed.
+    [[gnu::always_inline]] void add(const std::uint8_t* ip, std::uint32_t octets,
+                                    std::uint32_t slot, std::uint32_t place) {
         if (!rows_.exist()) [[unlikely]]
             return;
-        const std::uint8_t* const ip = stage::data(packet);
         const Ipv6Address* key = &reinterpret_cast<const Ipv6Header*>(ip)->source;
         if (ip[0] >> 4 != 6) [[unlikely]] {
             const auto at = static_cast<unsigned>(end_ - asked_.data());
@@ -218,7 +218,6 @@ class PayloadCount {
         } else if (is_message(worker_, ip)) [[unlikely]] {
             return;
         }
-        const std::uint32_t octets = stage::length(packet);
         const table::Binding* const guess = steps_.current(slot);
         if (guess != nullptr && table::same_address(guess->home_address, *key)) [[likely]] {
             rows_.prefetch(*guess);
@@ -303,10 +302,8 @@ unsigned open(Worker& worker, Sealed& sealed, Edges& out) {
     worker.esp->inbound(std::span(sealed.pointers.data(), count),
                         std::span(verdicts.data(), count));
     PayloadCount payload(worker);
-    OpenedSender sender(worker);
-    Batch sent;
+    OpenedSender sender(worker, out, IpsecInEdge::kTx);
     Batch opened;
-    rte_mbuf** sent_end = sent.packets.data();
     rte_mbuf** opened_end = opened.packets.data();
     unsigned ok = 0;
     unsigned dummies = 0;
@@ -314,19 +311,23 @@ unsigned open(Worker& worker, Sealed& sealed, Edges& out) {
         rte_mbuf* packet = sealed.packets[i];
         if (verdicts[i] == Verdict::kInOk) [[likely]] {
             ++ok;
-            apply(sealed.views[i], packet);
+            ipsec::Packet view = sealed.views[i];
             if (worker.ipsec_copy_mode) [[unlikely]] {  // S1.9: nothing but octets
+                apply(view, packet);
                 rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
                 if (fresh == nullptr) {
                     out.drop(packet, Counter::kNoBuffer);
                     continue;
                 }
                 packet = fresh;
+                view = view_of(packet);
             }
-            PacketMeta& notes = stage::meta(packet);
-            note_opened(notes);
-            payload.add(packet, sealed.slots[i], sealed.places[i]);
-            *(sender.take(packet, notes) ? sent_end : opened_end)++ = packet;
+            payload.add(view.data, view.length, sealed.slots[i], sealed.places[i]);
+            if (sender.take(packet, *reinterpret_cast<Ipv6Header*>(view.data), view.length))
+                continue;
+            apply(view, packet);
+            note_opened(stage::meta(packet));
+            *opened_end++ = packet;
         } else if (verdicts[i] == Verdict::kInDummy) {
             out.absorb(packet, counter_of(verdicts[i]));
             ++dummies;
@@ -337,10 +338,9 @@ unsigned open(Worker& worker, Sealed& sealed, Edges& out) {
     sealed.count = 0;
     if (ok == 0) return dummies;
     worker.count(Counter::kIpsecInOk, ok);
+    sender.finish();
     payload.finish();
-    sent.count = static_cast<unsigned>(sent_end - sent.packets.data());
     opened.count = static_cast<unsigned>(opened_end - opened.packets.data());
-    out.to_all(IpsecInEdge::kTx, sent);
     out.to_all(IpsecInEdge::kExpress, opened);
     return ok + dummies;
 }

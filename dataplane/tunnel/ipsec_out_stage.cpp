@@ -216,8 +216,7 @@ void leave(Worker& worker, const Views& from, Edges& out, Batch& batch) {
         known.prefetch(from.views[i].flow);
         bindings.prefetch(from.views[i].flow);
     }
-    Batch sent;
-    SealedSender sender(worker, known, sent);
+    SealedSender sender(worker, known, out, IpsecOutEdge::kTx);
     unsigned bypassed = 0;
     unsigned sealed = 0;
     rte_mbuf** kept = batch.packets.data();
@@ -228,12 +227,13 @@ void leave(Worker& worker, const Views& from, Edges& out, Batch& batch) {
         if (verdict == Verdict::kOutProtect) [[likely]] {
             ++sealed;
             if (in_place && is_bare_esp(view.bytes())) [[likely]] {
-                apply(view, packet);
                 PacketMeta& notes = stage::meta(packet);
-                const std::uint32_t slot = GuessedBinding::of(notes, mark);
-                note_bare_esp(notes);
-                if (sender.take(packet, *reinterpret_cast<Ipv6Header*>(view.data), slot)) [[likely]]
+                if (sender.take(packet, *reinterpret_cast<Ipv6Header*>(view.data), view.length,
+                                GuessedBinding::of(notes, mark))) [[likely]] {
                     continue;
+                }
+                apply(view, packet);
+                note_bare_esp(notes);
                 GuessedBinding::forget(notes);
                 *kept++ = packet;
                 continue;
@@ -252,7 +252,6 @@ void leave(Worker& worker, const Views& from, Edges& out, Batch& batch) {
     batch.count = static_cast<unsigned>(kept - batch.packets.data());
     if (bypassed != 0) worker.count(Counter::kIpsecOutBypass, bypassed);
     if (sealed != 0) worker.count(Counter::kIpsecOutProtect, sealed);
-    out.to_all(IpsecOutEdge::kTx, sent);
     out.to_all(IpsecOutEdge::kTunnelOut, batch);
 }
 

@@ -182,11 +182,13 @@ void TunnelOut::take_sealed(Batch& in) {
     const SignallingSpis::Known known(*worker_.signalling_spis, question_);
     for (unsigned k = 0; k < count; ++k) known.prefetch(slots[k]);
     std::uint64_t special = 0;
-    SealedSender sender(worker_, known, to_tx_);
+    SealedSender sender(worker_, known, out_, TunnelOutEdge::kTx);
     for (unsigned k = 0; k < count; ++k) {
         rte_mbuf* const packet = in.packets[numbers[k]];
         auto& ip = *reinterpret_cast<Ipv6Header*>(stage::data(packet));
-        if (!sender.take(packet, ip, slots[k])) special |= std::uint64_t{1} << numbers[k];
+        if (!sender.take(packet, ip, stage::length(packet), slots[k])) {
+            special |= std::uint64_t{1} << numbers[k];
+        }
     }
     sender.finish();
     for (; special != 0; special &= special - 1) {

@@ -84,4 +84,11 @@ void Transmitter::drop(Queue& queue, Counter counter) {
     queue.futile = 0;
 }
 
+/// What is behind its capacity.
+void Transmitter::cut(Queue& queue) {
+    count(Counter::kTxFull, queue.count - kCapacity);
+    rte_pktmbuf_free_bulk(queue.frames.data() + kCapacity, queue.count - kCapacity);
+    queue.count = kCapacity;
+}
+
 }  // namespace homeport::port

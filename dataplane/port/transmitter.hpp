@@ -31,6 +31,7 @@ static_assert(kFillsLines<TransmitPort> && kFillsLines<TransmitPort::QueueLock>)
 class Transmitter {
   public:
     static constexpr std::uint32_t kCapacity = 2048;  // frames of one port
+    static constexpr std::uint32_t kMostAtOnce = 64;  // of which room() is asked for
     /// A driver that takes nothing for this many flushes has what waits dropped (tx.full).
     static constexpr unsigned kPatience = 256;
 
@@ -57,18 +58,21 @@ class Transmitter {
         queue.frames[queue.count++] = frame;
         waiting_ |= std::uint32_t{1} << port;
     }
-    /// Where the next `count` frames for `port` go, to be written there and then said by added():
-    /// a run of them costs no more than its stores. Null: not so many; put() each then.
-    [[nodiscard]] rte_mbuf** room(std::uint16_t port, unsigned count) {
-        if (port >= channel::kMaxPorts || queues_[port] == nullptr ||
-            queues_[port]->count + count > kCapacity) [[unlikely]] {
+    /// Where the next frames for `port` go, kMostAtOnce at most: to be written there and then said
+    /// by added(), so that a run of them costs no more than its stores. Null: there is no such port.
+    [[nodiscard]] rte_mbuf** room(std::uint16_t port) {
+        if (port >= channel::kMaxPorts || queues_[port] == nullptr) [[unlikely]]
             return nullptr;
-        }
         return queues_[port]->frames.data() + queues_[port]->count;
     }
+    /// Takes `count` frames that were written to room(port), or counts what is too much for the
+    /// port as tx.full and frees it.
     void added(std::uint16_t port, unsigned count) {
-        queues_[port]->count += count;
+        Queue& queue = *queues_[port];
+        queue.count += count;
         waiting_ |= std::uint32_t{1} << port;
+        if (queue.count > kCapacity) [[unlikely]]
+            cut(queue);
     }
     /// Gives what waits to the drivers; counts tx.port. True: nothing waits any more.
     bool flush() { return waiting_ == 0 || flush_waiting(); }
@@ -81,7 +85,7 @@ class Transmitter {
         TransmitPort* shared = nullptr;
         std::uint32_t count = 0;
         unsigned futile = 0;
-        std::array<rte_mbuf*, kCapacity> frames;
+        std::array<rte_mbuf*, kCapacity + kMostAtOnce> frames;
     };
     static_assert(kFillsLines<Queue>);
     static_assert(channel::kMaxPorts <= 32);
@@ -90,6 +94,7 @@ class Transmitter {
     bool flush_waiting();
     void flush_port(Queue& queue);
     void drop(Queue& queue, channel::Counter counter);
+    void cut(Queue& queue);
     void count(channel::Counter counter, std::uint64_t n);
 
     std::uint64_t* counters_;

@@ -13,6 +13,8 @@ namespace homeport::port {
 
 namespace {
 
+static_assert(stage::kBatchSize <= Transmitter::kMostAtOnce);
+
 using stage::Batch;
 using stage::Edges;
 using stage::Worker;
@@ -62,7 +64,7 @@ class Run {
     [[nodiscard]] unsigned send(const Batch& in, unsigned first, Edges& out);
 
   private:
-    /// The same where a trace wants to know of each, or not all of them may have room.
+    /// The same where a trace wants to know of each, or there is no such port.
     [[nodiscard, gnu::noinline]] unsigned send_one_by_one(const Batch& in, unsigned first,
                                                           Edges& out);
     /// The 14 octets are written as two words of 8 that overlap.
@@ -100,7 +102,7 @@ class Run {
 };
 
 unsigned Run::send(const Batch& in, unsigned first, Edges& out) {
-    rte_mbuf** const room = worker_.transmitter->room(adjacency_.port, in.count - first);
+    rte_mbuf** const room = worker_.transmitter->room(adjacency_.port);
     if (room == nullptr || out.traces()) [[unlikely]]
         return send_one_by_one(in, first, out);
     rte_mbuf** end = room;  // of those that were put there

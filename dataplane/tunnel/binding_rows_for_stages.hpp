@@ -2,6 +2,7 @@
 // A worker's rows of statistics of bindings, for one burst.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "dataplane/stage/worker.hpp"
@@ -22,29 +23,66 @@ class BindingRows {
                                                                     sizeof(channel::BindingRow)),
                            1);
     }
-    /// One packet more of `octets` towards the node of the binding that has row `index`, if it has
-    /// one.
-    [[gnu::always_inline]] void count_out(std::uint32_t index, std::uint32_t octets) const {
-        if (rows_ == nullptr || index == channel::kNoIndex) return;
-        channel::BindingRow& row = rows_[index];
-        __atomic_store_n(&row.out_packets, row.out_packets + 1, __ATOMIC_RELAXED);
-        __atomic_store_n(&row.out_bytes, row.out_bytes + octets, __ATOMIC_RELAXED);
-    }
+    /// One packet more of `octets` towards the node, if the binding has a row.
     [[gnu::always_inline]] void count_out(const table::Binding& binding,
                                           std::uint32_t octets) const {
-        count_out(binding.counter_index, octets);
+        if (has_row(binding)) add_out(rows_[binding.counter_index], octets);
     }
     /// The same from the node.
     [[gnu::always_inline]] void count_in(const table::Binding& binding,
                                          std::uint32_t octets) const {
-        if (rows_ == nullptr || binding.counter_index == channel::kNoIndex) return;
-        channel::BindingRow& row = rows_[binding.counter_index];
+        if (has_row(binding)) add_in(rows_[binding.counter_index], octets);
+    }
+
+  protected:
+    [[gnu::always_inline]] bool has_row(const table::Binding& binding) const {
+        return rows_ != nullptr && binding.counter_index != channel::kNoIndex;
+    }
+    [[gnu::always_inline]] static void add_out(channel::BindingRow& row, std::uint32_t octets) {
+        __atomic_store_n(&row.out_packets, row.out_packets + 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&row.out_bytes, row.out_bytes + octets, __ATOMIC_RELAXED);
+    }
+    [[gnu::always_inline]] static void add_in(channel::BindingRow& row, std::uint32_t octets) {
         __atomic_store_n(&row.in_packets, row.in_packets + 1, __ATOMIC_RELAXED);
         __atomic_store_n(&row.in_bytes, row.in_bytes + octets, __ATOMIC_RELAXED);
     }
 
-  private:
     channel::BindingRow* rows_;
+};
+
+/// Counts packets behind the burst, so that their rows have come in the meantime. A local variable,
+/// or used as one.
+class LateBindingRows : public BindingRows {
+  public:
+    using BindingRows::BindingRows;
+    using BindingRows::count_in;
+    using BindingRows::count_out;
+
+    /// Of a packet of the burst, of which it is told once.
+    [[gnu::always_inline]] void note(const table::Binding& binding, std::uint32_t octets) {
+        if (!has_row(binding)) return;
+        channel::BindingRow* const row = rows_ + binding.counter_index;
+        __builtin_prefetch(row, 1);
+        noted_[count_++] = {row, octets};
+    }
+    /// Counts what was noted as towards the nodes; nothing is noted behind it.
+    [[gnu::always_inline]] void count_out() const {
+        for (unsigned i = 0; i < count_; ++i) add_out(*noted_[i].row, noted_[i].octets);
+    }
+    /// The same as from the nodes.
+    [[gnu::always_inline]] void count_in() const {
+        for (unsigned i = 0; i < count_; ++i) add_in(*noted_[i].row, noted_[i].octets);
+    }
+
+  private:
+    struct Noted {
+        channel::BindingRow* row;
+        std::uint32_t octets;
+    };
+
+    // By number: through a pointer to the array, a store would seem to change the other members.
+    unsigned count_ = 0;
+    std::array<Noted, stage::kBatchSize> noted_;
 };
 
 }  // namespace homeport::tunnel

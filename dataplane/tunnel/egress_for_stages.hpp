@@ -13,15 +13,16 @@
 
 namespace homeport::tunnel {
 
-/// Makes frames of packets and puts them where their port sends from: what stage tx would come to
+/// Makes frames of at most a burst of packets and puts them where their port sends from: what stage tx would come to
 /// for them, without their notes, and so without another look at each. They are counted on the
-/// stage's edge to tx as if they had gone there. While a trace runs, or the port has no room, they
-/// do go there, as frames.
+/// stage's edge to tx as if they had gone there; while a trace runs they do go there, as frames.
 ///
 /// A local variable of the loop over the burst, all inlined: so what it keeps about the run of
 /// packets so far stays in registers. Nothing else may send by the worker's transmitter before
 /// finish().
 class Egress {
+    static_assert(stage::kBatchSize <= port::Transmitter::kMostAtOnce);
+
   public:
     /// `edge`: the running stage's edge to tx.
     Egress(stage::Worker& worker, stage::Edges& out, auto edge)
@@ -60,23 +61,22 @@ class Egress {
         const table::Adjacency* const hop = worker_.tables->adjacencies.find(adjacency);
         if (hop == nullptr || hop->resolved == 0) [[unlikely]]
             return false;
+        rte_mbuf** const room = worker_.transmitter->room(hop->port);
+        if (room == nullptr) [[unlikely]]
+            return false;
         adjacency_ = adjacency;
         port_ = hop->port;
         std::memcpy(&head_, hop->ethernet.data(), sizeof head_);
         std::memcpy(&tail_, hop->ethernet.data() + kTail, sizeof tail_);
-        rte_mbuf** const room = out_.traces()
-                                    ? nullptr
-                                    : worker_.transmitter->room(hop->port, stage::kBatchSize);
-        by_tx_ = room == nullptr;
-        begin_ = end_ = by_tx_ ? aside_.packets.data() : room;
+        begin_ = end_ = room;
         return true;
     }
     /// True, always: then another run can begin.
     [[gnu::always_inline]] bool end_run() {
         const auto count = static_cast<unsigned>(end_ - begin_);
         if (count != 0) {
-            if (by_tx_) [[unlikely]] {
-                go_by_tx(count);
+            if (out_.traces()) [[unlikely]] {
+                go_by_tx();
             } else {
                 worker_.transmitter->added(port_, count);
                 out_.passed_by(edge_, count);
@@ -90,14 +90,13 @@ class Egress {
         begin_ = end_;
         return true;
     }
-    [[gnu::always_inline]] void go_by_tx(unsigned count) {
-        aside_.count = count;
-        for (unsigned i = 0; i < count; ++i) {
-            stage::PacketMeta& notes = stage::meta(aside_.packets[i]);
+    [[gnu::always_inline]] void go_by_tx() const {
+        for (rte_mbuf** packet = begin_; packet != end_; ++packet) {
+            stage::PacketMeta& notes = stage::meta(*packet);
             notes.flags = stage::kMetaFrame;
             notes.in_port = port_;
+            out_.to(edge_, *packet);
         }
-        out_.to_all(edge_, aside_);
     }
 
     stage::Worker& worker_;
@@ -105,12 +104,10 @@ class Egress {
     const unsigned edge_;
     std::uint32_t adjacency_ = kNone;
     std::uint16_t port_ = channel::kNoPort;
-    bool by_tx_ = false;
     std::uint64_t head_ = 0;
     std::uint64_t tail_ = 0;
     rte_mbuf** begin_ = nullptr;  // of the run: where its frames are
     rte_mbuf** end_ = nullptr;
-    stage::Batch aside_;
 };
 
 }  // namespace homeport::tunnel

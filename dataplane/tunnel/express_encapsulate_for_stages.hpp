@@ -3,7 +3,6 @@
 // are, and the tunnel headers of all of them in one tight loop.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <cstring>
 
@@ -54,11 +53,6 @@ class Encapsulator {
     [[gnu::always_inline]] void finish();
 
   private:
-    struct Counted {
-        std::uint32_t index;  // of the binding's row
-        std::uint32_t octets;
-    };
-
     static constexpr unsigned kNone = 256;  // no protocol
 
     [[nodiscard, gnu::always_inline]] bool is_bypassed(std::uint8_t protocol);
@@ -66,7 +60,7 @@ class Encapsulator {
 
     stage::Worker& worker_;
     Egress egress_;
-    BindingRows rows_;
+    LateBindingRows rows_;
     std::uint8_t hop_limit_;
     bool copies_;
     unsigned count_ = 0;
@@ -78,8 +72,6 @@ class Encapsulator {
     ipsec::Processor::BypassEntry entry_ = 0;
     unsigned run_begin_ = 0;
     std::uint64_t run_octets_ = 0;
-
-    std::array<Counted, stage::kBatchSize> counted_;
 };
 
 inline void Encapsulator::end_run() {
@@ -113,7 +105,7 @@ inline bool Encapsulator::take(rte_mbuf* packet, const Ipv6Header& ip,
         !egress_.has_room(packet, outer) || !egress_.turn_to(binding.adjacency)) [[unlikely]] {
         return false;
     }
-    rows_.prefetch(binding);
+    rows_.note(binding, length);
     const bool pipe = (binding.flags & channel::kBindingDscpPipe) != 0;
     --inner.hop_limit;
     store_be64(outer, first.tunnel_word(pipe ? Dscp::kPipe : Dscp::kUniform, hop_limit_));
@@ -121,7 +113,7 @@ inline bool Encapsulator::take(rte_mbuf* packet, const Ipv6Header& ip,
                 sizeof binding.home_agent_address + sizeof binding.care_of_address);
     egress_.put(packet, outer, length + kIpv6TunnelOverhead);
     run_octets_ += length;
-    counted_[count_++] = {binding.counter_index, length};
+    ++count_;
     return true;
 }
 
@@ -130,8 +122,7 @@ inline void Encapsulator::finish() {
     egress_.finish();
     if (count_ == 0) return;
     worker_.count(channel::Counter::kTunOutEncapsulated, count_);
-    if (!rows_.exist()) return;
-    for (unsigned i = 0; i < count_; ++i) rows_.count_out(counted_[i].index, counted_[i].octets);
+    rows_.count_out();
 }
 
 }  // namespace homeport::tunnel

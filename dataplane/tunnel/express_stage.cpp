@@ -59,8 +59,10 @@ class Express {
           tables_(*worker.tables),
           generation_(tables_.generation()),
           changes_mark_(GuessedBinding::mark_of(tables_.bindings.changes())),
+          alone_(worker.worker_count == 1),
           bindings_(tables_.bindings),
-          hop_(tables_) {}
+          hop_(tables_),
+          from_nodes_(worker) {}
 
     void run(Batch& in, Edges& out);
 
@@ -93,6 +95,7 @@ class Express {
     const table::Tables& tables_;
     const std::uint64_t generation_;    // read before any table is asked
     const std::uint32_t changes_mark_;  // of bindings, likewise
+    const bool alone_;                  // no other worker may own an SA
     const Steps bindings_;
     LastHop hop_;
 
@@ -118,12 +121,8 @@ class Express {
     std::array<Inner, stage::kBatchSize> inner_;  // out of a tunnel, and not simply to be sent
     Batch intercepted_;  // to bound destinations, and IPsec or other tunnels are concerned
     Batch sent_;
-    struct Counted {
-        const table::Binding* binding;
-        std::uint16_t octets;
-    };
     unsigned decapsulated_ = 0;
-    std::array<Counted, stage::kBatchSize> counted_;
+    LateBindingRows from_nodes_;  // what they sent, out of tunnels
 };
 
 // ------------------------------------------------------------------------------------------- sort
@@ -205,7 +204,7 @@ void Express::sort_local(rte_mbuf* packet, const Ipv6Header& ip, Kind kind) {
         asked.packet = packet;
         asked.ip = &ip;
         bindings_.aim(inner->source, asked.guess);
-    } else if (serves && kind == Kind::kEsp && worker_.worker_count == 1) {
+    } else if (serves && kind == Kind::kEsp && alone_) {
         take(packet, stage::meta(packet), ip);
         add(sealed_, packet);
     } else {
@@ -324,7 +323,6 @@ void Express::open_tunnels() {
             add(tunnelled_, packet);
             continue;
         }
-        BindingRows(worker_).prefetch(*binding);
         go_on(packet, inner, binding);
     }
 }
@@ -410,19 +408,16 @@ inline bool Express::send(rte_mbuf* packet, const Ipv6Header& ip, const RouteCac
     --const_cast<Ipv6Header&>(ip).hop_limit;
     if (from != nullptr) {
         notes.flags = stage::kMetaDecapsulated;
-        counted_[decapsulated_] = {from, stage::length(packet)};
+        from_nodes_.note(*from, stage::length(packet));
         ++decapsulated_;
     }
     add(sent_, packet);
     return true;
 }
 
-/// Behind the burst, so that the rows have come in the meantime.
 void Express::count_decapsulated() {
     if (decapsulated_ == 0) return;
-    for (unsigned i = 0; i < decapsulated_; ++i) {
-        count_in(worker_, *counted_[i].binding, counted_[i].octets);
-    }
+    from_nodes_.count_in();
     worker_.count(Counter::kTunInDecapsulated, decapsulated_);
 }
 

@@ -192,12 +192,6 @@ void check_sources(Worker& worker, Sealed& sealed, Edges& out) {
     }
 }
 
-/// An IPv6 packet that is a message to this home agent, which is not payload.
-bool is_message(const Worker& worker, const std::uint8_t* ip) {
-    return ip[offsetof(Ipv6Header, next_header)] == number(IpProtocol::kMobility) &&
-           is_own(worker, reinterpret_cast<const Ipv6Header*>(ip)->destination);
-}
-
 /// Adds opened packets of a batch to their bindings' rows. Where the guess does not hold, the table
 /// is asked, in steps.
 class PayloadCount {
@@ -205,23 +199,24 @@ class PayloadCount {
     explicit PayloadCount(const Worker& worker)
         : worker_(worker), steps_(worker.tables->bindings), rows_(worker) {}
 
-    /// Of a packet at `ip`; `slot`, `place`: as in Sealed.
-    [[gnu::always_inline]] void add(const std::uint8_t* ip, std::uint32_t octets,
+    /// Of a packet of `octets` that begins with `ip`, if it is one of IPv6, and with `first` in any
+    /// case; `slot`, `place`: as in Sealed.
+    [[gnu::always_inline]] void add(FirstWord first, const Ipv6Header& ip, std::uint32_t octets,
                                     std::uint32_t slot, std::uint32_t place) {
         if (!rows_.exist()) [[unlikely]]
             return;
-        const Ipv6Address* key = &reinterpret_cast<const Ipv6Header*>(ip)->source;
-        if (ip[0] >> 4 != 6) [[unlikely]] {
+        const Ipv6Address* key = &ip.source;
+        if (first.version() != 6) [[unlikely]] {
             const auto at = static_cast<unsigned>(end_ - asked_.data());
-            key = &mapped_.make(at,
-                                table::v4_mapped(reinterpret_cast<const Ipv4Header*>(ip)->source));
-        } else if (is_message(worker_, ip)) [[unlikely]] {
-            return;
+            key = &mapped_.make(
+                at, table::v4_mapped(reinterpret_cast<const Ipv4Header&>(ip).source));
+        } else if (first.next_header() == number(IpProtocol::kMobility) &&
+                   is_own(worker_, ip.destination)) [[unlikely]] {
+            return;  // a message to this home agent is no payload
         }
         const table::Binding* const guess = steps_.current(slot);
         if (guess != nullptr && table::same_address(guess->home_address, *key)) [[likely]] {
-            rows_.prefetch(*guess);
-            *known_end_++ = {guess, octets};
+            rows_.note(*guess, octets);
             return;
         }
         Asked& asked = *end_++;
@@ -233,10 +228,7 @@ class PayloadCount {
 
     /// Those that were added.
     void finish() {
-        const Known* const known_end = known_end_;
-        for (const Known* known = known_.data(); known != known_end; ++known) {
-            rows_.count_in(*known->binding, known->octets);
-        }
+        rows_.count_in();
         Asked* const end = end_;
         if (end == asked_.data()) [[likely]]
             return;
@@ -264,17 +256,9 @@ class PayloadCount {
         std::uint32_t place;
     };
 
-    /// What a guess was right about; counted behind the burst, so that its row has come.
-    struct Known {
-        const table::Binding* binding;
-        std::uint32_t octets;
-    };
-
     const Worker& worker_;
     Steps steps_;
-    std::array<Known, stage::kBatchSize> known_;
-    Known* known_end_ = known_.data();
-    const BindingRows rows_;
+    LateBindingRows rows_;  // of what a guess was right about
     std::array<Asked, stage::kBatchSize> asked_;
     Asked* end_ = asked_.data();
     Room<Ipv6Address> mapped_;  // of IPv4 packets
@@ -305,6 +289,7 @@ unsigned open(Worker& worker, Sealed& sealed, Edges& out) {
     OpenedSender sender(worker, out, IpsecInEdge::kTx);
     Batch opened;
     rte_mbuf** opened_end = opened.packets.data();
+    const bool in_place = !worker.ipsec_copy_mode;
     unsigned ok = 0;
     unsigned dummies = 0;
     for (unsigned i = 0; i < count; ++i) {
@@ -312,7 +297,7 @@ unsigned open(Worker& worker, Sealed& sealed, Edges& out) {
         if (verdicts[i] == Verdict::kInOk) [[likely]] {
             ++ok;
             ipsec::Packet view = sealed.views[i];
-            if (worker.ipsec_copy_mode) [[unlikely]] {  // S1.9: nothing but octets
+            if (!in_place) [[unlikely]] {  // S1.9: nothing but octets
                 apply(view, packet);
                 rte_mbuf* const fresh = into_fresh_buffer(worker, packet);
                 if (fresh == nullptr) {
@@ -322,9 +307,10 @@ unsigned open(Worker& worker, Sealed& sealed, Edges& out) {
                 packet = fresh;
                 view = view_of(packet);
             }
-            payload.add(view.data, view.length, sealed.slots[i], sealed.places[i]);
-            if (sender.take(packet, *reinterpret_cast<Ipv6Header*>(view.data), view.length))
-                continue;
+            auto& ip = *reinterpret_cast<Ipv6Header*>(view.data);
+            const FirstWord first(ip);
+            payload.add(first, ip, view.length, sealed.slots[i], sealed.places[i]);
+            if (sender.take(packet, ip, first, view.length)) continue;
             apply(view, packet);
             note_opened(stage::meta(packet));
             *opened_end++ = packet;

@@ -23,12 +23,11 @@ class OpenedSender {
           generation_(worker.tables->generation()),
           egress_(worker, out, edge) {}
 
-    /// Takes one hop off a bare packet, which begins with `ip` and is `length` octets, at least 40,
-    /// and sends it. False, and nothing has happened: express has to look at it. A kept route is to
+    /// Takes one hop off a bare packet of `length` octets, which begins with `ip` and `first`, and
+    /// sends it. False, and nothing has happened: express has to look at it. A kept route is to
     /// an ordinary address that is not ours.
     [[nodiscard, gnu::always_inline]] bool take(rte_mbuf* packet, Ipv6Header& ip,
-                                                std::uint32_t length) {
-        const FirstWord first(ip);
+                                                FirstWord first, std::uint32_t length) {
         const table::RouteCache::Entry* const route =
             first.version() != 6 || routes_ == nullptr ? nullptr
                                                        : routes_->find(ip.destination, generation_);

@@ -105,7 +105,7 @@ std::expected<void, std::string> WorkerContext::build(const config::DataplaneCon
     worker_.payload_owners = &payload_owners_;
     signalling_spis_.reserve(config.max_bindings);
     worker_.signalling_spis = &signalling_spis_;
-    worker_.transmitter = &transmitter_;
+    worker_.send_queues = &transmitter_;
     worker_.pool = setup.pool;
     worker_.jumbo_pool = setup.jumbo_pool;
     worker_.counters = statistics_.counters;

@@ -5,15 +5,13 @@
 
 #include "dataplane/base/checksum.hpp"
 #include "dataplane/base/ip_header.hpp"
-#include "dataplane/port/transmitter.hpp"
+#include "dataplane/stage/send_queues.hpp"
 #include "dataplane/stage/worker.hpp"
 #include "dataplane/table/tables.hpp"
 
 namespace homeport::port {
 
 namespace {
-
-static_assert(stage::kBatchSize <= Transmitter::kMostAtOnce);
 
 using stage::Batch;
 using stage::Edges;
@@ -102,7 +100,7 @@ class Run {
 };
 
 unsigned Run::send(const Batch& in, unsigned first, Edges& out) {
-    rte_mbuf** const room = worker_.transmitter->room(adjacency_.port);
+    rte_mbuf** const room = worker_.send_queues->room(adjacency_.port);
     if (room == nullptr || out.traces()) [[unlikely]]
         return send_one_by_one(in, first, out);
     rte_mbuf** end = room;  // of those that were put there
@@ -117,7 +115,7 @@ unsigned Run::send(const Batch& in, unsigned first, Edges& out) {
         }
     }
     const auto sent = static_cast<unsigned>(end - room);
-    if (sent != 0) worker_.transmitter->added(adjacency_.port, sent);
+    if (sent != 0) worker_.send_queues->added(adjacency_.port, sent);
     count_sent(sent);
     return i;
 }
@@ -129,7 +127,7 @@ unsigned Run::send_one_by_one(const Batch& in, unsigned first, Edges& out) {
         rte_mbuf* const packet = in.packets[i];
         out.kept(packet, "port");
         if (put_header(packet)) {
-            worker_.transmitter->put(adjacency_.port, packet);
+            worker_.send_queues->put(adjacency_.port, packet);
             ++sent;
         } else {
             out.drop(packet, channel::Counter::kNoBuffer);
@@ -145,7 +143,7 @@ void tx(Worker& worker, Batch& in, Edges& out) {
         const stage::PacketMeta& notes = stage::meta(packet);
         if ((notes.flags & stage::kMetaFrame) != 0) [[unlikely]] {
             out.kept(packet, "port");
-            worker.transmitter->put(notes.in_port, packet);
+            worker.send_queues->put(notes.in_port, packet);
             ++i;
             continue;
         }

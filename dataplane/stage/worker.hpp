@@ -22,9 +22,6 @@ class Queries;
 namespace homeport::forward {
 class Reassembler;
 }
-namespace homeport::port {
-class Transmitter;
-}
 namespace homeport::table {
 class RouteCache;
 struct Tables;
@@ -37,6 +34,8 @@ struct SignallingPolicies;
 }  // namespace homeport::tunnel
 
 namespace homeport::stage {
+
+class SendQueues;
 
 /// Token bucket on the TSC. Not shared between threads.
 class Policer {
@@ -107,7 +106,7 @@ struct alignas(kCacheLine) Worker {
     tunnel::SignallingSpis* signalling_spis = nullptr;
     tunnel::ReplyToTable* reply_to = nullptr;
     tunnel::PayloadOwners* payload_owners = nullptr;
-    port::Transmitter* transmitter = nullptr;
+    SendQueues* send_queues = nullptr;  // this worker's own
     forward::Reassembler* reassembler = nullptr;
     const channel::ParametersSet* parameters = nullptr;  // swapped by the main lcore under RCU
     std::array<PortView, channel::kMaxPorts> ports{};

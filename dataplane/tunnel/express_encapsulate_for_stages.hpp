@@ -7,10 +7,10 @@
 #include <cstring>
 
 #include "dataplane/ipsec/interface.hpp"
+#include "dataplane/stage/egress.hpp"
 #include "dataplane/stage/stage.hpp"
 #include "dataplane/stage/worker.hpp"
 #include "dataplane/table/tables.hpp"
-#include "dataplane/tunnel/egress_for_stages.hpp"
 #include "dataplane/tunnel/encapsulate.hpp"
 #include "dataplane/tunnel/express_headers.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
@@ -45,8 +45,9 @@ class Encapsulator {
           hop_limit_(worker.parameters->tunnel_hop_limit),
           copies_(worker.ipsec_copy_mode) {}
 
-    /// Takes one hop off the packet, puts the header of its tunnel before it (RFC 2473) and sends it.
-    /// False, and nothing has happened: IPsec, intercept or another kind of tunnel is concerned.
+    /// Takes one hop off the packet, puts the header of its tunnel before it (RFC 2473) and sends
+    /// it. False, and nothing has happened: IPsec, intercept or another kind of tunnel is
+    /// concerned.
     [[nodiscard, gnu::always_inline]] bool take(rte_mbuf* packet, const Ipv6Header& ip,
                                                 const table::Binding& binding);
     /// Counts what was taken.
@@ -59,7 +60,7 @@ class Encapsulator {
     void end_run();
 
     stage::Worker& worker_;
-    Egress egress_;
+    stage::Egress egress_;
     LateBindingRows rows_;
     std::uint8_t hop_limit_;
     bool copies_;

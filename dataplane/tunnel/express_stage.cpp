@@ -17,11 +17,11 @@
 // while headers of other packets are looked at. Loops count in local variables: the compiler must
 // believe that a store into a packet changes members.
 #include "dataplane/base/ip_header.hpp"
+#include "dataplane/stage/egress.hpp"
 #include "dataplane/table/route_cache.hpp"
 #include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
 #include "dataplane/tunnel/express_encapsulate_for_stages.hpp"
 #include "dataplane/tunnel/express_headers.hpp"
-#include "dataplane/tunnel/last_hop_for_stages.hpp"
 #include "dataplane/tunnel/sealed_notes_for_stages.hpp"
 #include "dataplane/tunnel/stages.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
@@ -61,7 +61,6 @@ class Express {
           changes_mark_(GuessedBinding::mark_of(tables_.bindings.changes())),
           alone_(worker.worker_count == 1),
           bindings_(tables_.bindings),
-          hop_(tables_),
           from_nodes_(worker) {}
 
     void run(Batch& in, Edges& out);
@@ -74,19 +73,20 @@ class Express {
     [[nodiscard, gnu::always_inline]] bool is_local(const Ipv6Address& address, Kind kind);
     void sort_returned(rte_mbuf* packet);
     void sort_local(rte_mbuf* packet, const Ipv6Header& ip, Kind kind);
-    void open_tunnels();
+    [[gnu::always_inline]] void open_tunnels(stage::Egress& egress);
     void count_decapsulated();
     [[gnu::always_inline]] void go_on(rte_mbuf* packet, const Ipv6Header& ip,
-                                      const table::Binding* from);
+                                      const table::Binding* from, stage::Egress& egress);
+    [[nodiscard, gnu::always_inline]] bool send(rte_mbuf* packet, const Ipv6Header& ip,
+                                                std::uint32_t adjacency, std::uint16_t mtu,
+                                                const table::Binding* from, stage::Egress& egress);
+    [[gnu::always_inline]] void send_routed(stage::Egress& egress);
     void settle(Edges& out);
     void settle_other(const Asked& asked, const table::Binding* binding);
     void settle_inner();
     [[nodiscard]] bool intercept(rte_mbuf* packet, const Ipv6Header& ip,
                                  const table::Binding& binding, std::uint32_t slot);
     [[nodiscard]] bool forward(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding* from);
-    [[nodiscard, gnu::always_inline]] bool send(rte_mbuf* packet, const Ipv6Header& ip,
-                                                const RouteCache::Entry& route,
-                                                const table::Binding* from);
     void leave(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding* from);
     [[gnu::always_inline]] static void take(rte_mbuf* packet, PacketMeta& notes,
                                             const Ipv6Header& ip);
@@ -97,7 +97,6 @@ class Express {
     const std::uint32_t changes_mark_;  // of bindings, likewise
     const bool alone_;                  // no other worker may own an SA
     const Steps bindings_;
-    LastHop hop_;
 
     std::uint16_t port_ = channel::kNoPort;  // that frame_start_ is of
     FrameStart frame_start_;
@@ -120,7 +119,16 @@ class Express {
     unsigned inner_count_ = 0;
     std::array<Inner, stage::kBatchSize> inner_;  // out of a tunnel, and not simply to be sent
     Batch intercepted_;  // to bound destinations, and IPsec or other tunnels are concerned
-    Batch sent_;
+    struct Routed {
+        rte_mbuf* packet;
+        const Ipv6Header* ip;
+        const table::Binding* from;
+        std::uint32_t adjacency;
+        std::uint16_t mtu;
+    };
+    unsigned routed_count_ = 0;
+    std::array<Routed, stage::kBatchSize>
+        routed_;  // ordinary ones, to destinations without binding
     unsigned decapsulated_ = 0;
     LateBindingRows from_nodes_;  // what they sent, out of tunnels
 };
@@ -286,12 +294,13 @@ inline void Express::take(rte_mbuf* packet, PacketMeta& notes, const Ipv6Header&
 
 /// A packet that left a tunnel (`from`) or IPsec (null). Most are for correspondents, whose
 /// addresses are in no /64 with bindings: then the route that is kept says all.
-inline void Express::go_on(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding* from) {
+inline void Express::go_on(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding* from,
+                           stage::Egress& egress) {
     const RouteCache::Entry* const route =
         worker_.route_cache == nullptr ? nullptr
                                        : worker_.route_cache->find(ip.destination, generation_);
     if (route != nullptr && route->unbound != 0) [[likely]] {
-        if (!send(packet, ip, *route, from)) leave(packet, ip, from);
+        if (!send(packet, ip, route->adjacency, route->mtu, from, egress)) leave(packet, ip, from);
         return;
     }
     if (from != nullptr) {
@@ -305,7 +314,7 @@ inline void Express::go_on(rte_mbuf* packet, const Ipv6Header& ip, const table::
 }
 
 /// Those that tunnel-in would decapsulate go on with what is inside.
-void Express::open_tunnels() {
+inline void Express::open_tunnels(stage::Egress& egress) {
     const unsigned count = arrived_count_;
     if (count == 0) return;
     const Steps bindings(tables_.bindings);
@@ -323,7 +332,7 @@ void Express::open_tunnels() {
             add(tunnelled_, packet);
             continue;
         }
-        go_on(packet, inner, binding);
+        go_on(packet, inner, binding, egress);
     }
 }
 
@@ -386,32 +395,44 @@ bool Express::intercept(rte_mbuf* packet, const Ipv6Header& ip, const table::Bin
     return true;
 }
 
-/// True: it leaves over an adjacency.
+/// True: send_routed() sends it, or leaves it.
 bool Express::forward(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding* from) {
     if (worker_.route_cache == nullptr) return false;
     const RouteCache::Entry* route = worker_.route_cache->find(ip.destination, generation_);
     if (route == nullptr) {
         route = worker_.route_cache->look_up(tables_, ip.destination, generation_);
     }
-    return route != nullptr && send(packet, ip, *route, from);
+    if (route == nullptr) return false;
+    routed_[routed_count_++] = {packet, &ip, from, route->adjacency, route->mtu};
+    return true;
+}
+
+/// What was kept until nobody else sends.
+inline void Express::send_routed(stage::Egress& egress) {
+    for (unsigned i = 0; i < routed_count_; ++i) {
+        const Routed& routed = routed_[i];
+        if (!send(routed.packet, *routed.ip, routed.adjacency, routed.mtu, routed.from, egress)) {
+            leave(routed.packet, *routed.ip, routed.from);
+        }
+    }
 }
 
 /// False: nothing has happened to the packet.
-inline bool Express::send(rte_mbuf* packet, const Ipv6Header& ip, const RouteCache::Entry& route,
-                          const table::Binding* from) {
-    if (!hop_.is_resolved(route.adjacency) || FirstWord(ip).packet_length() > route.mtu)
-        [[unlikely]]
+inline bool Express::send(rte_mbuf* packet, const Ipv6Header& ip, std::uint32_t adjacency,
+                          std::uint16_t mtu, const table::Binding* from, stage::Egress& egress) {
+    const std::uint32_t length = FirstWord(ip).packet_length();
+    auto& header = const_cast<Ipv6Header&>(ip);
+    auto* const start = reinterpret_cast<std::uint8_t*>(&header);
+    if (length > mtu || !egress.has_room(packet, start) || !egress.turn_to(adjacency))
+        [[unlikely]] {
         return false;
-    PacketMeta& notes = stage::meta(packet);
-    take(packet, notes, ip);
-    notes.adjacency = route.adjacency;
-    --const_cast<Ipv6Header&>(ip).hop_limit;
+    }
+    --header.hop_limit;
+    egress.put(packet, start, length);
     if (from != nullptr) {
-        notes.flags = stage::kMetaDecapsulated;
-        from_nodes_.note(*from, stage::length(packet));
+        from_nodes_.note(*from, length);
         ++decapsulated_;
     }
-    add(sent_, packet);
     return true;
 }
 
@@ -434,19 +455,22 @@ void Express::leave(rte_mbuf* packet, const Ipv6Header& ip, const table::Binding
 void Express::run(Batch& in, Edges& out) {
     if (worker_.parameters->protect_payload != 0) set_home_sources_aside(in);
     sort(in);
-    open_tunnels();
+    stage::Egress egress(worker_, out, ExpressEdge::kTx);
+    open_tunnels(egress);
     for (unsigned i = 0; i < returned_.count; ++i) {
         rte_mbuf* const packet = returned_.packets[i];
-        go_on(packet, *reinterpret_cast<const Ipv6Header*>(stage::data(packet)), nullptr);
+        go_on(packet, *reinterpret_cast<const Ipv6Header*>(stage::data(packet)), nullptr, egress);
     }
+    egress.finish();
     settle(out);
     settle_inner();
+    send_routed(egress);
+    egress.finish();
     count_decapsulated();
     out.to_all(ExpressEdge::kParse, slow_);
     out.to_all(ExpressEdge::kIpsecOut, intercepted_);
     out.to_all(ExpressEdge::kTunnelIn, tunnelled_);
     out.to_all(ExpressEdge::kIpsecIn, sealed_);
-    out.to_all(ExpressEdge::kTx, sent_);
 }
 
 void express(Worker& worker, Batch& in, Edges& out) {

@@ -208,8 +208,8 @@ class PayloadCount {
         const Ipv6Address* key = &ip.source;
         if (first.version() != 6) [[unlikely]] {
             const auto at = static_cast<unsigned>(end_ - asked_.data());
-            key = &mapped_.make(
-                at, table::v4_mapped(reinterpret_cast<const Ipv4Header&>(ip).source));
+            key =
+                &mapped_.make(at, table::v4_mapped(reinterpret_cast<const Ipv4Header&>(ip).source));
         } else if (first.next_header() == number(IpProtocol::kMobility) &&
                    is_own(worker_, ip.destination)) [[unlikely]] {
             return;  // a message to this home agent is no payload

@@ -5,11 +5,11 @@
 
 #include <cstdint>
 
+#include "dataplane/stage/egress.hpp"
 #include "dataplane/stage/stage.hpp"
 #include "dataplane/stage/worker.hpp"
 #include "dataplane/table/route_cache.hpp"
 #include "dataplane/table/tables.hpp"
-#include "dataplane/tunnel/egress_for_stages.hpp"
 #include "dataplane/tunnel/express_headers.hpp"
 
 namespace homeport::tunnel {
@@ -26,8 +26,8 @@ class OpenedSender {
     /// Takes one hop off a bare packet of `length` octets, which begins with `ip` and `first`, and
     /// sends it. False, and nothing has happened: express has to look at it. A kept route is to
     /// an ordinary address that is not ours.
-    [[nodiscard, gnu::always_inline]] bool take(rte_mbuf* packet, Ipv6Header& ip,
-                                                FirstWord first, std::uint32_t length) {
+    [[nodiscard, gnu::always_inline]] bool take(rte_mbuf* packet, Ipv6Header& ip, FirstWord first,
+                                                std::uint32_t length) {
         const table::RouteCache::Entry* const route =
             first.version() != 6 || routes_ == nullptr ? nullptr
                                                        : routes_->find(ip.destination, generation_);
@@ -48,7 +48,7 @@ class OpenedSender {
   private:
     const table::RouteCache* routes_;
     std::uint64_t generation_;
-    Egress egress_;
+    stage::Egress egress_;
 };
 
 }  // namespace homeport::tunnel

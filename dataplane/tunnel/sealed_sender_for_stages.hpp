@@ -5,11 +5,11 @@
 
 #include <cstdint>
 
+#include "dataplane/stage/egress.hpp"
 #include "dataplane/stage/stage.hpp"
 #include "dataplane/stage/worker.hpp"
 #include "dataplane/table/tables.hpp"
 #include "dataplane/tunnel/dsmip_headers_for_stages.hpp"
-#include "dataplane/tunnel/egress_for_stages.hpp"
 #include "dataplane/tunnel/sealed_notes_for_stages.hpp"
 #include "dataplane/tunnel/signalling_spis.hpp"
 #include "dataplane/tunnel/support_for_stages.hpp"
@@ -68,7 +68,7 @@ class SealedSender {
     stage::Worker& worker_;
     const table::BindingTable::Steps bindings_;
     const SignallingSpis::Known known_;
-    Egress egress_;
+    stage::Egress egress_;
     Ipv6Address own_{{0xff}};  // the last source that was found to be ours; first none can be
     const BindingRows rows_;
     unsigned count_ = 0;

@@ -201,7 +201,8 @@ void DataPlaneTest::start(const Options& options) {
                                                 .statistics = statistics_->worker(0),
                                                 .pool = pool_,
                                                 .jumbo_pool = jumbo_pool_,
-                                                .stages = graph_});
+                                                .stages = graph_,
+                                                .trace_session = &trace_session_});
     ASSERT_TRUE(context) << context.error();
     context_ = std::move(*context);
     if (workers_ > 1) {
@@ -237,6 +238,26 @@ void express_or_not(stage::Worker& worker, stage::Batch& in, stage::Edges& out) 
 
 void DataPlaneTest::use_express(bool on) {
     g_express = on;
+}
+
+void DataPlaneTest::start_trace(std::uint32_t packets) {
+    ASSERT_TRUE(context_->tracer()->set_filter({}));
+    trace_session_.start(packets);
+}
+
+std::vector<std::string> DataPlaneTest::traced_steps() {
+    std::vector<std::string> steps;
+    while (const auto step = context_->tracer()->read()) {
+        steps.push_back(std::string(step->stage) + " " + std::string(step->edge));
+    }
+    return steps;
+}
+
+std::uint64_t DataPlaneTest::given_to(std::string_view edge) {
+    const std::vector<std::string> names = stage::edge_names(graph_);
+    const auto at = std::ranges::find(names, edge);
+    EXPECT_NE(at, names.end()) << edge;
+    return statistics_->worker(0).edges[at - names.begin()];
 }
 
 /// Packets are as the worker gives them to its stages. Where the stages that express takes the

@@ -35,6 +35,7 @@
 #include "dataplane/core/command_applier.hpp"
 #include "dataplane/core/worker_context.hpp"
 #include "dataplane/stage/stage.hpp"
+#include "dataplane/stage/trace.hpp"
 #include "tests/golden/matrix.hpp"
 
 namespace homeport::golden {
@@ -168,6 +169,12 @@ class DataPlaneTest : public ::testing::Test, private core::CommandSink {
 
     /// Whether the express stage takes what it can; as the matrix says when a test starts.
     static void use_express(bool on);
+    /// The next `packets` packets are traced, stage by stage.
+    void start_trace(std::uint32_t packets);
+    /// Steps of traced packets since then, as "stage edge".
+    [[nodiscard]] std::vector<std::string> traced_steps();
+    /// Packets that stages gave to the edge of this name ("stage.edge") so far.
+    [[nodiscard]] std::uint64_t given_to(std::string_view edge);
     /// What the main lcore does when it learnt one.
     void set_path_mtu(std::uint32_t spi, const IpAddress& peer, std::uint16_t path_mtu);
     /// Technique B is in force (S1.8).
@@ -221,6 +228,7 @@ class DataPlaneTest : public ::testing::Test, private core::CommandSink {
     std::uint64_t received_flags_ = 0;
     std::array<rte_ring*, 2> other_rings_{};  // of worker 1: data, signalling
     std::vector<stage::StageDescription> graph_;
+    stage::TraceSession trace_session_;
     bool forwards_ = false;  // the graph has the forward stage
     rte_mempool* pool_ = nullptr;
     rte_mempool* jumbo_pool_ = nullptr;

@@ -132,7 +132,7 @@ class ExpressTest : public ForwardTest {
 
     struct Outcome {
         Result result;
-        std::vector<std::uint64_t> rows;  // of the bindings, and of the policy's entries
+        std::vector<std::uint64_t> rows;  // of bindings, entries of the policy, and next hops
     };
     Outcome run(const std::vector<Frame>& frames, unsigned batch, bool express) {
         use_express(express);
@@ -157,6 +157,9 @@ class ExpressTest : public ForwardTest {
         for (ipsec::PolicyId id = 1; id <= 3; ++id) {
             const auto hits = context().esp().hits(ipsec::Direction::kOutbound, id);
             all.insert(all.end(), {hits.packets, hits.octets});
+        }
+        for (std::size_t next_hop = 0; next_hop < 16; ++next_hop) {
+            all.push_back(worker().adjacency_packets[next_hop]);
         }
         return all;
     }
@@ -286,6 +289,51 @@ TEST_F(ExpressTest, P1_and_P2_in_one_burst_leave_at_once) {
     EXPECT_EQ(result.sent[kOutside].size(), frames.size()) << result.to_string();
     EXPECT_EQ(result.count("tun.out.ok"), 3u) << result.to_string();
     EXPECT_EQ(packets_of(stage::StageId::kParse), before);
+}
+
+/// What express is certain of does not pass tx, unless somebody wants to see its way. All else is
+/// the same: frames, counters, rows, edges.
+TEST_F(ExpressTest, what_is_traced_takes_the_way_by_tx) {
+    const Ipv6Address kBehindHomeLink = v6("2001:db8:77::1");
+    add_route("2001:db8:77::/48", kHomeLink, "2001:db8:1::77");
+    const Bytes inner = ipv6(kHomeAddress, kCorrespondent, 17, Bytes(20));
+    std::vector<Bytes> ways{
+        ipv6(kCareOfAddress, kHomeAgent, 41, inner),           // P2
+        ipv6(kCorrespondent, kBehindHomeLink, 17, Bytes(30)),  // by another port
+        ipv6(kAtHome, kCorrespondent, 17, Bytes(30)),          // and back
+    };
+    // P1, two bindings; an IPsec that must see every packet has express leave them.
+    if (!worker().ipsec_copy_mode && worker().esp->bypasses_all(ipsec::Family::kIpv6, 17)) {
+        ways.push_back(ipv6(kCorrespondent, kHomeAddress, 17, Bytes(20)));
+        ways.push_back(ipv6(kCorrespondent, kOtherHome, 17, Bytes(40)));
+    }
+    std::vector<Frame> frames;
+    for (unsigned i = 0; i < 64; ++i) {
+        frames.push_back({kOutside, to_port(kOutside, one_of(ways))});
+    }
+    (void)run(frames, 64, true);  // routes are kept from then on
+    const std::uint64_t by_tx = packets_of(stage::StageId::kTx);
+    const std::uint64_t edges = given_to("express.tx");
+    const Outcome direct = run(frames, 64, true);
+    EXPECT_EQ(direct.result.sent[kOutside].size() + direct.result.sent[kHomeLink].size(), 64u)
+        << direct.result.to_string();
+    EXPECT_FALSE(direct.result.sent[kHomeLink].empty());
+    EXPECT_EQ(packets_of(stage::StageId::kTx), by_tx);
+    EXPECT_EQ(given_to("express.tx"), edges + 64);
+
+    start_trace(64);
+    const Outcome traced = run(frames, 64, true);
+    const std::vector<std::string> steps = traced_steps();
+    EXPECT_EQ(packets_of(stage::StageId::kTx), by_tx + 64);
+    EXPECT_EQ(given_to("express.tx"), edges + 128);
+    EXPECT_EQ(std::ranges::count(steps, "express in"), 64);
+    EXPECT_EQ(std::ranges::count(steps, "express tx"), 64);
+    EXPECT_EQ(std::ranges::count(steps, "tx port"), 64);
+    EXPECT_EQ(traced.result.counters, direct.result.counters);
+    EXPECT_EQ(traced.rows, direct.rows);
+    for (const std::uint16_t port : {kOutside, kHomeLink}) {
+        expect_equal(traced.result.sent[port], direct.result.sent[port]);
+    }
 }
 
 TEST_F(ExpressTest, a_lost_neighbour_sends_packets_to_the_kernel) {

@@ -161,6 +161,26 @@ TEST_F(TransmitterTest, keeps_what_the_driver_does_not_take_and_drops_at_last) {
     EXPECT_TRUE(transmitter_.flush());
 }
 
+/// A run of frames is written behind the capacity, and no more of it kept than there is room for.
+TEST_F(TransmitterTest, takes_no_more_at_once_than_its_capacity) {
+    EXPECT_EQ(transmitter_.room(4), nullptr);
+    EXPECT_EQ(transmitter_.room(channel::kNoPort), nullptr);
+    unsigned given = 0;
+    for (; given < Transmitter::kCapacity + 100; given += 60) {
+        rte_mbuf** const room = transmitter_.room(3);
+        ASSERT_NE(room, nullptr);
+        for (unsigned i = 0; i < 60; ++i) room[i] = frame();
+        transmitter_.added(3, 60);
+    }
+    EXPECT_EQ(count(Counter::kTxFull), given - Transmitter::kCapacity);
+    EXPECT_FALSE(transmitter_.flush());
+    const std::uint64_t sent = count(Counter::kTxPort);
+    EXPECT_GT(sent, 0u);
+    for (unsigned i = 0; i < sent; ++i) ASSERT_TRUE(take_one());
+    (void)transmitter_.flush();
+    EXPECT_GT(count(Counter::kTxPort), sent);
+}
+
 TEST_F(TransmitterTest, a_port_without_link_or_that_is_not_there_drops) {
     shared_.link_up = false;
     transmitter_.put(3, frame());

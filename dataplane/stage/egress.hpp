@@ -1,31 +1,30 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How the packets of a burst leave whose next hops their stage knows. Not for others.
+// How the packets of a burst leave whose next hops their stage knows.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
 #include "dataplane/base/ip_header.hpp"
-#include "dataplane/port/transmitter.hpp"
+#include "dataplane/stage/send_queues.hpp"
 #include "dataplane/stage/stage.hpp"
 #include "dataplane/stage/worker.hpp"
 #include "dataplane/table/tables.hpp"
 
-namespace homeport::tunnel {
+namespace homeport::stage {
 
-/// Makes frames of at most a burst of packets and puts them where their port sends from: what stage tx would come to
-/// for them, without their notes, and so without another look at each. They are counted on the
-/// stage's edge to tx as if they had gone there; while a trace runs they do go there, as frames.
+/// Makes frames of at most a burst of packets and puts them where their port sends from: what stage
+/// tx would come to for them, without their notes, and so without another look at each. They are
+/// counted on the stage's edge to tx as if they had gone there; while a trace runs they do go
+/// there, as frames.
 ///
 /// A local variable of the loop over the burst, all inlined: so what it keeps about the run of
-/// packets so far stays in registers. Nothing else may send by the worker's transmitter before
-/// finish().
+/// packets so far stays in registers. Nothing else may send by the worker's send queues between
+/// turn_to() and finish().
 class Egress {
-    static_assert(stage::kBatchSize <= port::Transmitter::kMostAtOnce);
-
   public:
     /// `edge`: the running stage's edge to tx.
-    Egress(stage::Worker& worker, stage::Edges& out, auto edge)
+    Egress(Worker& worker, Edges& out, auto edge)
         : worker_(worker), out_(out), edge_(static_cast<unsigned>(edge)) {}
 
     /// True: what is put from now on leaves over `adjacency`. False: it is not resolved.
@@ -49,7 +48,7 @@ class Egress {
         packet->data_len = static_cast<std::uint16_t>(length + sizeof(EthernetHeader));
         *end_++ = packet;
     }
-    /// Nothing is put behind it.
+    /// Says what was put; from here to the next turn_to() others may send.
     [[gnu::always_inline]] void finish() { (void)end_run(); }
 
   private:
@@ -61,7 +60,7 @@ class Egress {
         const table::Adjacency* const hop = worker_.tables->adjacencies.find(adjacency);
         if (hop == nullptr || hop->resolved == 0) [[unlikely]]
             return false;
-        rte_mbuf** const room = worker_.transmitter->room(hop->port);
+        rte_mbuf** const room = worker_.send_queues->room(hop->port);
         if (room == nullptr) [[unlikely]]
             return false;
         adjacency_ = adjacency;
@@ -78,7 +77,7 @@ class Egress {
             if (out_.traces()) [[unlikely]] {
                 go_by_tx();
             } else {
-                worker_.transmitter->added(port_, count);
+                worker_.send_queues->added(port_, count);
                 out_.passed_by(edge_, count);
             }
             if (worker_.adjacency_packets != nullptr) {
@@ -92,15 +91,15 @@ class Egress {
     }
     [[gnu::always_inline]] void go_by_tx() const {
         for (rte_mbuf** packet = begin_; packet != end_; ++packet) {
-            stage::PacketMeta& notes = stage::meta(*packet);
-            notes.flags = stage::kMetaFrame;
+            PacketMeta& notes = meta(*packet);
+            notes.flags = kMetaFrame;
             notes.in_port = port_;
             out_.to(edge_, *packet);
         }
     }
 
-    stage::Worker& worker_;
-    stage::Edges& out_;
+    Worker& worker_;
+    Edges& out_;
     const unsigned edge_;
     std::uint32_t adjacency_ = kNone;
     std::uint16_t port_ = channel::kNoPort;
@@ -110,4 +109,4 @@ class Egress {
     rte_mbuf** end_ = nullptr;
 };
 
-}  // namespace homeport::tunnel
+}  // namespace homeport::stage

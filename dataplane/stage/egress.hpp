@@ -50,6 +50,8 @@ class Egress {
     }
     /// Says what was put; from here to the next turn_to() others may send.
     [[gnu::always_inline]] void finish() { (void)end_run(); }
+    /// Packets that were put so far.
+    [[nodiscard]] unsigned count() const { return said_ + static_cast<unsigned>(end_ - begin_); }
 
   private:
     /// The 14 octets of the header are written as two words of 8 that overlap.
@@ -85,6 +87,7 @@ class Egress {
                 __atomic_store_n(&packets, packets + count, __ATOMIC_RELAXED);
             }
         }
+        said_ += count;
         adjacency_ = kNone;
         begin_ = end_;
         return true;
@@ -105,6 +108,7 @@ class Egress {
     std::uint16_t port_ = channel::kNoPort;
     std::uint64_t head_ = 0;
     std::uint64_t tail_ = 0;
+    unsigned said_ = 0;           // packets of earlier runs
     rte_mbuf** begin_ = nullptr;  // of the run: where its frames are
     rte_mbuf** end_ = nullptr;
 };

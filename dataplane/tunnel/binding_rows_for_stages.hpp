@@ -63,15 +63,21 @@ class LateBindingRows : public BindingRows {
         if (!has_row(binding)) return;
         channel::BindingRow* const row = rows_ + binding.counter_index;
         __builtin_prefetch(row, 1);
-        noted_[count_++] = {row, octets};
+        *end_++ = {row, octets};
     }
     /// Counts what was noted as towards the nodes; nothing is noted behind it.
     [[gnu::always_inline]] void count_out() const {
-        for (unsigned i = 0; i < count_; ++i) add_out(*noted_[i].row, noted_[i].octets);
+        const Noted* const end = end_;
+        for (const Noted* noted = noted_.data(); noted != end; ++noted) {
+            add_out(*noted->row, noted->octets);
+        }
     }
     /// The same as from the nodes.
     [[gnu::always_inline]] void count_in() const {
-        for (unsigned i = 0; i < count_; ++i) add_in(*noted_[i].row, noted_[i].octets);
+        const Noted* const end = end_;
+        for (const Noted* noted = noted_.data(); noted != end; ++noted) {
+            add_in(*noted->row, noted->octets);
+        }
     }
 
   private:
@@ -80,9 +86,8 @@ class LateBindingRows : public BindingRows {
         std::uint32_t octets;
     };
 
-    // By number: through a pointer to the array, a store would seem to change the other members.
-    unsigned count_ = 0;
     std::array<Noted, stage::kBatchSize> noted_;
+    Noted* end_ = noted_.data();
 };
 
 }  // namespace homeport::tunnel

@@ -64,7 +64,6 @@ class Encapsulator {
     LateBindingRows rows_;
     std::uint8_t hop_limit_;
     bool copies_;
-    unsigned count_ = 0;
 
     // The outbound policy, asked once for a run of packets of one protocol: where an entry bypasses
     // all of it (S1.1), IPsec need not see them. They are counted under that entry run by run.
@@ -76,11 +75,12 @@ class Encapsulator {
 };
 
 inline void Encapsulator::end_run() {
-    if (count_ != run_begin_) {
-        worker_.esp->count_bypassed(entry_, count_ - run_begin_, run_octets_);
-        worker_.count(channel::Counter::kIpsecOutBypass, count_ - run_begin_);
+    const unsigned count = egress_.count();
+    if (count != run_begin_) {
+        worker_.esp->count_bypassed(entry_, count - run_begin_, run_octets_);
+        worker_.count(channel::Counter::kIpsecOutBypass, count - run_begin_);
     }
-    run_begin_ = count_;
+    run_begin_ = count;
     run_octets_ = 0;
 }
 
@@ -114,15 +114,14 @@ inline bool Encapsulator::take(rte_mbuf* packet, const Ipv6Header& ip,
                 sizeof binding.home_agent_address + sizeof binding.care_of_address);
     egress_.put(packet, outer, length + kIpv6TunnelOverhead);
     run_octets_ += length;
-    ++count_;
     return true;
 }
 
 inline void Encapsulator::finish() {
     end_run();
     egress_.finish();
-    if (count_ == 0) return;
-    worker_.count(channel::Counter::kTunOutEncapsulated, count_);
+    if (egress_.count() == 0) return;
+    worker_.count(channel::Counter::kTunOutEncapsulated, egress_.count());
     rows_.count_out();
 }
 

@@ -59,7 +59,7 @@ class SealedSender {
     /// Counts what was taken; nothing is behind it.
     [[gnu::always_inline]] void finish() {
         egress_.finish();
-        if (count_ != 0) worker_.count(channel::Counter::kTunOutRewritten, count_);
+        worker_.count(channel::Counter::kTunOutRewritten, egress_.count());
     }
 
   private:
@@ -71,7 +71,6 @@ class SealedSender {
     stage::Egress egress_;
     Ipv6Address own_{{0xff}};  // the last source that was found to be ours; first none can be
     const BindingRows rows_;
-    unsigned count_ = 0;
 };
 
 inline bool SealedSender::take(rte_mbuf* packet, Ipv6Header& ip, std::uint32_t length,
@@ -97,7 +96,6 @@ inline bool SealedSender::take(rte_mbuf* packet, Ipv6Header& ip, std::uint32_t l
     }
     egress_.put(packet, start + (length - total), total);
     rows_.count_out(binding, length);
-    ++count_;
     return true;
 }
 

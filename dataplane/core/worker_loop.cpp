@@ -110,6 +110,7 @@ void WorkerContext::begin_with(std::uint16_t port, std::span<rte_mbuf* const> fr
                                std::uint16_t flags) {
     const stage::PacketMeta notes = stage::fresh_meta(port, flags);
     unsigned chained = 0;
+#pragma GCC unroll 4
     for (rte_mbuf* frame : frames) {
         rte_prefetch0(rte_pktmbuf_mtod(frame, void*));
         stage::meta(frame) = notes;

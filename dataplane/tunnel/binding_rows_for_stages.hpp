@@ -68,6 +68,7 @@ class LateBindingRows : public BindingRows {
     /// Counts what was noted as towards the nodes; nothing is noted behind it.
     [[gnu::always_inline]] void count_out() const {
         const Noted* const end = end_;
+#pragma GCC unroll 4
         for (const Noted* noted = noted_.data(); noted != end; ++noted) {
             add_out(*noted->row, noted->octets);
         }
@@ -75,6 +76,7 @@ class LateBindingRows : public BindingRows {
     /// The same as from the nodes.
     [[gnu::always_inline]] void count_in() const {
         const Noted* const end = end_;
+#pragma GCC unroll 4
         for (const Noted* noted = noted_.data(); noted != end; ++noted) {
             add_in(*noted->row, noted->octets);
         }

@@ -342,6 +342,7 @@ void Express::settle(Edges& out) {
     const unsigned count = candidate_count_;
     if (count == 0) return;
     const Steps bindings(tables_.bindings);
+#pragma GCC unroll 4
     for (unsigned i = 0; i < count; ++i) bindings.approach(candidates_[i].guess);
     Encapsulator encapsulator(worker_, out, ExpressEdge::kTx);
     for (unsigned i = 0; i < count; ++i) {

@@ -423,7 +423,11 @@ state_file: {lab.directory}/mn-state
     def start_mobile_node(self):
         self.mobile_node = self.lab.start(
             "mn", [self.program("homeport-mn"), "--config", self.mn_config])
-        wait_until(self.mn_status.exists, 10, "the mobile node's status socket")
+        self.wait_mobile_node()
+
+    def wait_mobile_node(self):
+        """Until it answers; the socket of one that was killed may still be there."""
+        wait_until(lambda: self.mn(check=False), 10, "an answer of the mobile node")
 
     def start(self):
         """Networks, configuration, data plane and control plane; the mobile node is not started."""

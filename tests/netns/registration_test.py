@@ -138,7 +138,6 @@ def binding_lives_on_when_the_mobile_node_is_killed_and_comes_back(net):
     os.kill(net.mobile_node.pid, signal.SIGKILL)
     net.mobile_node.wait()
     expect(net.binding_care_of() == CARE_OF["a"], "the binding went with the mobile node")
-    net.mn_status.unlink(missing_ok=True)
     net.start_mobile_node()
     wait_until(lambda: (net.mn(check=False) or {}).get("state") == "registered", 15,
                "registered again")

@@ -287,7 +287,7 @@ def S2_50_without_nft_the_reverse_path_filter_does_what_it_can(net):
     net.mobile_node = net.lab.start(
         "mn", ["unshare", "-m", "sh", "-c", script, "sh", net.program("homeport-mn"), "--config",
                net.mn_config], name="homeport-mn")
-    wait_until(net.mn_status.exists, 10, "the mobile node's status socket")
+    net.wait_mobile_node()
     net.plug("a")
     wait_mode(net, "a")
     expect("kept out by the reverse path filter only" in net.mobile_node.output(), "it says so")

@@ -3,8 +3,8 @@
 
 #include <rte_ethdev.h>
 
+#include <algorithm>
 #include <bit>
-#include <cstring>
 
 namespace homeport::port {
 
@@ -53,8 +53,7 @@ void Transmitter::flush_port(Line& line, Queue& queue) {
         line.futile = 0;
         return;
     }
-    std::memmove(queue.frames.data(), queue.frames.data() + sent,
-                 (queue.count - sent) * sizeof(rte_mbuf*));
+    std::copy(queue.frames.data() + sent, queue.frames.data() + queue.count, queue.frames.data());
     queue.count -= sent;
     line.futile = sent != 0 ? 0 : line.futile + 1;
     if (line.futile < kPatience) return;

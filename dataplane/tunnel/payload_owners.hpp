@@ -18,7 +18,7 @@ class PayloadOwners {
   public:
     /// Room for `bindings` nodes with SAs of two kinds, whose SPIs are drawn one after the other.
     void reserve(std::uint32_t bindings) {
-        slots_.assign(std::bit_ceil(std::clamp(bindings, 1u, kMost / 2)) * 2, 0);
+        slots_.assign(std::size_t{std::bit_ceil(std::clamp(bindings, 1u, kMost / 2))} * 2, 0);
         mask_ = static_cast<std::uint32_t>(slots_.size() - 1);
     }
     /// Where the guess for `spi`, in host order, is.

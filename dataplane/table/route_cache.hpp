@@ -8,8 +8,11 @@
 // change of a route, an address or a prefix is seen with the next batch.
 #pragma once
 
+#include <nmmintrin.h>
+
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "dataplane/table/tables.hpp"
 
@@ -60,8 +63,9 @@ class RouteCache {
   private:
     static constexpr unsigned kBits = 10;
     static std::size_t index_of(const Ipv6Address& address) {
-        return (address.high() * 0x9e3779b97f4a7c15u + address.low()) * 0xa0761d6478bd642fu >>
-               (64 - kBits);
+        std::uint64_t halves[2];
+        std::memcpy(halves, address.bytes.data(), sizeof halves);
+        return _mm_crc32_u64(_mm_crc32_u64(0, halves[0]), halves[1]) & ((1u << kBits) - 1);
     }
 
     std::array<Entry, 1u << kBits> entries_{};

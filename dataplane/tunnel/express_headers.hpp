@@ -6,6 +6,7 @@
 #include <smmintrin.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "dataplane/base/address.hpp"
@@ -61,14 +62,31 @@ class FrameStart {
     }
     /// `frame` has 16 octets.
     [[nodiscard]] bool matches(const std::uint8_t* frame) const {
-        // All but the source address and the traffic class.
-        const __m128i mask = _mm_setr_epi8(-1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, -1, -1,
-                                           static_cast<char>(0xf0), 0);
-        const __m128i octets = _mm_loadu_si128(reinterpret_cast<const __m128i*>(frame));
-        return _mm_testz_si128(_mm_xor_si128(octets, expected_), mask) != 0;
+        return _mm_testz_si128(difference(frame, expected_), mask()) != 0;
+    }
+    /// And the packet in it is for `destination`; `frame` has room for an IPv6 header.
+    [[nodiscard]] bool matches(const std::uint8_t* frame, const Ipv6Address& destination) const {
+        const std::uint8_t* const to =
+            frame + sizeof(EthernetHeader) + offsetof(Ipv6Header, destination);
+        const __m128i wanted = load(destination.bytes.data());
+        const __m128i all = _mm_or_si128(_mm_and_si128(difference(frame, expected_), mask()),
+                                         difference(to, wanted));
+        return _mm_testz_si128(all, all) != 0;
     }
 
   private:
+    static __m128i load(const std::uint8_t* octets) {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(octets));
+    }
+    static __m128i difference(const std::uint8_t* octets, __m128i expected) {
+        return _mm_xor_si128(load(octets), expected);
+    }
+    /// All but the source address and the traffic class.
+    static __m128i mask() {
+        return _mm_setr_epi8(-1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, -1, -1,
+                             static_cast<char>(0xf0), 0);
+    }
+
     __m128i expected_{};
 };
 
@@ -107,11 +125,17 @@ constexpr bool is_ordinary(std::uint8_t first_octet) {
 }
 
 /// Whether a packet of version 6, `before` octets behind the beginning of `room` octets, is whole
-/// and can be forwarded.
+/// and can be forwarded, as far as its destination does not matter.
+[[nodiscard]] inline bool is_sound_but_for_destination(const Ipv6Header& ip, FirstWord first,
+                                                       std::uint32_t room, std::uint32_t before) {
+    return first.packet_length() + before <= room && first.hop_limit() > 1 &&
+           is_ordinary(ip.source.bytes[0]);
+}
+/// And as far as it does.
 [[nodiscard]] inline bool is_sound(const Ipv6Header& ip, FirstWord first, std::uint32_t room,
                                    std::uint32_t before) {
-    return first.packet_length() + before <= room && first.hop_limit() > 1 &&
-           is_ordinary(ip.source.bytes[0]) && is_ordinary(ip.destination.bytes[0]);
+    return is_sound_but_for_destination(ip, first, room, before) &&
+           is_ordinary(ip.destination.bytes[0]);
 }
 
 /// The packet in a tunnel, if nothing about it is unusual and decapsulation leaves it as it is

@@ -72,6 +72,7 @@ class Express {
                                                                      std::uint16_t in_port);
     [[nodiscard, gnu::always_inline]] bool is_local(const Ipv6Address& address, Kind kind);
     void sort_returned(rte_mbuf* packet);
+    [[nodiscard, gnu::noinline]] unsigned sort_sealed(rte_mbuf* const* begin, rte_mbuf* const* end);
     void sort_local(rte_mbuf* packet, const Ipv6Header& ip, Kind kind);
     [[gnu::always_inline]] void open_tunnels(stage::Egress& egress);
     void count_decapsulated();
@@ -198,7 +199,42 @@ inline bool Express::is_local(const Ipv6Address& address, Kind kind) {
     return found != nullptr;
 }
 
-/// Tunnels that end here, and ESP.
+/// ESP to the address that was found to be ours comes in runs. Takes the one from `begin` on, and
+/// says how many packets it has; 0: somebody else has to look at the first.
+unsigned Express::sort_sealed(rte_mbuf* const* begin, rte_mbuf* const* end) {
+    if (local_->is_home_agent_address == 0 || !alone_) return 0;
+    const FrameStart frame_start = frame_start_;
+    const Ipv6Address address = local_->address;
+    const std::uint16_t port = port_;
+    rte_mbuf* const* next = begin;
+    rte_mbuf** sealed = sealed_.packets.data() + sealed_.count;
+    for (; next != end; ++next) {
+        rte_mbuf* const packet = *next;
+        PacketMeta& notes = stage::meta(packet);
+        const std::uint8_t* const frame = stage::data(packet);
+        const auto& ip = *reinterpret_cast<const Ipv6Header*>(frame + kEthernetLength);
+        const FirstWord word(ip);
+        if (notes.passes != 0 || notes.in_port != port || !frame_start.matches(frame, address) ||
+            word.next_header() != number(IpProtocol::kEsp) ||
+            !is_sound_but_for_destination(ip, word, stage::length(packet), kEthernetLength)) {
+            break;
+        }
+        // As take() does with a packet that no stage has seen.
+        const std::uint32_t length = word.packet_length();
+        packet->data_off = static_cast<std::uint16_t>(packet->data_off + kEthernetLength);
+        packet->pkt_len = length;
+        packet->data_len = static_cast<std::uint16_t>(length);
+        notes.flags |= stage::kMetaL2Intact;
+        notes.family = 6;
+        notes.protocol = number(IpProtocol::kEsp);
+        notes.upper_offset = kIpv6HeaderLength;
+        *sealed++ = packet;
+    }
+    sealed_.count = static_cast<unsigned>(sealed - sealed_.packets.data());
+    return static_cast<unsigned>(next - begin);
+}
+
+/// Tunnels that end here.
 void Express::sort_local(rte_mbuf* packet, const Ipv6Header& ip, Kind kind) {
     const bool serves = local_->is_home_agent_address != 0;
     if (serves && kind == Kind::kTunnel) {
@@ -212,9 +248,6 @@ void Express::sort_local(rte_mbuf* packet, const Ipv6Header& ip, Kind kind) {
         asked.packet = packet;
         asked.ip = &ip;
         bindings_.aim(inner->source, asked.guess);
-    } else if (serves && kind == Kind::kEsp && alone_) {
-        take(packet, stage::meta(packet), ip);
-        add(sealed_, packet);
     } else {
         add(slow_, packet);
     }
@@ -224,8 +257,9 @@ void Express::sort(const Batch& in) {
     const Steps bindings(tables_.bindings);
     unsigned candidates = 0;
     bool ask_local = true;  // false: nothing is ours so far, only what may end here is asked for
-    for (unsigned i = 0, count = in.count; i < count; ++i) {
-        rte_mbuf* const packet = in.packets[i];
+    rte_mbuf* const* next = in.packets.data();
+    for (rte_mbuf* const* const end = next + in.count; next != end;) {
+        rte_mbuf* const packet = *next++;
         const PacketMeta& notes = stage::meta(packet);
         if (notes.passes != 0) [[unlikely]] {
             sort_returned(packet);
@@ -249,8 +283,17 @@ void Express::sort(const Batch& in) {
             }
             const bool local = is_local(ip->destination, kind);
             ask_local = local_ != nullptr;
-            if (local || kind == Kind::kEsp) {
-                local ? sort_local(packet, *ip, kind) : add(slow_, packet);
+            if (kind == Kind::kEsp) {
+                const unsigned run = local ? sort_sealed(next - 1, end) : 0;
+                if (run == 0) {
+                    add(slow_, packet);
+                } else {
+                    next += run - 1;
+                }
+                continue;
+            }
+            if (local) {
+                sort_local(packet, *ip, kind);
                 continue;
             }
         }

@@ -15,6 +15,7 @@ const Ipv6Address kOtherHome = v6("2001:db8:1::101");
 const Ipv6Address kOtherCareOf = v6("2001:db8:2::201");
 const Ipv6Address kInNetwork = v6("2001:db8:5::5");
 const Ipv6Address kSecondHomeAgent = v6("2001:db8:1::2");
+const Ipv6Address kOfThisHost = v6("2001:db8:1::3");  // and of no home agent
 
 class ExpressTest : public ForwardTest {
   protected:
@@ -28,6 +29,7 @@ class ExpressTest : public ForwardTest {
         apply(other);
         network("2001:db8:5::", 64);
         add_address(kHomeLink, "2001:db8:1::2", 64, true);
+        add_address(kHomeLink, "2001:db8:1::3", 64, false);
         add_special_route("2001:db8:dead::", 48, channel::RouteType::kBlackhole);
         add_special_route("2001:db8:beef::", 48, channel::RouteType::kUnreachable);
         // Another protocol, another entry: TCP and UDP are bypassed whatever they are, of SCTP
@@ -105,15 +107,20 @@ class ExpressTest : public ForwardTest {
         for (std::uint8_t& octet : bytes) octet = static_cast<std::uint8_t>(random_());
         return bytes;
     }
+    Ipv6Address own_address() {
+        return rarely() ? kOfThisHost : random_() % 4 != 0 ? kHomeAgent : kSecondHomeAgent;
+    }
     /// Of any kind, but mostly of those that the stage takes.
     Bytes any_packet() {
-        switch (random_() % 4) {
+        switch (random_() % 5) {
             case 0:  // P2, P14: out of a tunnel
                 return packet(random_() % 4 != 0 ? kCareOfAddress : address(),
                               random_() % 4 != 0 ? kHomeAgent : kSecondHomeAgent, 41,
                               packet(random_() % 4 != 0 ? kHomeAddress : address(), address(),
                                      protocol(), payload()));
-            case 1:  // P1
+            case 1:  // ESP for us, and runs of it
+                return packet(address(), own_address(), 50, payload());
+            case 2:  // P1
                 return packet(address(), random_() % 2 != 0 ? kHomeAddress : kOtherHome, protocol(),
                               payload());
             default:
@@ -127,7 +134,8 @@ class ExpressTest : public ForwardTest {
         if (rarely()) frame[12 + random_() % 2] ^= static_cast<std::uint8_t>(random_());
         if (rarely()) frame.resize(random_() % (frame.size() + 1));
         if (rarely()) frame.resize(frame.size() + random_() % 20);  // padding of the link
-        return {port, frame};
+        // Sometimes by the other port than the one that it is addressed to.
+        return {rarely() ? static_cast<std::uint16_t>(1 - port) : port, frame};
     }
 
     struct Outcome {

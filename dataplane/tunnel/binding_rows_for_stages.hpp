@@ -38,12 +38,14 @@ class BindingRows {
     [[gnu::always_inline]] bool has_row(const table::Binding& binding) const {
         return rows_ != nullptr && binding.counter_index != channel::kNoIndex;
     }
-    [[gnu::always_inline]] static void add_out(channel::BindingRow& row, std::uint32_t octets) {
-        __atomic_store_n(&row.out_packets, row.out_packets + 1, __ATOMIC_RELAXED);
+    [[gnu::always_inline]] static void add_out(channel::BindingRow& row, std::uint32_t octets,
+                                               std::uint32_t packets = 1) {
+        __atomic_store_n(&row.out_packets, row.out_packets + packets, __ATOMIC_RELAXED);
         __atomic_store_n(&row.out_bytes, row.out_bytes + octets, __ATOMIC_RELAXED);
     }
-    [[gnu::always_inline]] static void add_in(channel::BindingRow& row, std::uint32_t octets) {
-        __atomic_store_n(&row.in_packets, row.in_packets + 1, __ATOMIC_RELAXED);
+    [[gnu::always_inline]] static void add_in(channel::BindingRow& row, std::uint32_t octets,
+                                              std::uint32_t packets = 1) {
+        __atomic_store_n(&row.in_packets, row.in_packets + packets, __ATOMIC_RELAXED);
         __atomic_store_n(&row.in_bytes, row.in_bytes + octets, __ATOMIC_RELAXED);
     }
 
@@ -58,19 +60,25 @@ class LateBindingRows : public BindingRows {
     using BindingRows::count_in;
     using BindingRows::count_out;
 
-    /// Of a packet of the burst, of which it is told once.
-    [[gnu::always_inline]] void note(const table::Binding& binding, std::uint32_t octets) {
-        if (!has_row(binding)) return;
+    /// Of a packet of the burst, of which it is told once. False: the binding has no row.
+    [[gnu::always_inline]] bool note(const table::Binding& binding, std::uint32_t octets) {
+        if (!has_row(binding)) return false;
         channel::BindingRow* const row = rows_ + binding.counter_index;
         __builtin_prefetch(row, 1);
-        *end_++ = {row, octets};
+        *end_++ = {row, octets, 1};
+        return true;
+    }
+    /// One more for the binding of the last note.
+    [[gnu::always_inline]] void repeat(std::uint32_t octets) {
+        end_[-1].octets += octets;
+        ++end_[-1].packets;
     }
     /// Counts what was noted as towards the nodes; nothing is noted behind it.
     [[gnu::always_inline]] void count_out() const {
         const Noted* const end = end_;
 #pragma GCC unroll 4
         for (const Noted* noted = noted_.data(); noted != end; ++noted) {
-            add_out(*noted->row, noted->octets);
+            add_out(*noted->row, noted->octets, noted->packets);
         }
     }
     /// The same as from the nodes.
@@ -78,7 +86,7 @@ class LateBindingRows : public BindingRows {
         const Noted* const end = end_;
 #pragma GCC unroll 4
         for (const Noted* noted = noted_.data(); noted != end; ++noted) {
-            add_in(*noted->row, noted->octets);
+            add_in(*noted->row, noted->octets, noted->packets);
         }
     }
 
@@ -86,6 +94,7 @@ class LateBindingRows : public BindingRows {
     struct Noted {
         channel::BindingRow* row;
         std::uint32_t octets;
+        std::uint32_t packets;
     };
 
     std::array<Noted, stage::kBatchSize> noted_;

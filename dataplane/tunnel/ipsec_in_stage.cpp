@@ -214,9 +214,16 @@ class PayloadCount {
                    is_own(worker_, ip.destination)) [[unlikely]] {
             return;  // a message to this home agent is no payload
         }
+        if (slot == noted_slot_ && table::same_address(noted_->home_address, *key)) {
+            rows_.repeat(octets);
+            return;
+        }
         const table::Binding* const guess = steps_.current(slot);
         if (guess != nullptr && table::same_address(guess->home_address, *key)) [[likely]] {
-            rows_.note(*guess, octets);
+            if (rows_.note(*guess, octets)) {
+                noted_slot_ = slot;
+                noted_ = guess;
+            }
             return;
         }
         Asked& asked = *end_++;
@@ -258,7 +265,9 @@ class PayloadCount {
 
     const Worker& worker_;
     Steps steps_;
-    LateBindingRows rows_;  // of what a guess was right about
+    LateBindingRows rows_;                       // of what a guess was right about
+    std::uint32_t noted_slot_ = table::kNoSlot;  // the last one of those
+    const table::Binding* noted_ = nullptr;      // what is in it
     std::array<Asked, stage::kBatchSize> asked_;
     Asked* end_ = asked_.data();
     Room<Ipv6Address> mapped_;  // of IPv4 packets

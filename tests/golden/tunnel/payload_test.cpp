@@ -217,6 +217,68 @@ TEST_P(Payload, P4_counts_for_the_binding_that_is_there_now) {
     EXPECT_EQ(counted(0), 2u);
 }
 
+/// Packets of several nodes under their SAs and, as of a node that moves a network, under one.
+TEST_P(Payload, P4_counts_for_each_binding_whatever_comes_between) {
+    const Ipv6Address other = v6("2001:db8:1::101");
+    channel::BindingSet second = binding(other, kMovedTo);
+    second.counter_index = 2;
+    second.flags = channel::kBindingProtected;
+    apply(second);
+    channel::SaSet sa = tunnel_sa(SaDirection::kInbound, 0x1000000b, 0xd8, kPolicyPayload);
+    sa.peer = sa.tunnel_remote = channel::WireAddress(other);
+    sa.selector.remote_low = channel::WireAddress(v6("2001:db8:1::"));
+    sa.selector.remote_high = channel::WireAddress(v6("2001:db8:1::ffff"));
+    sa.second_peer = {};
+    apply(sa);
+    const Ipv6Address uncounted = v6("2001:db8:1::102");
+    channel::BindingSet third = binding(uncounted, kMovedTo);
+    third.counter_index = channel::kNoIndex;
+    third.flags = channel::kBindingProtected;
+    apply(third);
+    IpsecPeer peer(other, kHomeAgent, {{ipsec::Direction::kOutbound, 0x1000000b, 0xd8}});
+    const auto from = [](const Ipv6Address& node, std::size_t octets) {
+        return ipv6(node, kCorrespondent, 17, udp6(node, kCorrespondent, octets));
+    };
+    const auto sent_by_second = [&](const Bytes& packet) {
+        Bytes sealed = peer.seal(packet);
+        kMovedTo.store(sealed.data() + 8);
+        return sealed;
+    };
+    // Which SA, whose packet: f, the first's own; s, the second's own; x, the first's under the
+    // SA of the second; n, of a node that has no row, under it, too.
+    const std::string_view order = "nnffffsssssfsfsnnsfnxxssxsffxxxnnxsfsnn";
+    std::vector<unsigned> batches(kBatchSizes.begin(), kBatchSizes.end());
+    // Again, as what was last under an SPI is expected next.
+    batches.insert(batches.end(), batches.begin(), batches.end());
+    for (const unsigned batch : batches) {
+        std::vector<Bytes> frames;
+        std::array<std::uint64_t, 4> expected{};
+        for (std::size_t i = 0; i < order.size(); ++i) {
+            const bool first = order[i] == 'f' || order[i] == 'x';
+            const Bytes inner = from(first             ? kHomeAddress
+                                     : order[i] == 's' ? other
+                                                       : uncounted,
+                                     20 + i);
+            frames.push_back(to_port(
+                kOutside, order[i] == 'f' ? mobile_node_.send(inner) : sent_by_second(inner)));
+            if (order[i] == 'n') continue;
+            ++expected[first ? 0 : 2];
+            expected[first ? 1 : 3] += inner.size();
+        }
+        const auto counted = [&] {
+            const channel::BindingRow* rows = worker().binding_rows;
+            return std::array<std::uint64_t, 4>{rows[0].in_packets, rows[0].in_bytes,
+                                                rows[2].in_packets, rows[2].in_bytes};
+        };
+        const auto before = counted();
+        const Result result = feed(kOutside, frames, batch);
+        EXPECT_EQ(result.count("ipsec.in.ok"), order.size()) << result.to_string();
+        auto after = counted();
+        for (std::size_t i = 0; i < after.size(); ++i) after[i] -= before[i];
+        EXPECT_EQ(after, expected) << "batches of " << batch;
+    }
+}
+
 TEST_P(Payload, P4_between_two_mobile_nodes_one_hop_and_both_seals) {
     const Ipv6Address other = v6("2001:db8:1::101");
     channel::BindingSet second = binding(other, kMovedTo);

@@ -6,15 +6,6 @@
 
 namespace homeport::ipsec {
 
-namespace {
-
-// A long packet's hash powers are up to ten lines, of a key that is in no near cache with many SAs;
-// those of four packets would be more than a core can wait for at once.
-constexpr std::size_t kKeysAhead = 4;
-constexpr std::size_t kPowersAhead = 2;
-
-}  // namespace
-
 CipherBurst::CipherBurst(IMB_MGR& manager)
     : manager_(manager),
       gcm_{gcm_calls(manager, Algorithm::kAes128Gcm16), gcm_calls(manager, Algorithm::kAes192Gcm16),
@@ -22,19 +13,7 @@ CipherBurst::CipherBurst(IMB_MGR& manager)
       many_hash_powers_(manager.used_arch == IMB_ARCH_AVX512 &&
                         (manager.features & IMB_FEATURE_VAES) != 0) {}
 
-[[gnu::always_inline]] inline void CipherBurst::run_gcm(const CipherWork& work, CipherTag& tag,
-                                                        const AlgorithmInfo& algorithm,
-                                                        Direction direction) {
-    const bool out = direction == Direction::kOutbound;
-    const GcmCalls& calls = gcm_[static_cast<std::size_t>(algorithm.algorithm)];
-    const auto call = out ? calls.encrypt : calls.decrypt;
-    std::uint8_t* const text = work.text();
-    call(reinterpret_cast<const gcm_key_data*>(work.sa->keys()), &gcm_context_, text, text,
-         work.text_length, work.nonce, work.aad, work.aad_length,
-         out ? text + work.text_length : tag.computed, 16);
-}
-
-void CipherBurst::run_chacha(const CipherWork& work, CipherTag& tag, Direction direction) {
+void CipherBurst::run_chacha(CipherWork& work, Direction direction) {
     std::uint8_t* const text = work.text();
     const std::uint8_t* key = work.sa->keys();
     IMB_CHACHA20_POLY1305_INIT(&manager_, key, &chacha_context_, work.nonce, work.aad,
@@ -46,7 +25,7 @@ void CipherBurst::run_chacha(const CipherWork& work, CipherTag& tag, Direction d
     } else {
         IMB_CHACHA20_POLY1305_DEC_UPDATE(&manager_, key, &chacha_context_, text, text,
                                          work.text_length);
-        IMB_CHACHA20_POLY1305_DEC_FINALIZE(&manager_, &chacha_context_, tag.computed, 16);
+        IMB_CHACHA20_POLY1305_DEC_FINALIZE(&manager_, &chacha_context_, work.aad, 16);
     }
 }
 
@@ -125,40 +104,40 @@ bool CipherBurst::run_jobs(const CipherWork* works, CipherTag* tags, std::uint64
 
 /// False: it is for run_jobs().
 template <Direction kDirection>
-inline bool CipherBurst::run_one(const CipherWork& work, CipherTag& tag) {
+inline bool CipherBurst::run_one(CipherWork& work) {
     const AlgorithmInfo& algorithm = work.sa->profile->algorithm;
     if (algorithm.cipher == Cipher::kAesGcm) [[likely]] {
-        run_gcm(work, tag, algorithm, kDirection);
+        run_gcm(work, algorithm, kDirection);
         return true;
     }
     if (!algorithm.is_counter_mode()) return false;
-    run_chacha(work, tag, kDirection);
+    run_chacha(work, kDirection);
     return true;
 }
 
 template <Direction kDirection>
-bool CipherBurst::run(const CipherWork* works, CipherTag* tags, std::size_t count) {
+bool CipherBurst::run(CipherWork* works, CipherTag* tags, std::size_t count) {
     std::uint64_t jobs = 0;
     for (std::size_t i = 0; i < std::min(count, kKeysAhead); ++i) prefetch_keys(works[i]);
     std::size_t i = 0;
     for (; i + kKeysAhead < count; ++i) {
         prefetch_keys(works[i + kKeysAhead]);
         prefetch_powers(works[i + kPowersAhead]);
-        if (!run_one<kDirection>(works[i], tags[i])) [[unlikely]]
+        if (!run_one<kDirection>(works[i])) [[unlikely]]
             jobs |= std::uint64_t{1} << i;
     }
     for (; i < count; ++i) {
         if (i + kPowersAhead < count) prefetch_powers(works[i + kPowersAhead]);
-        if (!run_one<kDirection>(works[i], tags[i])) jobs |= std::uint64_t{1} << i;
+        if (!run_one<kDirection>(works[i])) jobs |= std::uint64_t{1} << i;
     }
     return jobs == 0 || run_jobs(works, tags, jobs, kDirection);
 }
 
-bool CipherBurst::seal(const CipherWork* works, CipherTag* tags, std::size_t count) {
+bool CipherBurst::seal(CipherWork* works, CipherTag* tags, std::size_t count) {
     return run<Direction::kOutbound>(works, tags, count);
 }
 
-bool CipherBurst::open(const CipherWork* works, CipherTag* tags, std::size_t count) {
+bool CipherBurst::open(CipherWork* works, CipherTag* tags, std::size_t count) {
     return run<Direction::kInbound>(works, tags, count);
 }
 

@@ -20,7 +20,8 @@ inline constexpr std::size_t kMaxBurst = 64;
 /// One packet, in one cache line. AAD and nonce are written whole, in one wide store each, well
 /// before the cipher loads them.
 struct alignas(64) CipherWork {
-    std::uint8_t aad[16];    ///< AEAD: SPI and sequence number, 8 octets or with ESN 12
+    /// AEAD: SPI and sequence number, 8 octets or with ESN 12; once it is open, the ICV computed.
+    std::uint8_t aad[16];
     std::uint8_t nonce[16];  ///< AEAD: salt and IV, 12 octets
     SecurityAssociation* sa;
     std::uint8_t* esp;  ///< the ESP header
@@ -37,7 +38,7 @@ static_assert(sizeof(CipherWork) == 64);
 
 /// What the second pass knows of a packet. Outbound the ICV goes right into the packet.
 struct alignas(64) CipherTag {
-    std::uint8_t computed[64];  ///< the ICV, inbound
+    std::uint8_t computed[64];  ///< the ICV, inbound and not of an AEAD
     /// With ESN and HMAC the high half is hashed at the place of the ICV: inbound, the received ICV
     /// is kept here. Outbound the computed one comes there after the hash.
     std::uint8_t received[32];
@@ -50,20 +51,31 @@ class CipherBurst {
 
     /// Outbound: encrypts and puts the ICVs into the packets. `tags` is as long as `works`. True:
     /// all of it was done, and nobody need ask for failed().
-    bool seal(const CipherWork* works, CipherTag* tags, std::size_t count);
-    /// Inbound: decrypts; the caller compares `computed` with `received`. True as above.
-    bool open(const CipherWork* works, CipherTag* tags, std::size_t count);
+    bool seal(CipherWork* works, CipherTag* tags, std::size_t count);
+    /// Inbound: decrypts; the caller compares what is computed with what was received. True as
+    /// above.
+    bool open(CipherWork* works, CipherTag* tags, std::size_t count);
+    /// As open(), of AES-GCM alone, which refuses nothing; `behind(k)` is called when works[k] is
+    /// open, while the cipher is at later ones: that mostly waits for itself, so that what is done
+    /// beside it costs little.
+    template <class Behind>
+    [[gnu::always_inline]] void open_gcm(CipherWork* works, std::size_t count, Behind behind);
     /// The library refused this one's job.
     [[nodiscard]] static bool failed(const CipherWork& work, const CipherTag& tag) {
         return !work.sa->profile->algorithm.is_counter_mode() && tag.refused;
     }
 
   private:
+    // A long packet's hash powers are up to ten lines, of a key that is in no near cache with many
+    // SAs; those of four packets would be more than a core can wait for at once.
+    static constexpr std::size_t kKeysAhead = 4;
+    static constexpr std::size_t kPowersAhead = 2;
+
     void prefetch_keys(const CipherWork& work) const;
     void prefetch_powers(const CipherWork& work) const;
-    [[gnu::always_inline]] void run_gcm(const CipherWork& work, CipherTag& tag,
-                                        const AlgorithmInfo& algorithm, Direction direction);
-    void run_chacha(const CipherWork& work, CipherTag& tag, Direction direction);
+    [[gnu::always_inline]] void run_gcm(CipherWork& work, const AlgorithmInfo& algorithm,
+                                        Direction direction);
+    void run_chacha(CipherWork& work, Direction direction);
     static void fill(IMB_JOB& job, const CipherWork& work, std::uint8_t* icv);
     /// Of the first `count` of jobs_. False: the library did not do all of them.
     [[nodiscard]] bool encrypt_or_decrypt(const AlgorithmInfo& algorithm, Direction direction,
@@ -75,9 +87,9 @@ class CipherBurst {
                                 Direction direction);
     /// As seal() and open().
     template <Direction kDirection>
-    [[nodiscard, gnu::always_inline]] bool run_one(const CipherWork& work, CipherTag& tag);
+    [[nodiscard, gnu::always_inline]] bool run_one(CipherWork& work);
     template <Direction kDirection>
-    bool run(const CipherWork* works, CipherTag* tags, std::size_t count);
+    bool run(CipherWork* works, CipherTag* tags, std::size_t count);
 
     IMB_MGR& manager_;
     std::array<GcmCalls, 3> gcm_;
@@ -123,6 +135,32 @@ inline constexpr std::size_t kLastPowers = (240 + 16 * kHashPowers - 1) / 64 * 6
     if (work.sa->profile->algorithm.cipher != Cipher::kAesGcm) return;
     const std::size_t lines = (powers - 4) / 4;
     prefetch_lines(work.sa->keys() + kLastPowers - 64 - 64 * lines, lines);
+}
+
+[[gnu::always_inline]] inline void CipherBurst::run_gcm(CipherWork& work,
+                                                        const AlgorithmInfo& algorithm,
+                                                        Direction direction) {
+    const bool out = direction == Direction::kOutbound;
+    const GcmCalls& calls = gcm_[static_cast<std::size_t>(algorithm.algorithm)];
+    const auto call = out ? calls.encrypt : calls.decrypt;
+    std::uint8_t* const text = work.text();
+    // The library is done with the AAD when it writes the ICV.
+    call(reinterpret_cast<const gcm_key_data*>(work.sa->keys()), &gcm_context_, text, text,
+         work.text_length, work.nonce, work.aad, work.aad_length,
+         out ? text + work.text_length : work.aad, 16);
+}
+
+template <class Behind>
+inline void CipherBurst::open_gcm(CipherWork* works, std::size_t count, Behind behind) {
+    constexpr std::size_t kBehind = 2;
+    for (std::size_t i = 0; i < std::min(count, kKeysAhead); ++i) prefetch_keys(works[i]);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (i + kKeysAhead < count) prefetch_keys(works[i + kKeysAhead]);
+        if (i + kPowersAhead < count) prefetch_powers(works[i + kPowersAhead]);
+        run_gcm(works[i], works[i].sa->profile->algorithm, Direction::kInbound);
+        if (i >= kBehind) behind(i - kBehind);
+    }
+    for (std::size_t i = std::max(count, kBehind) - kBehind; i < count; ++i) behind(i);
 }
 
 }  // namespace homeport::ipsec

@@ -124,8 +124,10 @@ struct alignas(kCacheLine) EspEngine::State {
                                        CipherWork& work);
     // Steps of inbound_burst. The ordinary ones say false of what has to go the long way.
     [[nodiscard]] bool prepare_ordinary(CipherWork& work);
-    [[nodiscard]] bool finish_ordinary(Packet& packet, const CipherWork& work, const CipherTag& tag,
+    [[nodiscard]] bool finish_ordinary(Packet& packet, const CipherWork& work,
                                        PolicyHits::Run& run);
+    [[nodiscard]] Verdict finish_otherwise(Packet& packet, const CipherWork& work,
+                                           const CipherTag& tag);
     [[nodiscard]] bool classify(Packet& packet, std::size_t index, Verdict& verdict);
     [[nodiscard]] static Verdict prepare_open(const Packet& packet, const HeaderInfo& header,
                                               CipherWork& work, CipherTag& tag);

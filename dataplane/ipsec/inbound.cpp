@@ -155,13 +155,12 @@ constexpr auto kTrailers = [] {
 /// Of a packet that prepare_ordinary() took and the cipher has opened.
 [[gnu::always_inline]] inline bool EspEngine::State::finish_ordinary(Packet& packet,
                                                                      const CipherWork& work,
-                                                                     const CipherTag& tag,
                                                                      PolicyHits::Run& run) {
     SecurityAssociation& sa = *work.sa;
     const SaProfile& profile = *sa.profile;
     std::uint8_t* const inner = work.esp + kGcmText;
     const std::uint8_t* const icv = inner + work.text_length;
-    if (!is_same_icv(tag.computed, icv)) return false;
+    if (!is_same_icv(work.aad, icv)) return false;
     const auto trailer = load<std::uint64_t>(icv - 8);
     const auto padding = static_cast<std::uint8_t>(trailer >> 48);
     const Trailer& expected = kTrailers[padding % kTrailers.size()];
@@ -189,6 +188,14 @@ constexpr auto kTrailers = [] {
     run.count(spd.slot_of(sa.policy), total);
     sa.count(total);
     return true;
+}
+
+/// The same, if finish_ordinary() does not see to it.
+Verdict EspEngine::State::finish_otherwise(Packet& packet, const CipherWork& work,
+                                           const CipherTag& tag) {
+    HeaderInfo& header = headers[work.packet];
+    describe_bare_esp(packet, header);
+    return finish_open(packet, header, work, tag);
 }
 
 void EspEngine::State::inbound_burst(Packet* const* packets, Verdict* verdicts, std::size_t count) {
@@ -228,26 +235,32 @@ void EspEngine::State::inbound_burst(Packet* const* packets, Verdict* verdicts, 
     }
 
     const auto work_count = static_cast<std::size_t>(ready - works.data());
-    const bool all_done = cipher.open(works.data(), tags.data(), work_count);
     PolicyHits::Run run(hits, Direction::kInbound);
-    CipherTag* tag = tags.data();
-    for (const CipherWork *next = works.data(), *const last = next + work_count; next != last;
-         ++tag, long_way >>= 1) {
-        const CipherWork& work = *next++;
+    const auto finish = [&](std::size_t k) __attribute__((always_inline)) {
+        const CipherWork& work = works[k];
         const std::size_t i = work.packet;
-        if ((long_way & 1) == 0) [[likely]] {
-            if (finish_ordinary(*packets[i], work, *tag, run)) [[likely]] {
-                verdicts[i] = Verdict::kInOk;
-                continue;
-            }
-            describe_bare_esp(*packets[i], headers[i]);
-            std::memcpy(tag->received, work.icv(), kGcmIcv);
-        } else if (!all_done && CipherBurst::failed(work, *tag)) {
-            work.sa->count_error(SaCold::kIcv);
-            verdicts[i] = Verdict::kInIcv;
+        verdicts[i] = finish_ordinary(*packets[i], work, run)
+                          ? Verdict::kInOk
+                          : finish_otherwise(*packets[i], work, tags[k]);
+    };
+    if (long_way == 0) [[likely]] {
+        cipher.open_gcm(works.data(), work_count, finish);
+        return;
+    }
+    const bool all_done = cipher.open(works.data(), tags.data(), work_count);
+    for (std::size_t k = 0; k < work_count; ++k) {
+        if ((long_way >> k & 1) == 0) {
+            finish(k);
             continue;
         }
-        verdicts[i] = finish_open(*packets[i], headers[i], work, *tag);
+        const CipherWork& work = works[k];
+        if (!all_done && CipherBurst::failed(work, tags[k])) {
+            work.sa->count_error(SaCold::kIcv);
+            verdicts[work.packet] = Verdict::kInIcv;
+            continue;
+        }
+        verdicts[work.packet] =
+            finish_open(*packets[work.packet], headers[work.packet], work, tags[k]);
     }
 }
 

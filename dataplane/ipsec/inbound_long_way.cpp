@@ -149,7 +149,6 @@ Verdict EspEngine::State::prepare_open(const Packet& packet, const HeaderInfo& h
     work.text_length = length - fixed;
     work.sequence = sequence;
     if (algorithm.is_counter_mode()) {
-        std::memcpy(tag.received, work.icv(), 16);
         std::uint32_t spi_be;
         std::uint64_t iv_be;
         std::memcpy(&spi_be, esp, 4);
@@ -169,7 +168,9 @@ Verdict EspEngine::State::finish_open(Packet& packet, const HeaderInfo& outer,
         sa.count_error(error);
         return verdict;
     };
-    if (!equal_in_constant_time(tag.computed, tag.received, profile.algorithm.icv_length)) {
+    const bool aead = profile.algorithm.is_counter_mode();
+    if (!equal_in_constant_time(aead ? work.aad : tag.computed, aead ? work.icv() : tag.received,
+                                profile.algorithm.icv_length)) {
         return refuse(SaCold::kIcv, Verdict::kInIcv);
     }
     // Looked at again: an earlier packet of this burst may have had the same number.

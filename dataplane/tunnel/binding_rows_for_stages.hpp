@@ -12,10 +12,9 @@ namespace homeport::tunnel {
 
 class BindingRows {
   public:
-    explicit BindingRows(const stage::Worker& worker) : rows_(worker.binding_rows) {}
+    explicit BindingRows(const stage::Worker& worker)
+        : rows_(worker.binding_rows), end_index_(rows_ == nullptr ? 0 : channel::kNoIndex) {}
 
-    /// False: nothing is counted.
-    [[nodiscard]] bool exist() const { return rows_ != nullptr; }
     /// A row that is not there is an address like any other to a prefetch.
     [[gnu::always_inline]] void prefetch(const table::Binding& binding) const {
         const auto rows = reinterpret_cast<std::uintptr_t>(rows_);
@@ -36,7 +35,7 @@ class BindingRows {
 
   protected:
     [[gnu::always_inline]] bool has_row(const table::Binding& binding) const {
-        return rows_ != nullptr && binding.counter_index != channel::kNoIndex;
+        return binding.counter_index < end_index_;
     }
     [[gnu::always_inline]] static void add_out(channel::BindingRow& row, std::uint32_t octets,
                                                std::uint32_t packets = 1) {
@@ -50,6 +49,7 @@ class BindingRows {
     }
 
     channel::BindingRow* rows_;
+    std::uint32_t end_index_;  // of those that have a row; 0 if nothing is counted
 };
 
 /// Counts packets behind the burst, so that their rows have come in the meantime. A local variable,

@@ -203,8 +203,6 @@ class PayloadCount {
     /// case; `slot`, `place`: as in Sealed.
     [[gnu::always_inline]] void add(FirstWord first, const Ipv6Header& ip, std::uint32_t octets,
                                     std::uint32_t slot, std::uint32_t place) {
-        if (!rows_.exist()) [[unlikely]]
-            return;
         const Ipv6Address* key = &ip.source;
         if (first.version() != 6) [[unlikely]] {
             const auto at = static_cast<unsigned>(end_ - asked_.data());

@@ -3,9 +3,12 @@
 // same frames, ordinary and not, go through both, and all that comes of them is compared.
 #include <algorithm>
 #include <random>
+#include <utility>
 
+#include "dataplane/channel/records.hpp"
 #include "dataplane/ipsec/policy_hits.hpp"
 #include "tests/golden/forward/home_agent.hpp"
+#include "tests/golden/ipsec_peer.hpp"
 
 namespace homeport::golden {
 
@@ -138,6 +141,15 @@ class ExpressTest : public ForwardTest {
         return {rarely() ? static_cast<std::uint16_t>(1 - port) : port, frame};
     }
 
+    /// An address that is on no home link.
+    void bind_elsewhere(const Ipv6Address& address) {
+        channel::BindingSet record = binding(address);
+        record.home_port = channel::kNoPort;
+        record.flags = 0;
+        record.care_of_address = channel::WireAddress(kOtherCareOf);
+        apply(record);
+    }
+
     struct Outcome {
         Result result;
         std::vector<std::uint64_t> rows;  // of bindings, entries of the policy, and next hops
@@ -173,7 +185,9 @@ class ExpressTest : public ForwardTest {
     }
     void expect_the_same(const std::vector<Frame>& frames, unsigned batch) {
         const Outcome with = run(frames, batch, true);
-        const Outcome without = run(frames, batch, false);
+        expect_equal(with, run(frames, batch, false));
+    }
+    static void expect_equal(const Outcome& with, const Outcome& without) {
         ASSERT_EQ(with.result.counters, without.result.counters) << with.result.to_string() << "\n"
                                                                  << without.result.to_string();
         for (std::size_t port = 0; port < with.result.sent.size(); ++port) {
@@ -205,6 +219,61 @@ class ExpressTest : public ForwardTest {
     std::mt19937 random_{20111};
 };
 
+/// What comes out of IPsec, and is sent from there where a kept route is known for it.
+class OpenedTest : public ExpressTest {
+  protected:
+    void SetUp() override {
+        ExpressTest::SetUp();
+        add_route("2001:db8:6::/48", kOutside, "2001:db8:f::3");
+        add_neighbour(kOutside, "2001:db8:f::3", 3);
+        channel::PolicyRecord payload;
+        payload.id = 1;
+        payload.action = channel::PolicyAction::kProtect;
+        payload.mode = channel::SaMode::kTunnel;
+        payload.per_remote_address = 1;
+        payload.selector.remote_low = channel::WireAddress(v6("2001:db8:1::"));
+        payload.selector.remote_high = channel::WireAddress(v6("2001:db8:1::ffff:ffff:ffff:ffff"));
+        channel::PolicyRecord others;
+        others.id = 2;
+        others.action = channel::PolicyAction::kBypass;
+        set_policies(std::array{payload, others});
+        channel::SaSet sa;
+        sa.spi = kSpi;
+        sa.direction = channel::SaDirection::kInbound;
+        sa.mode = channel::SaMode::kTunnel;
+        sa.policy_id = payload.id;
+        sa.peer = sa.tunnel_remote = channel::WireAddress(kHomeAddress);
+        sa.tunnel_local = channel::WireAddress(kHomeAgent);
+        sa.selector = payload.selector;
+        sa.replay_window = 0;  // frames come more than once
+        channel::copy_text(sa.algorithm, "aes128-gcm16");
+        sa.encryption_key_length = 20;
+        for (std::uint8_t i = 0; i < 16; ++i) sa.encryption_key[i] = i;
+        for (std::uint8_t i = 0; i < 4; ++i) {
+            sa.encryption_key[16 + i] = static_cast<std::uint8_t>(kSalt + i);
+        }
+        apply(sa);
+    }
+    Ipv6Address correspondent() {
+        static const std::vector<Ipv6Address> kBeyond{kCorrespondent, v6("2001:db8:3::301"),
+                                                      v6("2001:db8:6::301"), v6("2001:db8:6::1")};
+        return rarely() ? address() : one_of(kBeyond);
+    }
+    Frame sealed_frame() {
+        const Ipv6Address source = random_() % 2 != 0 ? kHomeAddress
+                                   : rarely()         ? address()
+                                                      : kOtherHome;
+        Bytes sealed = peer_.seal(packet(source, correspondent(), protocol(), payload()));
+        if (sealed.empty()) return any_frame();  // no packet at all
+        kCareOfAddress.store(sealed.data() + offsetof(Ipv6Header, source));
+        return {kOutside, to_port(kOutside, sealed)};
+    }
+
+    static constexpr std::uint32_t kSpi = 0x10000003;
+    static constexpr std::uint8_t kSalt = 0xd0;
+    IpsecPeer peer_{kHomeAddress, kHomeAgent, {{ipsec::Direction::kOutbound, kSpi, kSalt}}};
+};
+
 }  // namespace
 
 TEST_F(ExpressTest, any_frames_come_to_the_same) {
@@ -215,6 +284,27 @@ TEST_F(ExpressTest, any_frames_come_to_the_same) {
         if (HasFailure()) return;
     }
     EXPECT_GT(left_at_once(), 4000u) << "the stage takes too little for this test to mean much";
+}
+
+TEST_F(OpenedTest, P4_comes_to_the_same_where_routes_are_kept) {
+    std::uint64_t opened = 0;
+    std::uint64_t back = 0;  // to express, from IPsec
+    for (unsigned round = 0; round < 60; ++round) {
+        std::vector<Frame> frames;
+        for (unsigned i = 0; i < 200; ++i) frames.push_back(sealed_frame());
+        const unsigned batch = one_of(kBatchSizes);
+        const std::uint64_t before = packets_of(stage::StageId::kExpress);
+        const Outcome with = run(frames, batch, true);
+        back += packets_of(stage::StageId::kExpress) - before - frames.size();
+        opened += with.result.count("ipsec.in.ok");
+        table::RouteCache* const routes = std::exchange(worker().route_cache, nullptr);
+        const Outcome without = run(frames, batch, false);
+        worker().route_cache = routes;
+        ASSERT_NO_FATAL_FAILURE(expect_equal(with, without)) << "round " << round;
+        if (HasFailure()) return;
+    }
+    EXPECT_GT(opened, 6000u);
+    EXPECT_LT(back, opened / 2) << "the stage sends too few for this test to mean much";
 }
 
 TEST_F(ExpressTest, S1_35_with_protected_payload_home_addresses_outside_are_refused_alike) {
@@ -252,11 +342,7 @@ TEST_F(ExpressTest, what_changes_is_seen_with_the_next_packet) {
     apply(gone);
     EXPECT_EQ(feed_packet(kOutside, tunnelled).sent[kOutside].size(), 1u);
     // A binding.
-    channel::BindingSet correspondent = binding(kCorrespondent);
-    correspondent.home_port = channel::kNoPort;
-    correspondent.flags = 0;
-    correspondent.care_of_address = channel::WireAddress(kOtherCareOf);
-    apply(correspondent);
+    bind_elsewhere(kCorrespondent);
     const Result bound = feed_packet(kOutside, tunnelled);
     ASSERT_EQ(bound.sent[kOutside].size(), 1u) << bound.to_string();
     EXPECT_EQ(bound.count("tun.out.ok"), 1u) << bound.to_string();
@@ -270,13 +356,22 @@ TEST_F(ExpressTest, a_second_binding_in_a_subnet_is_seen_with_the_next_packet) {
     for (const Ipv6Address& address : {v6("2001:db8:3::9999"), kCorrespondent}) {
         EXPECT_EQ(feed_packet(kOutside, tunnelled).sent[kOutside].size(), 1u);
         EXPECT_EQ(feed_packet(kOutside, tunnelled).count("tun.out.ok"), 0u);
-        channel::BindingSet neighbour = binding(address);
-        neighbour.home_port = channel::kNoPort;
-        neighbour.flags = 0;
-        neighbour.care_of_address = channel::WireAddress(kOtherCareOf);
-        apply(neighbour);
+        bind_elsewhere(address);
     }
     const Result bound = feed_packet(kOutside, tunnelled);
+    EXPECT_EQ(bound.count("tun.out.ok"), 1u) << bound.to_string();
+}
+
+TEST_F(OpenedTest, a_second_binding_in_a_subnet_is_seen_with_the_next_packet) {
+    use_express(true);
+    Bytes sealed = peer_.seal(ipv6(kHomeAddress, kCorrespondent, 17, Bytes(20)));
+    kCareOfAddress.store(sealed.data() + offsetof(Ipv6Header, source));
+    for (const Ipv6Address& address : {v6("2001:db8:3::9999"), kCorrespondent}) {
+        EXPECT_EQ(feed_packet(kOutside, sealed).sent[kOutside].size(), 1u);
+        EXPECT_EQ(feed_packet(kOutside, sealed).count("tun.out.ok"), 0u);
+        bind_elsewhere(address);
+    }
+    const Result bound = feed_packet(kOutside, sealed);
     EXPECT_EQ(bound.count("tun.out.ok"), 1u) << bound.to_string();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstdint>
 
 #include "dataplane/stage/worker.hpp"
@@ -52,9 +53,30 @@ class BindingRows {
     std::uint32_t end_index_;  // of those that have a row; 0 if nothing is counted
 };
 
+/// A note of one packet, and one of a run of packets of one binding.
+struct NotedPacket {
+    channel::BindingRow* row;
+    std::uint32_t octets;
+    static constexpr std::uint32_t packets = 1;
+
+    static NotedPacket first(channel::BindingRow* row, std::uint32_t octets) {
+        return {row, octets};
+    }
+};
+struct NotedRun {
+    channel::BindingRow* row;
+    std::uint32_t octets;
+    std::uint32_t packets;
+
+    static NotedRun first(channel::BindingRow* row, std::uint32_t octets) {
+        return {row, octets, 1};
+    }
+};
+
 /// Counts packets behind the burst, so that their rows have come in the meantime. A local variable,
 /// or used as one.
-class LateBindingRows : public BindingRows {
+template <class Noted>
+class NotedBindingRows : public BindingRows {
   public:
     using BindingRows::BindingRows;
     using BindingRows::count_in;
@@ -65,11 +87,13 @@ class LateBindingRows : public BindingRows {
         if (!has_row(binding)) return false;
         channel::BindingRow* const row = rows_ + binding.counter_index;
         __builtin_prefetch(row, 1);
-        *end_++ = {row, octets, 1};
+        *end_++ = Noted::first(row, octets);
         return true;
     }
     /// One more for the binding of the last note.
-    [[gnu::always_inline]] void repeat(std::uint32_t octets) {
+    [[gnu::always_inline]] void repeat(std::uint32_t octets)
+        requires std::same_as<Noted, NotedRun>
+    {
         end_[-1].octets += octets;
         ++end_[-1].packets;
     }
@@ -91,14 +115,10 @@ class LateBindingRows : public BindingRows {
     }
 
   private:
-    struct Noted {
-        channel::BindingRow* row;
-        std::uint32_t octets;
-        std::uint32_t packets;
-    };
-
     std::array<Noted, stage::kBatchSize> noted_;
     Noted* end_ = noted_.data();
 };
+using LateBindingRows = NotedBindingRows<NotedPacket>;
+using BindingRowsOfRuns = NotedBindingRows<NotedRun>;
 
 }  // namespace homeport::tunnel

@@ -263,7 +263,7 @@ class PayloadCount {
 
     const Worker& worker_;
     Steps steps_;
-    LateBindingRows rows_;                       // of what a guess was right about
+    BindingRowsOfRuns rows_;                     // of what a guess was right about
     std::uint32_t noted_slot_ = table::kNoSlot;  // the last one of those
     const table::Binding* noted_ = nullptr;      // what is in it
     std::array<Asked, stage::kBatchSize> asked_;

@@ -14,7 +14,7 @@
 // when they cannot any more and before the slot waits for them.
 #pragma once
 
-#include <emmintrin.h>
+#include <smmintrin.h>
 #ifdef __AVX2__
 #include <immintrin.h>
 #endif
